@@ -1,0 +1,21 @@
+//! Hall Monitor's core: it watches hosts and services, keeps what it saw, and knows nothing of windows.
+//!
+//! `model` is the plain data everything speaks. `probe` checks targets, `schedule` says when, `record` draws
+//! conclusions, `journal` makes them durable, `storage` keeps them, `deliver` stands above both and answers reads.
+//! `config` reads the file, `app` wires all of it together, `control` and `cli` are the doors.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod deliver;
+pub mod event;
+pub mod journal;
+pub mod model;
+pub mod probe;
+pub mod record;
+pub mod schedule;
+pub mod secret;
+pub mod storage;
+pub mod telemetry;

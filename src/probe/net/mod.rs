@@ -1,0 +1,1 @@
+//! What network probes share: look-up of names, connecting, telling our own faults from the target's.

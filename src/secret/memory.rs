@@ -1,0 +1,44 @@
+//! A vault that lives as long as the process.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{SecretString, Vault, VaultError};
+
+/// Keeps secrets in memory only; they are zeroed when dropped.
+#[derive(Debug, Default)]
+pub struct MemoryVault(Mutex<HashMap<String, SecretString>>);
+
+impl Vault for MemoryVault {
+    fn get(&self, name: &str) -> Result<SecretString, VaultError> {
+        let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.get(name).cloned().ok_or_else(|| VaultError::Missing { name: name.to_owned() })
+    }
+
+    fn set(&self, name: &str, secret: SecretString) -> Result<(), VaultError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), secret);
+        Ok(())
+    }
+
+    fn forget(&self, name: &str) -> Result<(), VaultError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ExposeSecret;
+    use super::*;
+
+    #[test]
+    fn keeps_forgets_and_never_shows() {
+        let vault = MemoryVault::default();
+        assert_eq!(vault.get("a").unwrap_err(), VaultError::Missing { name: "a".into() });
+        vault.set("a", "hunter2".to_owned().into()).expect("set");
+        assert_eq!(vault.get("a").expect("get").expose_secret(), "hunter2");
+        assert!(!format!("{vault:?}").contains("hunter2"));
+        vault.forget("a").expect("forget");
+        assert!(vault.get("a").is_err());
+    }
+}

@@ -1,0 +1,4 @@
+//! One folder a backend.
+
+pub mod embedded;
+pub mod none;

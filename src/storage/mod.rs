@@ -1,0 +1,123 @@
+//! The storage seam: where history is kept. Each backend is a folder in `backends/` and one line in `registry.rs`.
+
+pub mod answer;
+pub mod backends;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+mod error;
+mod query;
+mod registry;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use error::{StoreError, StoreErrorKind};
+pub use query::{
+    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery, Retention,
+    RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
+};
+pub use registry::{BACKENDS, BackendConfig};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Clock;
+use crate::model::{
+    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros,
+};
+use crate::secret::Vault;
+
+/// The word for a backend: `embedded`.
+pub type BackendId = &'static str;
+
+/// How far into the future a row may be stamped before `latest` ignores it (a clock that was set back), in µs.
+pub const FUTURE_TOLERANCE_US: u64 = 120_000_000;
+
+/// The plain reads from which every answer can be computed. A store has them, and so has a store merged with what is
+/// not delivered yet.
+#[async_trait]
+pub trait ReadRows: Send + Sync {
+    /// Results of one monitor or of all, newest first, a page at a time.
+    async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError>;
+    /// The newest result of each monitor that is not more than [`FUTURE_TOLERANCE_US`] after `now`.
+    async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError>;
+    /// The newest result of a monitor before a time.
+    async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError>;
+    /// Rollups of one monitor and tier whose bucket starts in the span, oldest first.
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
+    /// Incidents that touch the span, newest first.
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;
+    /// Gaps that touch the span, oldest first: those of the monitor and those of all.
+    async fn gaps(&self, query: &GapQuery) -> Result<Vec<Gap>, StoreError>;
+    /// Every monitor that was ever known, by name.
+    async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError>;
+}
+
+/// A place that keeps history.
+#[async_trait]
+pub trait ResultStore: ReadRows + Debug {
+    /// Which backend it is.
+    fn backend(&self) -> BackendId;
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+    /// A real, authorised round trip.
+    async fn check(&self) -> Result<StoreStatus, StoreError>;
+    /// Keeps rows: durable on `Ok`, all or nothing where the backend can, and idempotent.
+    async fn append(&self, batch: &Batch) -> Result<(), StoreError>;
+    /// Reads a value of the store's own metadata.
+    async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Writes a value of the store's own metadata.
+    async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// Drops what is older than the policy keeps, and gives the space back.
+    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
+    /// Drops everything of one monitor.
+    async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError>;
+    /// Everything, in one stable order, a page at a time: for moving house.
+    async fn scan(&self, cursor: Option<ScanCursor>) -> Result<ScanPage, StoreError>;
+    /// Lets go of the store; later calls fail with `Unavailable`.
+    async fn close(&self) -> Result<(), StoreError>;
+
+    /// History in at most the asked number of buckets.
+    async fn series(&self, query: &SeriesQuery) -> Result<Series, StoreError> {
+        answer::series(self, query).await
+    }
+
+    /// Uptime and coverage by time.
+    async fn uptime(&self, query: &UptimeQuery) -> Result<Vec<Uptime>, StoreError> {
+        answer::uptime(self, query).await
+    }
+}
+
+/// What a backend may use of the process it runs in.
+#[derive(Debug, Clone)]
+pub struct BackendEnv {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Whose rows these are.
+    pub instance: InstanceId,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Passwords and tokens.
+    pub vault: Arc<dyn Vault>,
+}
+
+/// A kind of store. Implemented by its configuration.
+#[async_trait]
+pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Default + Send + Sync + 'static {
+    /// The word in the file: `embedded`.
+    const ID: &'static str;
+    /// Its settings. Files, forms and documentation are made from these.
+    const FIELDS: &'static [FieldSpec];
+
+    /// Checks what the fields' own rules cannot.
+    ///
+    /// # Errors
+    /// Every fault, not just the first.
+    fn validate(&self) -> Result<(), Vec<FieldError>> {
+        Ok(())
+    }
+
+    /// Opens the store, making it where there is none.
+    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError>;
+}

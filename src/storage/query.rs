@@ -1,0 +1,267 @@
+//! What goes into a store and what is asked of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    CheckResult, Gap, GapReason, Incident, KnownMonitor, Latency, MonitorId, Rollup, Span, Tier, UnixMicros,
+};
+
+/// Rows to keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Results; a key that is there already is left as it is.
+    pub results: Vec<CheckResult>,
+    /// Rollups; replace those with the same key.
+    pub rollups: Vec<Rollup>,
+    /// Gaps; replace those with the same key.
+    pub gaps: Vec<Gap>,
+    /// Incidents; replace those with the same id.
+    pub incidents: Vec<Incident>,
+    /// Monitors; replace those with the same id, keeping the earlier `first_seen`.
+    pub monitors: Vec<KnownMonitor>,
+}
+
+impl Batch {
+    /// Rows of all kinds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.results.len() + self.rollups.len() + self.gaps.len() + self.incidents.len() + self.monitors.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// How rows are best brought to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryHint {
+    /// Largest number of rows in one `append`.
+    pub max_rows: usize,
+    /// Longest time a row waits in the journal before it is delivered, in milliseconds.
+    pub max_age_ms: u64,
+    /// In how many parts, by monitor, the rows are brought; more than 1 gives fewer and longer runs of one monitor.
+    pub slices: u16,
+}
+
+/// What a backend can do. Whoever offers something to a person asks here first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether history is kept at all.
+    pub keeps_history: bool,
+    /// How rows are best brought.
+    pub delivery: DeliveryHint,
+}
+
+/// State of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Bytes it takes, where that is known.
+    pub size_bytes: Option<u64>,
+    /// Start of the oldest result.
+    pub oldest: Option<UnixMicros>,
+    /// Start of the newest result.
+    pub newest: Option<UnixMicros>,
+    /// Version of the engine or server.
+    pub version: String,
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageCursor {
+    /// Time of the last result of the page.
+    pub time: UnixMicros,
+    /// Its monitor.
+    pub monitor: MonitorId,
+}
+
+/// Asks for results that started in the span: newest first, those of the same time by monitor id, descending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultQuery {
+    /// Of one monitor, or of all.
+    pub monitor: Option<MonitorId>,
+    /// When.
+    pub span: Span,
+    /// Most results in a page; at least 1.
+    pub limit: usize,
+    /// Goes on after an earlier page.
+    pub after: Option<PageCursor>,
+}
+
+/// Results, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The results.
+    pub results: Vec<CheckResult>,
+    /// Where to go on; none at the end.
+    pub next: Option<PageCursor>,
+}
+
+/// Asks for rollups of one monitor whose bucket starts in the span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollupQuery {
+    /// Whose.
+    pub monitor: MonitorId,
+    /// Of which width.
+    pub tier: Tier,
+    /// When.
+    pub span: Span,
+}
+
+/// Asks for incidents that touch the span; an open one touches everything after its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentQuery {
+    /// Of one monitor, or of all.
+    pub monitor: Option<MonitorId>,
+    /// When.
+    pub span: Span,
+    /// Most incidents; newest first.
+    pub limit: usize,
+}
+
+/// Asks for gaps that touch the span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GapQuery {
+    /// Of one monitor together with those of all, or every gap there is.
+    pub monitor: Option<MonitorId>,
+    /// When.
+    pub span: Span,
+}
+
+/// Asks for the history of one monitor in buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesQuery {
+    /// Whose.
+    pub monitor: MonitorId,
+    /// When.
+    pub span: Span,
+    /// Most buckets; at least 1.
+    pub buckets: usize,
+    /// Wall clock now: nothing after it is observed, and open incidents last to it.
+    pub now: UnixMicros,
+}
+
+/// One bucket of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// When.
+    pub span: Span,
+    /// Checks that started in it.
+    pub checks: u64,
+    /// Of these, down.
+    pub down: u64,
+    /// Observed time in state up.
+    pub up_us: u64,
+    /// Observed time in state degraded.
+    pub degraded_us: u64,
+    /// Observed time in state down.
+    pub down_us: u64,
+    /// Latency of the good checks.
+    pub latency: Latency,
+}
+
+/// History of one monitor in buckets, oldest first, without holes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Whose.
+    pub monitor: MonitorId,
+    /// From which tier it was answered; none for raw results.
+    pub tier: Option<Tier>,
+    /// The buckets.
+    pub buckets: Vec<Bucket>,
+    /// Why time in the span was not observed, where a reason is known.
+    pub gaps: Vec<(Span, GapReason)>,
+}
+
+/// Asks for uptime of monitors in a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UptimeQuery {
+    /// Whose.
+    pub monitors: Vec<MonitorId>,
+    /// When. Starts no earlier than the monitor's first result counts.
+    pub span: Span,
+    /// Wall clock now.
+    pub now: UnixMicros,
+}
+
+/// Uptime and coverage of one monitor, by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uptime {
+    /// Whose.
+    pub monitor: MonitorId,
+    /// The window: what was asked for, no earlier than the monitor's first sight and no later than now.
+    pub window: Span,
+    /// Observed time in state up.
+    pub up_us: u64,
+    /// Observed time in state degraded.
+    pub degraded_us: u64,
+    /// Observed time in state down.
+    pub down_us: u64,
+}
+
+impl Uptime {
+    /// Observed time.
+    #[must_use]
+    pub fn observed_us(&self) -> u64 {
+        self.up_us + self.degraded_us + self.down_us
+    }
+
+    /// Up or degraded time ÷ observed time, 0 to 1; none where nothing was observed.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio of microseconds below 2^53")]
+    pub fn ratio(&self) -> Option<f64> {
+        let observed = self.observed_us();
+        (observed > 0).then(|| (self.up_us + self.degraded_us) as f64 / observed as f64)
+    }
+
+    /// Observed time ÷ window, 0 to 1; none for an empty window.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio of microseconds below 2^53")]
+    pub fn coverage(&self) -> Option<f64> {
+        let window = self.window.us();
+        (window > 0).then(|| self.observed_us() as f64 / window as f64)
+    }
+}
+
+/// How long each tier is kept, in days; none keeps it for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Results, gaps and incidents' details.
+    pub raw_days: Option<u32>,
+    /// The 5-minute tier.
+    pub five_minutes_days: Option<u32>,
+    /// The hour tier.
+    pub hour_days: Option<u32>,
+    /// The day tier.
+    pub day_days: Option<u32>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { raw_days: Some(30), five_minutes_days: Some(90), hour_days: Some(730), day_days: None }
+    }
+}
+
+/// What pruning dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Results.
+    pub results: u64,
+    /// Rollups.
+    pub rollups: u64,
+}
+
+/// Where a scan stopped: known to the backend only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanCursor(pub Vec<u8>);
+
+/// A part of everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPage {
+    /// Rows.
+    pub batch: Batch,
+    /// Where to go on; none at the end.
+    pub next: Option<ScanCursor>,
+}

@@ -1,0 +1,65 @@
+//! The backends there are. One line each: it declares the variant of [`BackendConfig`], the dispatch, the entry in
+//! [`BACKENDS`] and the row of the conformance matrix.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Backend, BackendEnv, BackendId, ResultStore, StoreError};
+use crate::model::{FieldError, FieldSpec};
+
+macro_rules! backends {
+    ($($module:ident :: $config:ident),+ $(,)?) => {
+        /// The settings of a backend of any kind.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum BackendConfig {
+            $(#[doc = concat!("Settings of backend `", stringify!($module), "`.")] $config(super::backends::$module::$config)),+
+        }
+
+        /// Every backend: its word and its settings.
+        pub const BACKENDS: &[(BackendId, &[FieldSpec])] = &[
+            $((super::backends::$module::$config::ID, super::backends::$module::$config::FIELDS)),+
+        ];
+
+        impl BackendConfig {
+            /// Reads the settings of a backend from an object with the keys of its fields.
+            ///
+            /// # Errors
+            /// A value of another type than its field, or an unknown backend.
+            pub fn from_object(backend: &str, object: serde_json::Value) -> Result<Self, serde_json::Error> {
+                $(if backend == super::backends::$module::$config::ID {
+                    return serde_json::from_value(object).map(Self::$config);
+                })+
+                Err(serde::de::Error::custom(format!("unknown backend `{backend}`")))
+            }
+
+            /// The word in the file.
+            #[must_use]
+            pub fn id(&self) -> BackendId {
+                match self { $(Self::$config(_) => super::backends::$module::$config::ID),+ }
+            }
+
+            /// See [`Backend::validate`].
+            ///
+            /// # Errors
+            /// Every fault.
+            pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+                match self { $(Self::$config(config) => config.validate()),+ }
+            }
+
+            /// See [`Backend::open`].
+            ///
+            /// # Errors
+            /// Whatever the backend gives.
+            pub async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
+                match self { $(Self::$config(config) => config.open(env).await),+ }
+            }
+        }
+    };
+}
+
+backends! {
+    embedded::Embedded,
+    none::Nothing,
+}
