@@ -1,0 +1,68 @@
+//! Finds what this machine lacks, installs it where that is allowed, else says the exact command.
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// A program that is needed, the Debian package it comes in, and what for.
+struct Need {
+    program: &'static str,
+    package: &'static str,
+    why: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need { program: "cc", package: "build-essential", why: "compiles zstd and ring" },
+    Need { program: "git", package: "git", why: "the tidy test lists the files" },
+    Need { program: "ip", package: "iproute2", why: "tests of ping and of faults make network namespaces" },
+    Need { program: "nft", package: "nftables", why: "tests of ping lose packets at random" },
+    Need { program: "unshare", package: "util-linux", why: "tests run in namespaces of their own" },
+    Need { program: "setpriv", package: "util-linux", why: "tests run without privileges" },
+    Need { program: "python3", package: "python3", why: "the home lab example starts small servers" },
+];
+
+/// Rust components: (argument of cargo that proves it, name).
+const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
+pub fn run() -> Result<()> {
+    for (proof, component) in COMPONENTS {
+        if !shell::works("cargo", &[proof, "--version"]) {
+            shell::run("rustup", &["component", "add", component])?;
+        }
+    }
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !shell::found(need.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        eprintln!("missing: {} ({})", need.program, need.why);
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.dedup();
+    install(&packages)?;
+    match NEEDS.iter().find(|need| !shell::found(need.program)) {
+        None => Ok(()),
+        Some(need) => bail!("`{}` is still missing after installing {}", need.program, need.package),
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    let by_hand = format!("sudo apt-get update && sudo apt-get {}", arguments.join(" "));
+    if !shell::found("apt-get") {
+        bail!("install the programs named above with your package manager (Debian: {by_hand})");
+    }
+    if shell::works("sh", &["-c", "test \"$(id -u)\" = 0"]) {
+        shell::run("apt-get", &["update", "-q"])?;
+        shell::run("apt-get", &arguments)
+    } else if shell::works("sudo", &["-n", "true"]) {
+        shell::run("sudo", &["-n", "apt-get", "update", "-q"])?;
+        shell::run("sudo", &[&["-n", "apt-get"], arguments.as_slice()].concat())
+    } else {
+        bail!("this needs your password, so please run: {by_hand}");
+    }
+}
