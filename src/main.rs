@@ -1,1 +1,3 @@
+//! The `hallmonitor` command.
+
 fn main() {}
