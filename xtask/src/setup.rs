@@ -24,6 +24,21 @@ const NEEDS: &[Need] = &[
 /// Rust components: (argument of cargo that proves it, name).
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 
+/// Version of cargo-deny; built once into the cache.
+const DENY: &str = "0.20.2";
+
+/// Installs what only the checks need.
+pub fn for_tests() -> Result<()> {
+    run()?;
+    let deny = shell::tool("cargo-deny")?;
+    if shell::works(&deny, &["--version"]) {
+        return Ok(());
+    }
+    let root = shell::tools()?;
+    shell::run("cargo", &["install", "cargo-deny", "--version", DENY, "--locked", "--root", &root.to_string_lossy()])
+}
+
+/// Installs what everything needs.
 pub fn run() -> Result<()> {
     for (proof, component) in COMPONENTS {
         if !shell::works("cargo", &[proof, "--version"]) {

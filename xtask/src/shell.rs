@@ -29,6 +29,16 @@ pub fn target() -> Result<PathBuf> {
     }
 }
 
+/// Where tools are installed that only this project needs.
+pub fn tools() -> Result<PathBuf> {
+    Ok(cache()?.join("tools"))
+}
+
+/// The path of such a tool.
+pub fn tool(name: &str) -> Result<String> {
+    Ok(tools()?.join("bin").join(name).to_string_lossy().into_owned())
+}
+
 /// A program to be run in the root.
 pub fn command(program: &str, args: &[&str]) -> Result<Command> {
     let mut command = Command::new(program);
