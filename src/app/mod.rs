@@ -1,1 +1,150 @@
-//! app
+//! Wiring: the only room that knows all parts. It makes them, connects them, and takes them down in order.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `start.rs` | brings everything up, the first check before the backend |
+//! | `core.rs` | what is in force: configuration, monitors, pauses; the state file |
+//! | `fleet.rs` | what has to change when the configuration does |
+//! | `wiring.rs` | what rooms say to each other through traits |
+//! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
+//! | `rollup.rs` | delivery's rollups are the model's |
+//! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
+//! | `files.rs` | answers from the files of a data folder that nobody holds |
+
+mod answers;
+mod core;
+mod files;
+mod fleet;
+mod keeper;
+mod reads;
+mod rollup;
+mod start;
+mod wiring;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{broadcast, watch};
+
+pub use self::files::offline;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{LoadError, Vars};
+use crate::control::Answers;
+use crate::event::Event;
+use crate::journal::JournalError;
+use crate::record::{Board, HoldError, StateError};
+use crate::schedule::{Connectivity, SystemConnectivity};
+use crate::secret::{MemoryVault, Vault};
+use crate::storage::StoreError;
+
+/// How long the end may take in all.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// Where things are and what the core may use.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Environment variables.
+    pub vars: Vars,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Passwords and tokens.
+    pub vault: Arc<dyn Vault>,
+    /// What is known of the network.
+    pub connectivity: Arc<dyn Connectivity>,
+}
+
+impl Options {
+    /// This machine's clocks and network, and an empty vault.
+    #[must_use]
+    pub fn new(config: PathBuf, data_dir: PathBuf, vars: Vars) -> Self {
+        Self {
+            config,
+            data_dir,
+            vars,
+            clock: Arc::new(SystemClock),
+            vault: Arc::new(MemoryVault::default()),
+            connectivity: Arc::new(SystemConnectivity),
+        }
+    }
+}
+
+/// Why the core cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration is refused, and there is no earlier one.
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    /// The data folder is held by another process or cannot be used.
+    #[error(transparent)]
+    Folder(#[from] HoldError),
+    /// The state file cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store is needed to start (its state file is gone) and cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread or runtime.
+    #[error("no thread can be started: {0}; close other programs and try again")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A running core. Watches until it is stopped or dropped.
+#[derive(Debug)]
+pub struct App {
+    core: Arc<self::core::Core>,
+    stop: watch::Sender<bool>,
+    keeper: Option<JoinHandle<()>>,
+    checks: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// The live state of all monitors.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        self.core.recorder.board()
+    }
+
+    /// What is announced from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.core.events.listen()
+    }
+
+    /// Answers questions, as the control socket does.
+    #[must_use]
+    pub fn answers(&self) -> Arc<dyn Answers> {
+        Arc::new(answers::Live(Arc::clone(&self.core)))
+    }
+
+    /// Ends it: cancels running checks, makes everything durable, lets go of the data folder. Blocks for at most
+    /// [`DRAIN`]. Returns whether all of it worked out in time.
+    #[must_use]
+    pub fn stop(mut self) -> bool {
+        self.end()
+    }
+
+    fn end(&mut self) -> bool {
+        let _ = self.stop.send(true);
+        let Some(keeper) = self.keeper.take() else { return true };
+        let kept = keeper.join().is_ok();
+        let checked = self.checks.take().is_none_or(|checks| checks.join().is_ok());
+        let delivered = self.core.delivery.stop(DRAIN.saturating_sub(Duration::from_millis(1_500)));
+        kept && checked && delivered
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,192 @@
+//! What a running core answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+
+use super::core::{Core, lock};
+use super::reads::{Reads, find};
+use crate::control::{
+    Answer, AnswerError, Answers, Fault, Holder, MonitorName, MonitorStatus, OwnGap, Recent, Request, Schedule, Source,
+    Status, Storage,
+};
+use crate::model::{MonitorId, State, UnixMicros};
+use crate::record::BoardRow;
+use crate::storage::BACKENDS;
+
+/// Answers for a running core.
+#[derive(Debug)]
+pub(super) struct Live(pub(super) Arc<Core>);
+
+#[async_trait]
+impl Answers for Live {
+    async fn answer(&self, request: Request) -> Result<Answer, AnswerError> {
+        match request {
+            Request::Version => Ok(Answer::Holder(self.holder())),
+            Request::Status { newer_than } => Ok(self.status(newer_than)),
+            Request::History { monitor, span, limit, after } => {
+                let reads = self.reads().await?;
+                Ok(Answer::History(reads.history(monitor, span, limit, after).await?))
+            }
+            Request::Uptime { monitors, span } => {
+                let reads = self.reads().await?;
+                Ok(Answer::Uptime(reads.uptime(monitors, span, self.0.clock.wall()).await?))
+            }
+            Request::Incidents { monitor, span, limit } => {
+                let reads = self.reads().await?;
+                Ok(Answer::Incidents(reads.incidents(monitor, span, limit).await?))
+            }
+            Request::CheckNow { monitors } => self.steer(&monitors, |core, ids| core.runner.check_now(ids)),
+            Request::Pause { monitors, until } => self.steer(&monitors, |core, ids| core.pause(ids, until)),
+            Request::Resume { monitors } => self.steer(&monitors, Core::resume),
+        }
+    }
+}
+
+impl Live {
+    fn holder(&self) -> Holder {
+        Holder { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id(), since: self.0.started }
+    }
+
+    fn status(&self, newer_than: Option<u64>) -> Answer {
+        let board = self.0.recorder.board();
+        let revision = board.revision();
+        if newer_than.is_some_and(|known| known == revision) {
+            return Answer::Unchanged;
+        }
+        let next: HashMap<MonitorId, UnixMicros> = self.0.runner.next_checks().into_iter().collect();
+        let monitors = board.snapshot().into_iter().map(|row| monitor_status(row, &next)).collect();
+        let delivery = self.0.delivery.status();
+        Answer::Status(Status {
+            revision,
+            live: true,
+            holder: Some(self.holder()),
+            monitors,
+            gap: board.gap().map(|gap| OwnGap { reason: gap.reason, since: gap.span.from }),
+            faults: self.faults(),
+            storage: Some(Storage {
+                backend: delivery.backend.to_owned(),
+                last_write: delivery.last_write,
+                backlog_rows: Some(delivery.backlog_rows),
+            }),
+            schedule: Some(self.schedule()),
+        })
+    }
+
+    fn schedule(&self) -> Schedule {
+        let figures = self.0.runner.figures();
+        Schedule {
+            done: figures.done,
+            extra: figures.extra,
+            missed: figures.missed,
+            cancelled: figures.cancelled,
+            late_p50_us: figures.late_p50_us().unwrap_or(0),
+            late_p99_us: figures.late_p99_us().unwrap_or(0),
+            late_max_us: figures.late_max_us,
+            running: figures.running,
+            waiting: figures.waiting,
+            limit: figures.limit,
+        }
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut add = |of: &str, what: String| faults.push(Fault { of: of.to_owned(), what });
+        let in_force = lock(&self.0.in_force);
+        if let Some(refused) = &in_force.refused {
+            add("configuration", format!("the file is refused and the last good version stays in force: {refused}"));
+        }
+        if let Some(backend) = in_force.other_backend {
+            add("configuration", format!("storage.backend is now `{backend}`: restart Hall Monitor to use it"));
+        }
+        drop(in_force);
+        let journal = self.0.delivery.journal().figures();
+        if let Some(fault) = journal.fault {
+            let (rows, dropped) = (journal.waiting_rows, journal.dropped);
+            add("journal", format!("{fault}; {rows} rows wait in memory, {dropped} results were dropped"));
+        }
+        let delivery = self.0.delivery.status();
+        if let Some(fault) = delivery.fault {
+            add("storage", format!("{fault}; {} rows wait in the journal", delivery.backlog_rows));
+        }
+        if delivery.dead_letters > 0 {
+            add("storage", format!("{} rows were refused for good: see dead-letters.jsonl", delivery.dead_letters));
+        }
+        if self.0.stuck.load(Ordering::Relaxed) {
+            add("schedule", "no check was done for two intervals".to_owned());
+        }
+        faults
+    }
+
+    async fn reads(&self) -> Result<Reads, AnswerError> {
+        let names: Vec<MonitorName> = self.0.recorder.board().snapshot().iter().map(name_of).collect();
+        let history = self.0.delivery.history();
+        let status = self.0.delivery.status();
+        let keeps_history = BACKENDS.iter().any(|(id, _)| *id == status.backend) && status.backend != "none";
+        let note = (!history.complete()).then(|| match status.fault {
+            Some(fault) => format!("only what waits in the journal: {fault}"),
+            None => "the store is being opened; only what waits in the journal is shown".to_owned(),
+        });
+        let source = Source { backend: status.backend.to_owned(), keeps_history, note };
+        let configured = names.len();
+        Reads { history, source, names, configured }.with_known().await
+    }
+
+    fn steer(&self, monitors: &[String], action: impl FnOnce(&Core, &[MonitorId])) -> Result<Answer, AnswerError> {
+        let board = self.0.recorder.board();
+        let names: Vec<(MonitorId, String)> =
+            board.snapshot().into_iter().map(|row| (row.monitor.id, row.monitor.name.clone())).collect();
+        let all = names.iter().map(|(id, name)| (*id, name.as_str()));
+        let ids: Vec<MonitorId> = if monitors.is_empty() {
+            all.map(|(id, _)| id).collect()
+        } else {
+            monitors.iter().map(|wanted| find(wanted, all.clone())).collect::<Result<_, _>>()?
+        };
+        action(&self.0, &ids);
+        let done = names.into_iter().filter(|(id, _)| ids.contains(id)).map(|(_, name)| name).collect();
+        Ok(Answer::Done { monitors: done })
+    }
+}
+
+fn name_of(row: &BoardRow) -> MonitorName {
+    let monitor = &row.monitor;
+    MonitorName {
+        id: monitor.id,
+        name: monitor.name.clone(),
+        group: monitor.group.clone(),
+        kind: monitor.kind.to_owned(),
+        target: monitor.target.clone(),
+    }
+}
+
+fn monitor_status(row: BoardRow, next: &HashMap<MonitorId, UnixMicros>) -> MonitorStatus {
+    let monitor = &row.monitor;
+    let last = row.last.as_ref();
+    let message = row.pending_reason.as_deref().or(last.map(|last| &*last.message)).unwrap_or_default();
+    MonitorStatus {
+        id: monitor.id,
+        name: monitor.name.as_str().into(),
+        group: monitor.group.as_str().into(),
+        kind: monitor.kind.into(),
+        target: monitor.target.as_str().into(),
+        interval_us: u64::try_from(monitor.interval.as_micros()).unwrap_or(u64::MAX),
+        state: row.state,
+        since: (row.state != State::Pending || row.pending_reason.is_some()).then_some(row.since),
+        verdict: last.map(|last| last.verdict),
+        failure: last.and_then(|last| last.failure),
+        message: message.into(),
+        last_check: last.map(|last| last.time),
+        duration_us: last.map(|last| last.duration_us),
+        next_check: next.get(&monitor.id).copied(),
+        stale: row.stale,
+        paused_until: row.paused_until,
+        incident: row.incident,
+        recent: row
+            .spark
+            .iter()
+            .map(|point| Recent { verdict: point.verdict, duration_us: point.duration_us })
+            .collect(),
+    }
+}

@@ -1,0 +1,154 @@
+//! What is in force: configuration, monitors, pauses, and the file in which they outlive the process.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::fleet::Fleet;
+use crate::clock::Clock;
+use crate::config::{Config, LoadError, Vars, parse};
+use crate::deliver::Delivery;
+use crate::event::{Event, Events};
+use crate::model::{MonitorId, Row, UnixMicros};
+use crate::record::{DataFolder, Instance, LedgerEntry, LocalState, Recorder, StateFile};
+use crate::schedule::{FirstCheck, RunnerHandle};
+use crate::secret::Vault;
+
+/// What the keeper and the answers share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) folder: DataFolder,
+    pub(super) config_path: PathBuf,
+    pub(super) vars: Vars,
+    pub(super) vault: Arc<dyn Vault>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: Events,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) runner: RunnerHandle,
+    pub(super) delivery: Delivery,
+    pub(super) instance: Instance,
+    pub(super) ledger: Vec<LedgerEntry>,
+    pub(super) started: UnixMicros,
+    pub(super) stuck: Arc<AtomicBool>,
+    pub(super) fleet: Mutex<Fleet>,
+    pub(super) in_force: Mutex<InForce>,
+    pub(super) state_file: StateFile,
+}
+
+/// What is known of the configuration that is in force.
+#[derive(Debug, Default)]
+pub(super) struct InForce {
+    /// See [`crate::config::content_hash`].
+    pub(super) hash: u64,
+    /// Some monitors wait for something that may come.
+    pub(super) waiting: bool,
+    /// The backend, which a change of the file does not change before the next start.
+    pub(super) backend: &'static str,
+    /// Why the file as it is now is not in force.
+    pub(super) refused: Option<String>,
+    /// The backend of the file is another one than that in force.
+    pub(super) other_backend: Option<&'static str>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    /// Puts a configuration in force: only what changed is touched.
+    pub(super) fn apply(&self, config: &Config, first: FirstCheck) {
+        let change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
+        for known in change.known {
+            self.delivery.journal().push(&Row::Monitor(known));
+        }
+        for rename in &change.renames {
+            tracing::info!(from = rename.from, to = rename.to, "a monitor was renamed and keeps its history");
+        }
+        for (monitor, reason) in &change.unable {
+            tracing::warn!(monitor = monitor.name, reason, "a monitor cannot run yet");
+        }
+        let mut in_force = lock(&self.in_force);
+        in_force.hash = config.hash;
+        in_force.waiting = !change.unable.is_empty();
+        in_force.refused = None;
+        let backend = config.storage.backend.id();
+        in_force.other_backend = (backend != in_force.backend).then_some(backend);
+        drop(in_force);
+        let paused: Vec<MonitorId> = {
+            self.recorder.set_monitors(change.runnable, change.unable);
+            self.recorder.board().paused()
+        };
+        self.runner.remove(&change.stop);
+        self.runner.set(change.start, first);
+        // After a restart, or where a pending one came to run: pauses are state and outlive the file.
+        self.runner.pause(&paused);
+    }
+
+    /// Reads the file again. What is refused changes nothing. Blocks on the file and on the vault.
+    pub(super) fn reload(&self, bytes: &[u8]) {
+        match parse(bytes, &self.config_path, &self.vars, &*self.vault) {
+            Ok(config) => {
+                for warning in &config.warnings {
+                    tracing::warn!("{warning}");
+                }
+                self.apply(&config, FirstCheck::AtOnce);
+                tracing::info!(monitors = config.monitors.len(), "the configuration was read again and is in force");
+                self.events.send(Event::ConfigRead { problems: 0 });
+            }
+            Err(refusal) => self.refuse(&LoadError::from(refusal)),
+        }
+    }
+
+    fn refuse(&self, error: &LoadError) {
+        for problem in error.problems() {
+            tracing::error!("{problem}");
+        }
+        let problems = error.problems().len().max(1);
+        tracing::error!(problems, "the configuration is refused; the last good one stays in force");
+        lock(&self.in_force).refused = Some(error.to_string());
+        self.events.send(Event::ConfigRead { problems });
+    }
+
+    /// Pauses monitors.
+    pub(super) fn pause(&self, ids: &[MonitorId], until: Option<UnixMicros>) {
+        self.recorder.pause(ids, until);
+        self.runner.pause(ids);
+    }
+
+    /// Ends the pause of monitors.
+    pub(super) fn resume(&self, ids: &[MonitorId]) {
+        let resumed = self.recorder.resume(ids);
+        self.runner.resume(&resumed);
+    }
+
+    /// What happens about each second.
+    pub(super) fn beat(&self) {
+        let now = self.clock.wall();
+        self.recorder.heartbeat(now);
+        let over = self.recorder.expire_pauses(now);
+        if !over.is_empty() {
+            self.runner.resume(&over);
+        }
+    }
+
+    /// Writes the state file, after the journal has everything it speaks of.
+    pub(super) fn save(&self) {
+        let recorded = self.recorder.snapshot();
+        if !self.delivery.journal().flush(Duration::from_secs(1)) {
+            // A state file must never be ahead of the journal.
+            self.recorder.not_saved();
+            return;
+        }
+        let state = LocalState {
+            instance: self.instance.clone(),
+            remembered: lock(&self.fleet).remembered().to_vec(),
+            ledger: self.ledger.clone(),
+            recorded,
+        };
+        if let Err(error) = self.state_file.save(&state) {
+            self.recorder.not_saved();
+            tracing::warn!(%error, "the state file cannot be written; it is tried again");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Answers from the files of a data folder that nobody holds.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::StartError;
+use super::reads::Reads;
+use crate::clock::{Clock, SystemClock};
+use crate::control::{
+    Answer, AnswerError, Answers, Fault, MonitorName, MonitorStatus, Recent, Request, Source, Status, Storage,
+};
+use crate::deliver::History;
+use crate::event::Events;
+use crate::journal::Reader;
+use crate::model::{Row, error_chain};
+use crate::record::{AliveFile, BoardRow, DataFolder, LedgerEntry, LocalState, Recorder, RowSink, StateFile};
+use crate::secret::MemoryVault;
+use crate::storage::{BackendConfig, BackendEnv, ResultStore};
+
+/// Opens the files of a data folder. It is held until the answers are dropped.
+///
+/// # Errors
+/// Somebody holds the folder, or its state file cannot be read.
+pub fn offline(data_dir: &Path) -> Result<Arc<dyn Answers>, StartError> {
+    let folder = DataFolder::hold(data_dir)?;
+    let state =
+        StateFile::new(data_dir).load()?.state.unwrap_or_else(|| LocalState::new(uuid::Uuid::nil(), String::new()));
+    Ok(Arc::new(Files { folder, state, clock: Arc::new(SystemClock), history: OnceCell::new() }))
+}
+
+/// Files that this process holds.
+#[derive(Debug)]
+struct Files {
+    folder: DataFolder,
+    state: LocalState,
+    clock: Arc<dyn Clock>,
+    history: OnceCell<(History, Source)>,
+}
+
+#[async_trait]
+impl Answers for Files {
+    async fn answer(&self, request: Request) -> Result<Answer, AnswerError> {
+        match request {
+            Request::Status { .. } => Ok(Answer::Status(self.status())),
+            Request::History { monitor, span, limit, after } => {
+                Ok(Answer::History(self.reads().await?.history(monitor, span, limit, after).await?))
+            }
+            Request::Uptime { monitors, span } => {
+                Ok(Answer::Uptime(self.reads().await?.uptime(monitors, span, self.clock.wall()).await?))
+            }
+            Request::Incidents { monitor, span, limit } => {
+                Ok(Answer::Incidents(self.reads().await?.incidents(monitor, span, limit).await?))
+            }
+            Request::Version | Request::CheckNow { .. } | Request::Pause { .. } | Request::Resume { .. } => {
+                Err(AnswerError::NotRunning)
+            }
+        }
+    }
+}
+
+/// Restoring writes rows (a gap for the time away); whoever only looks keeps none of them.
+struct Nowhere;
+
+impl RowSink for Nowhere {
+    fn push(&self, _row: Row) {}
+
+    fn position(&self) -> u64 {
+        0
+    }
+}
+
+impl Files {
+    /// The last known states: the snapshot, then the journal's rows after it.
+    fn board(&self) -> Vec<BoardRow> {
+        let recorder = Recorder::new(Arc::clone(&self.clock), Arc::new(Nowhere), Events::new());
+        let recorded = self.state.recorded.clone();
+        let reader = Reader::new(&self.folder.path().join("journal"), recorded.journal_position, None, false);
+        let alive = AliveFile::read(self.folder.path()).map(|alive| alive.at);
+        recorder.restore(recorded, alive, reader.rows().map(|(_, row)| row));
+        let monitors = self.state.remembered.iter().filter(|monitor| monitor.configured);
+        recorder.set_monitors(monitors.map(|monitor| Arc::new(monitor.known.as_monitor())).collect(), Vec::new());
+        recorder.board().snapshot()
+    }
+
+    fn status(&self) -> Status {
+        let monitors = self
+            .board()
+            .into_iter()
+            .map(|row| {
+                let last = row.last.as_ref();
+                MonitorStatus {
+                    id: row.monitor.id,
+                    name: row.monitor.name.as_str().into(),
+                    group: row.monitor.group.as_str().into(),
+                    kind: row.monitor.kind.into(),
+                    target: row.monitor.target.as_str().into(),
+                    interval_us: last.map_or(0, |last| last.interval_us),
+                    state: row.state,
+                    since: last.map(|_| row.since),
+                    verdict: last.map(|last| last.verdict),
+                    failure: last.and_then(|last| last.failure),
+                    message: last.map(|last| &*last.message).unwrap_or_default().into(),
+                    last_check: last.map(|last| last.time),
+                    duration_us: last.map(|last| last.duration_us),
+                    next_check: None,
+                    stale: true,
+                    paused_until: row.paused_until,
+                    incident: row.incident,
+                    recent: row
+                        .spark
+                        .iter()
+                        .map(|point| Recent { verdict: point.verdict, duration_us: point.duration_us })
+                        .collect(),
+                }
+            })
+            .collect();
+        let storage = self.state.ledger.last();
+        Status {
+            live: false,
+            monitors,
+            storage: storage.map(|entry| Storage { backend: entry.backend.clone(), ..Storage::default() }),
+            faults: Vec::<Fault>::new(),
+            ..Status::default()
+        }
+    }
+
+    async fn reads(&self) -> Result<Reads, AnswerError> {
+        let (history, source) = self.history.get_or_try_init(|| self.open()).await?;
+        let names: Vec<MonitorName> = self
+            .state
+            .remembered
+            .iter()
+            .filter(|monitor| monitor.configured)
+            .map(|monitor| monitor.known.clone().into())
+            .collect();
+        let configured = names.len();
+        Reads { history: history.clone(), source: source.clone(), names, configured }.with_known().await
+    }
+
+    async fn open(&self) -> Result<(History, Source), AnswerError> {
+        let entry = self.state.ledger.last().cloned().unwrap_or(LedgerEntry {
+            backend: "none".to_owned(),
+            fingerprint: "none".to_owned(),
+            from: self.clock.wall(),
+            to: None,
+        });
+        let (store, note) = match self.open_store(&entry).await {
+            Ok(store) => (Some(store), None),
+            Err(what) => (None, Some(format!("only what waits in the journal: {what}"))),
+        };
+        let keeps_history = store.as_ref().is_none_or(|store| store.capabilities().keeps_history);
+        let history = History::offline(self.folder.path(), &entry.fingerprint, store)
+            .map_err(|error| AnswerError::Storage { what: error_chain(&error) })?;
+        Ok((history, Source { backend: entry.backend, keeps_history, note }))
+    }
+
+    /// Opens the store as the ledger knows it: one of this folder, with the settings that its address says.
+    async fn open_store(&self, entry: &LedgerEntry) -> Result<Arc<dyn ResultStore>, String> {
+        let env = BackendEnv {
+            data_dir: self.folder.path().to_owned(),
+            instance: self.state.instance.id,
+            clock: Arc::clone(&self.clock),
+            vault: Arc::new(MemoryVault::default()),
+        };
+        let config = BackendConfig::from_contact(&entry.fingerprint).map_err(|error| error.to_string())?;
+        config.open(&env).await.map_err(|error| error_chain(&error))
+    }
+}

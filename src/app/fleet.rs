@@ -1,0 +1,113 @@
+//! From the configuration's monitors to watched ones, and what has to change when the configuration does.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::config::{Entry, MonitorEntry};
+use crate::model::{InstanceId, KnownMonitor, Monitor, MonitorId, UnixMicros};
+use crate::probe::{KindConfig, ProbeEnv};
+use crate::record::{ConfiguredMonitor, RememberedMonitor, Rename, identify};
+use crate::schedule::Watched;
+
+/// The monitors in force.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    instance: InstanceId,
+    env: ProbeEnv,
+    remembered: Vec<RememberedMonitor>,
+    running: HashMap<MonitorId, (Arc<Monitor>, KindConfig)>,
+}
+
+/// What a new configuration asks for.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Every monitor that can run, in the file's order.
+    pub(super) runnable: Vec<Arc<Monitor>>,
+    /// Every monitor that cannot run now, and why.
+    pub(super) unable: Vec<(Arc<Monitor>, String)>,
+    /// New and changed ones.
+    pub(super) start: Vec<Watched>,
+    /// Those that are watched no longer.
+    pub(super) stop: Vec<MonitorId>,
+    /// What stores should know of new and changed ones.
+    pub(super) known: Vec<KnownMonitor>,
+    /// Recognised renames.
+    pub(super) renames: Vec<Rename>,
+}
+
+impl Fleet {
+    /// No monitors yet, with what is remembered of earlier ones.
+    pub(super) fn new(instance: InstanceId, env: ProbeEnv, remembered: Vec<RememberedMonitor>) -> Self {
+        Self { instance, env, remembered, running: HashMap::new() }
+    }
+
+    /// What is to be remembered over a restart.
+    pub(super) fn remembered(&self) -> &[RememberedMonitor] {
+        &self.remembered
+    }
+
+    /// Takes the monitors of a configuration. Disabled ones are as good as absent.
+    pub(super) fn change(&mut self, entries: &[MonitorEntry], now: UnixMicros) -> Change {
+        let entries: Vec<&MonitorEntry> = entries.iter().filter(|entry| entry.enabled).collect();
+        let targets: Vec<String> = entries.iter().map(|entry| target(entry)).collect();
+        let configured: Vec<ConfiguredMonitor<'_>> = entries
+            .iter()
+            .zip(&targets)
+            .map(|(entry, target)| ConfiguredMonitor {
+                id: entry.id,
+                name: &entry.name,
+                group: &entry.group,
+                kind: entry.what.kind(),
+                target,
+            })
+            .collect();
+        let identities = identify(self.instance, &self.remembered, &configured, now);
+        self.remembered = identities.remembered;
+        let mut change = Change { known: identities.changed, renames: identities.renames, ..Change::default() };
+        for ((entry, target), id) in entries.iter().zip(targets).zip(identities.ids) {
+            self.take(&mut change, entry, target, id);
+        }
+        let wanted: HashSet<MonitorId> = change.runnable.iter().map(|monitor| monitor.id).collect();
+        change.stop = self.running.keys().copied().filter(|id| !wanted.contains(id)).collect();
+        self.running.retain(|id, _| wanted.contains(id));
+        change
+    }
+
+    fn take(&mut self, change: &mut Change, entry: &MonitorEntry, target: String, id: MonitorId) {
+        let monitor = Monitor {
+            id,
+            name: entry.name.clone(),
+            group: entry.group.to_string(),
+            kind: entry.what.kind(),
+            target,
+            interval: entry.interval.value,
+            timeout: entry.timeout.value,
+            thresholds: entry.thresholds,
+            labels: entry.labels.clone(),
+        };
+        let settings = match &entry.what {
+            Entry::Ready(settings) => settings,
+            Entry::Pending { reason, .. } => {
+                change.unable.push((Arc::new(monitor), reason.clone()));
+                return;
+            }
+        };
+        if let Some((same, _)) = self.running.get(&id).filter(|(old, kind)| **old == monitor && kind == settings) {
+            change.runnable.push(Arc::clone(same));
+            return;
+        }
+        let monitor = Arc::new(monitor);
+        let probe = Arc::from(settings.probe(&self.env));
+        self.running.insert(id, (Arc::clone(&monitor), settings.clone()));
+        change.runnable.push(Arc::clone(&monitor));
+        change.start.push(Watched { monitor, probe });
+    }
+}
+
+/// The target, for people; one that waits for a secret has none yet, and must not look like another one that waits.
+fn target(entry: &MonitorEntry) -> String {
+    match &entry.what {
+        Entry::Ready(settings) => settings.target(),
+        Entry::Pending { .. } => format!("(waiting: {})", entry.name),
+    }
+}

@@ -1,0 +1,90 @@
+//! The thread beside the checks: control socket, file watch, heartbeat, state file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use super::answers::Live;
+use super::core::{Core, lock};
+use crate::clock::Mono;
+use crate::config::FileWatch;
+use crate::control::Listener;
+use crate::record::AliveFile;
+
+const BEAT: Duration = Duration::from_secs(1);
+/// The state file is written at most this often.
+const SAVE_EVERY_US: u64 = 5_000_000;
+/// What waits for a variable, a file or a secret is tried again after this time.
+const RETRY_US: u64 = 30_000_000;
+
+/// Runs until it is told to stop; then ends the scheduler and writes the state file.
+pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
+    let doors = tokio::spawn(serve(Arc::clone(&core), stopping.clone()));
+    let mut alive = AliveFile::new(core.folder.path(), Uuid::new_v4());
+    let mut file = FileWatch::new(&core.config_path, lock(&core.in_force).hash);
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut times = Times { saved: core.clock.mono(), retried: core.clock.mono() };
+    loop {
+        tokio::select! {
+            // An error means that the app is gone.
+            _ = stopping.wait_for(|stop| *stop) => break,
+            bytes = file.changed() => reload(&core, bytes).await,
+            _ = beat.tick() => on_beat(&core, &mut alive, &mut times).await,
+        }
+    }
+    core.runner.stop().await;
+    core.save();
+    if let Err(error) = alive.write(core.clock.wall()) {
+        tracing::warn!(%error, "the last sign of life cannot be written");
+    }
+    // Ends by the same signal.
+    let _ = doors.await;
+}
+
+struct Times {
+    saved: Mono,
+    retried: Mono,
+}
+
+async fn on_beat(core: &Arc<Core>, alive: &mut AliveFile, times: &mut Times) {
+    core.beat();
+    // A full disk is told by the journal; a stamp that is missing makes a gap longer, no more.
+    let _ = alive.beat(core.clock.wall());
+    let now = core.clock.mono();
+    if now.since_us(times.saved) >= SAVE_EVERY_US && core.recorder.dirty() {
+        core.save();
+        times.saved = now;
+    }
+    if now.since_us(times.retried) >= RETRY_US && lock(&core.in_force).waiting {
+        times.retried = now;
+        if let Ok(bytes) = std::fs::read(&core.config_path) {
+            reload(core, bytes).await;
+        }
+    }
+}
+
+/// Reads the configuration where blocking is allowed: on files and on the vault.
+async fn reload(core: &Arc<Core>, bytes: Vec<u8>) {
+    let core = Arc::clone(core);
+    if let Err(error) = tokio::task::spawn_blocking(move || core.reload(&bytes)).await {
+        tracing::error!(%error, "reading the configuration ended by a fault");
+    }
+}
+
+async fn serve(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
+    let listener = match Listener::bind(core.folder.path()).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "nobody can ask: the control socket cannot be opened");
+            return;
+        }
+    };
+    let stop = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    listener.serve(Arc::new(Live(core)), stop).await;
+}

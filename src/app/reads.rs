@@ -1,0 +1,125 @@
+//! Reads of history, the same for a running core and for files.
+
+use std::collections::HashMap;
+
+use crate::control::{AnswerError, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList};
+use crate::deliver::History;
+use crate::model::{KnownMonitor, MonitorId, Span, UnixMicros, error_chain};
+use crate::storage::{IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};
+
+/// History and who is in it.
+pub(super) struct Reads {
+    pub(super) history: History,
+    pub(super) source: Source,
+    /// Those that are configured first, then those that were.
+    pub(super) names: Vec<MonitorName>,
+    /// How many of them are configured.
+    pub(super) configured: usize,
+}
+
+impl From<KnownMonitor> for MonitorName {
+    fn from(known: KnownMonitor) -> Self {
+        let KnownMonitor { id, name, group, kind, target, .. } = known;
+        Self { id, name, group, kind, target }
+    }
+}
+
+fn fault(error: StoreError) -> AnswerError {
+    AnswerError::Storage { what: error_chain(&error) }
+}
+
+impl Reads {
+    /// Adds the monitors that only the store knows.
+    pub(super) async fn with_known(mut self) -> Result<Self, AnswerError> {
+        let known = self.history.monitors().await.map_err(fault)?;
+        for monitor in known {
+            if !self.names.iter().take(self.configured).any(|named| named.id == monitor.id) {
+                self.names.push(monitor.into());
+            }
+        }
+        Ok(self)
+    }
+
+    /// The monitor of a name or an id.
+    pub(super) fn find(&self, name: &str) -> Result<MonitorId, AnswerError> {
+        find(name, self.names.iter().map(|named| (named.id, named.name.as_str())))
+    }
+
+    fn named(&self, ids: impl Iterator<Item = MonitorId>) -> Vec<MonitorName> {
+        let by_id: HashMap<MonitorId, &MonitorName> = self.names.iter().map(|named| (named.id, named)).collect();
+        let mut ids: Vec<MonitorId> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter().filter_map(|id| by_id.get(&id).map(|named| (*named).clone())).collect()
+    }
+
+    pub(super) async fn history(
+        self,
+        monitor: Option<String>,
+        span: Span,
+        limit: usize,
+        after: Option<PageCursor>,
+    ) -> Result<HistoryPage, AnswerError> {
+        let monitor = monitor.map(|name| self.find(&name)).transpose()?;
+        let query = ResultQuery { monitor, span, limit: limit.clamp(1, MAX_PAGE), after };
+        let page = self.history.results(&query).await.map_err(fault)?;
+        let monitors = self.named(page.results.iter().map(|result| result.monitor));
+        Ok(HistoryPage { source: self.source, monitors, results: page.results, next: page.next })
+    }
+
+    pub(super) async fn uptime(
+        self,
+        monitors: Vec<String>,
+        span: Span,
+        now: UnixMicros,
+    ) -> Result<UptimeList, AnswerError> {
+        let ids: Vec<MonitorId> = if monitors.is_empty() {
+            self.names.iter().take(self.configured).map(|named| named.id).collect()
+        } else {
+            monitors.iter().map(|name| self.find(name)).collect::<Result<_, _>>()?
+        };
+        let query = UptimeQuery { monitors: ids.clone(), span, now };
+        let uptimes = self.history.uptime(&query).await.map_err(fault)?;
+        let monitors = self.named(ids.into_iter());
+        Ok(UptimeList { source: self.source, monitors, uptimes })
+    }
+
+    pub(super) async fn incidents(
+        self,
+        monitor: Option<String>,
+        span: Span,
+        limit: usize,
+    ) -> Result<IncidentList, AnswerError> {
+        let monitor = monitor.map(|name| self.find(&name)).transpose()?;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let query = IncidentQuery { monitor, span, limit: limit + 1 };
+        let mut incidents = self.history.incidents(&query).await.map_err(fault)?;
+        let more = incidents.len() > limit;
+        incidents.truncate(limit);
+        let monitors = self.named(incidents.iter().map(|incident| incident.monitor));
+        Ok(IncidentList { source: self.source, monitors, incidents, more })
+    }
+}
+
+/// The monitor of a name or an id; an unknown one is told with its nearest.
+pub(super) fn find<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = (MonitorId, &'a str)> + Clone,
+) -> Result<MonitorId, AnswerError> {
+    if let Some((id, _)) = names.clone().find(|(_, name)| *name == wanted) {
+        return Ok(id);
+    }
+    if let Ok(id) = wanted.parse::<MonitorId>()
+        && names.clone().any(|(known, _)| known == id)
+    {
+        return Ok(id);
+    }
+    let nearest = names
+        .map(|(_, name)| (strsim::damerau_levenshtein(name, wanted), name))
+        .filter(|(distance, name)| *distance <= name.len().max(wanted.len()) / 3)
+        .min();
+    Err(AnswerError::UnknownMonitor {
+        name: crate::model::clean_text(wanted, 200),
+        nearest: nearest.map(|(_, name)| name.to_owned()),
+    })
+}
