@@ -13,11 +13,11 @@ use crate::model::{CheckResult, Gap, GapReason, Incident, Monitor, MonitorId, St
 
 /// A pause that is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub(super) struct Pause {
     /// Since when.
-    pub from: UnixMicros,
+    pub(super) from: UnixMicros,
     /// When it ends by itself; none for as long as nobody resumes it.
-    pub until: Option<UnixMicros>,
+    pub(super) until: Option<UnixMicros>,
     /// Up to when it is written as a gap.
     pub(super) written: UnixMicros,
 }

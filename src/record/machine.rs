@@ -23,19 +23,19 @@ const LONGEST_RECHECK: Duration = Duration::from_secs(10);
 
 /// What the machine must know of its monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Whose incidents they are.
-    pub monitor: MonitorId,
+    pub(super) monitor: MonitorId,
     /// When the state changes; 0 counts as 1.
-    pub thresholds: Thresholds,
+    pub(super) thresholds: Thresholds,
     /// From one check to the next; zero for a check outside a schedule.
-    pub interval: Duration,
+    pub(super) interval: Duration,
 }
 
 impl Rules {
     /// The rules of a monitor.
     #[must_use]
-    pub fn of(monitor: &Monitor) -> Self {
+    pub(super) fn of(monitor: &Monitor) -> Self {
         Self { monitor: monitor.id, thresholds: monitor.thresholds, interval: monitor.interval }
     }
 
@@ -47,20 +47,20 @@ impl Rules {
 
 /// What one result brought about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub(super) struct Step {
     /// An incident was confirmed; it is open.
-    pub opened: Option<Incident>,
+    pub(super) opened: Option<Incident>,
     /// An incident ended.
-    pub closed: Option<Incident>,
+    pub(super) closed: Option<Incident>,
     /// The monitor became unobserved, or observed again.
-    pub blind: Option<BlindEdge>,
+    pub(super) blind: Option<BlindEdge>,
     /// Undecided: check again after this time.
-    pub recheck_after: Option<Duration>,
+    pub(super) recheck_after: Option<Duration>,
 }
 
 /// Begin or end of a time in which every check of one monitor was inconclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlindEdge {
+pub(super) enum BlindEdge {
     /// Nobody could see the target since `at`.
     Began {
         /// The first inconclusive check.
@@ -107,7 +107,7 @@ struct Blind {
 
 /// The state machine of one monitor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
+pub(super) struct Machine {
     /// `up`, `degraded`, `down` or `pending`.
     settled: State,
     since: UnixMicros,
@@ -127,7 +127,7 @@ pub struct Machine {
 impl Machine {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(at: UnixMicros) -> Self {
+    pub(super) fn new(at: UnixMicros) -> Self {
         Self {
             settled: State::Pending,
             since: at,
@@ -144,14 +144,14 @@ impl Machine {
 
     /// `up`, `degraded`, `down`, `pending` or `unobserved`.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         if self.blind_reason().is_some() { State::Unobserved } else { self.settled }
     }
 
     /// Since when: for `down` the first failure, for `unobserved` the first inconclusive check, else the check that
     /// decided it.
     #[must_use]
-    pub fn since(&self) -> UnixMicros {
+    pub(super) fn since(&self) -> UnixMicros {
         match self.blind {
             Some(Blind { since, shown: true, .. }) => since,
             _ => self.since,
@@ -160,13 +160,13 @@ impl Machine {
 
     /// Failed checks in a row, confirmed or not.
     #[must_use]
-    pub fn failures(&self) -> u32 {
+    pub(super) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// The open incident.
     #[must_use]
-    pub fn incident(&self) -> Option<&Incident> {
+    pub(super) fn incident(&self) -> Option<&Incident> {
         self.incident.as_deref()
     }
 
@@ -177,18 +177,18 @@ impl Machine {
 
     /// Why nobody can see the target, while it is unobserved.
     #[must_use]
-    pub fn blind_reason(&self) -> Option<GapReason> {
+    pub(super) fn blind_reason(&self) -> Option<GapReason> {
         self.blind.filter(|blind| blind.shown).map(|blind| gap_reason(blind.failure))
     }
 
     /// Whether a run of failures or of successes is under way that has not decided anything yet.
     #[must_use]
-    pub fn is_undecided(&self) -> bool {
+    pub(super) fn is_undecided(&self) -> bool {
         self.suspicion.is_some() || self.recovery.is_some()
     }
 
     /// Takes one result and draws conclusions.
-    pub fn step(&mut self, rules: &Rules, result: &CheckResult) -> Step {
+    pub(super) fn step(&mut self, rules: &Rules, result: &CheckResult) -> Step {
         let blind = self.observe(result);
         let mut step = Step { blind, ..Step::default() };
         match result.verdict {
@@ -318,7 +318,7 @@ impl Machine {
     }
 
     /// Watching was interrupted (sleep, stall, pause, restart): half-made runs count no more.
-    pub fn interrupted(&mut self) {
+    pub(super) fn interrupted(&mut self) {
         if self.incident.is_none() {
             self.failures = 0;
             self.suspicion = None;
@@ -329,7 +329,7 @@ impl Machine {
 
     /// Nobody will see the end of the open incident: it ends unknown, at the last failed check. What follows is
     /// another target, or nothing.
-    pub fn end_unknown(&mut self) -> Option<Incident> {
+    pub(super) fn end_unknown(&mut self) -> Option<Incident> {
         let mut incident = *self.incident.take()?;
         incident.end = IncidentEnd::Unknown(self.known_down);
         self.raise_floor(&incident);

@@ -32,8 +32,6 @@ pub use alive::{Alive, AliveFile};
 pub use board::{Board, BoardRow, Counts};
 pub use folder::{DataFolder, HoldError};
 pub use identity::{ConfiguredMonitor, Identities, RememberedMonitor, Rename, identify};
-pub use live::Pause;
-pub use machine::{BlindEdge, Machine, Rules, Step};
 pub use recent::SparkPoint;
 pub use recorder::{Recorder, RowSink};
 pub use restore::{Recorded, Restored, SavedMonitor};

@@ -1,7 +1,7 @@
 //! The door of the room: observations in, rows and events out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use super::board::{Board, micros};
@@ -69,7 +69,7 @@ impl Recorder {
         observation: Observation,
     ) -> Option<Duration> {
         let mut result = result_of(monitor, time, duration_us, observation);
-        let mut live = self.board.lock();
+        let mut live = self.live();
         let entry = live.entry(monitor.id)?;
         if !entry.accepts(monitor) {
             return None;
@@ -132,7 +132,7 @@ impl Recorder {
     /// incident ends unknown. The first call after [`restore`](Self::restore) claims what was restored.
     pub fn set_monitors(&self, runnable: Vec<Arc<Monitor>>, unable: Vec<(Arc<Monitor>, String)>) {
         let now = self.clock.wall();
-        let mut live = self.board.lock();
+        let mut live = self.live();
         let mut old: HashMap<MonitorId, Entry> =
             std::mem::take(&mut live.entries).into_iter().map(|entry| (entry.monitor.id, entry)).collect();
         let mut staged = std::mem::take(&mut live.staged);
@@ -212,7 +212,7 @@ impl Recorder {
 
     /// Watching was interrupted (sleep, a stall): half-made runs of failures and successes count no more.
     pub fn interrupted(&self) {
-        let mut live = self.board.lock();
+        let mut live = self.live();
         for entry in &mut live.entries {
             entry.machine.interrupted();
         }
@@ -223,7 +223,7 @@ impl Recorder {
     pub fn acknowledge(&self, id: IncidentId, mut acknowledgement: Acknowledgement) -> bool {
         acknowledgement.by = clean_text(&acknowledgement.by, NOTE_LIMIT);
         acknowledgement.note = clean_text(&acknowledgement.note, NOTE_LIMIT);
-        let mut live = self.board.lock();
+        let mut live = self.live();
         let Some(incident) = live.incident_mut(id) else { return false };
         incident.acknowledged = Some(acknowledgement);
         let row = Row::Incident(incident.clone());
@@ -235,10 +235,10 @@ impl Recorder {
     /// Whether any run of failures or successes is under way that has not decided anything yet.
     #[must_use]
     pub fn is_undecided(&self, id: MonitorId) -> bool {
-        self.board.lock().entry(id).is_some_and(|entry| entry.machine.is_undecided())
+        self.live().entry(id).is_some_and(|entry| entry.machine.is_undecided())
     }
 
-    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, Live> {
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.board.lock()
     }
 }

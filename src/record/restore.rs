@@ -23,15 +23,15 @@ const LONGEST_REPLAY: u64 = 20_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedMonitor {
     /// Whose it is.
-    pub id: MonitorId,
+    pub(super) id: MonitorId,
     /// What was watched, as a checksum; none where only results are known.
-    pub(super) subject: Option<u32>,
+    subject: Option<u32>,
     /// State, runs, open incident.
-    pub machine: Machine,
+    pub(super) machine: Machine,
     /// The last result, without its facts.
-    pub last: Option<CheckResult>,
+    last: Option<CheckResult>,
     /// The pause in force.
-    pub pause: Option<Pause>,
+    pub(super) pause: Option<Pause>,
     /// Results that were replayed.
     #[serde(skip)]
     recent: Option<Box<Recent>>,

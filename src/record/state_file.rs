@@ -1,7 +1,8 @@
 //! The local state file: `state.hms` in the data folder.
 //!
-//! Format: the 8 bytes `HMSTATE\n`, version (u32, little endian), CRC32C of the rest (u32, little endian), then a
-//! [`LocalState`] in postcard's encoding. It is written to a temporary file, fsynced and renamed; the copy before it
+//! Format: the 8 bytes `HMSTATE\n`, CRC32C of all that follows (u32, little endian), version (u32, little endian), then
+//! a [`LocalState`] in postcard's encoding. Later versions keep magic and checksum, so that a later file is told from a
+//! damaged one. It is written to a temporary file, fsynced and renamed; the copy before it
 //! stays as `state.hms.previous`. A file that cannot be read is set aside under a new name, and nothing is deleted.
 
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +19,8 @@ use crate::model::{InstanceId, UnixMicros};
 
 const MAGIC: &[u8; 8] = b"HMSTATE\n";
 const VERSION: u32 = 1;
+/// Where what the checksum covers begins.
+const CHECKED: usize = 12;
 const HEADER: usize = 16;
 
 /// This installation.
@@ -220,11 +223,11 @@ fn set_aside(file: &Path) -> io::Result<PathBuf> {
 fn encode(state: &LocalState) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(HEADER + 256 * state.recorded.monitors.len());
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
     let mut bytes = postcard::to_extend(state, bytes).map_err(io::Error::other)?;
-    let crc = crc32c::crc32c(&bytes[HEADER..]);
-    bytes[12..HEADER].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[CHECKED..]);
+    bytes[MAGIC.len()..CHECKED].copy_from_slice(&crc.to_le_bytes());
     Ok(bytes)
 }
 
@@ -232,18 +235,18 @@ fn decode(bytes: &[u8]) -> Result<LocalState, Illegible> {
     let damaged = |why: &str| Illegible::Damaged(why.to_owned());
     let (header, body) = bytes.split_at_checked(HEADER).ok_or_else(|| damaged("too short"))?;
     let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    if &header[..8] != MAGIC {
+    if !header.starts_with(MAGIC) {
         return Err(damaged("not a state file"));
     }
-    let version = number(8);
+    if number(MAGIC.len()) != crc32c::crc32c(&bytes[CHECKED..]) {
+        return Err(damaged("its checksum does not fit"));
+    }
+    let version = number(CHECKED);
     if version > VERSION {
         return Err(Illegible::Newer(version));
     }
     if version < VERSION {
         return Err(damaged("a format that never was"));
-    }
-    if number(12) != crc32c::crc32c(body) {
-        return Err(damaged("its checksum does not fit"));
     }
     postcard::from_bytes(body).map_err(|error| Illegible::Damaged(error.to_string()))
 }
