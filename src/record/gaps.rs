@@ -131,7 +131,7 @@ impl Recorder {
     }
 
     pub(super) fn write_gap(&self, gap: Gap) {
-        self.sink.push(Row::Gap(gap));
+        self.sink.push(&Row::Gap(gap));
     }
 }
 

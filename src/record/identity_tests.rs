@@ -1,3 +1,5 @@
+//! Who gets which id, by example and by chance.
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -345,6 +345,10 @@ impl Machine {
     /// Takes over an incident from a row that was written earlier.
     pub(super) fn replay_incident(&mut self, incident: Incident) {
         if incident.is_open() {
+            if let Some(open) = self.incident_mut().filter(|open| open.id == incident.id) {
+                *open = incident;
+                return;
+            }
             let known_down = self.known_down;
             self.hold_open(incident);
             self.known_down = self.known_down.max(known_down);

@@ -1,3 +1,5 @@
+//! Thresholds, runs and incidents against plain sequences and against chance.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -23,9 +23,9 @@ const NOTE_LIMIT: usize = 4096;
 pub trait RowSink: Send + Sync {
     /// Takes a row. Called under a lock, in the order in which things were decided: must be quick and never block on
     /// a disk.
-    fn push(&self, row: Row);
+    fn push(&self, row: &Row);
 
-    /// The number that the next row will have. Rows before it are in every snapshot taken from now on.
+    /// A row number before which every row was pushed already: that of the next row, or of the next durable one.
     fn position(&self) -> u64;
 }
 
@@ -79,15 +79,11 @@ impl Recorder {
         let step = entry.machine.step(&Rules::of(&entry.monitor), &result);
         entry.recent.push(result.time, result.duration_us, result.verdict);
         entry.stale = false;
-        self.sink.push(Row::Result(result.clone()));
-        if self.events.heard() {
-            self.events.send(Event::Checked { result: result.clone() });
-        }
-        entry.last = Some(result);
+        entry.last = Some(self.push_result(result));
         let decided = step.opened.is_some() || step.closed.is_some() || step.blind.is_some();
         let changed = self.announce_state(entry, before);
         if let Some(incident) = step.opened {
-            self.sink.push(Row::Incident(incident.clone()));
+            self.sink.push(&Row::Incident(incident.clone()));
             self.events.send(Event::IncidentOpened { incident });
         }
         if let Some(incident) = step.closed {
@@ -99,6 +95,17 @@ impl Recorder {
         live.revision += 1;
         live.unsaved |= changed || decided;
         step.recheck_after
+    }
+
+    /// Journals and announces a result, and gives it back without having copied it for nobody.
+    fn push_result(&self, result: CheckResult) -> CheckResult {
+        let row = Row::Result(result);
+        self.sink.push(&row);
+        let Row::Result(result) = row else { unreachable!("made a result two lines above") };
+        if self.events.heard() {
+            self.events.send(Event::Checked { result: result.clone() });
+        }
+        result
     }
 
     /// Says that the shown state is another one than `before`; whether it is.
@@ -123,7 +130,7 @@ impl Recorder {
     }
 
     fn close(&self, incident: Incident) {
-        self.sink.push(Row::Incident(incident.clone()));
+        self.sink.push(&Row::Incident(incident.clone()));
         self.events.send(Event::IncidentClosed { incident });
     }
 
@@ -227,7 +234,7 @@ impl Recorder {
         let Some(incident) = live.incident_mut(id) else { return false };
         incident.acknowledged = Some(acknowledgement);
         let row = Row::Incident(incident.clone());
-        self.sink.push(row);
+        self.sink.push(&row);
         live.touch();
         true
     }

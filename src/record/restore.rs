@@ -54,15 +54,16 @@ impl SavedMonitor {
     }
 
     fn replay_result(&mut self, result: CheckResult) {
-        if self.last.as_ref().is_some_and(|last| last.time == result.time) {
-            return;
-        }
         // A paused monitor has no results: it was resumed since.
         self.pause = None;
         self.machine.observe(&result);
+        self.replay_point(&result);
+        self.last = Some(result);
+    }
+
+    fn replay_point(&mut self, result: &CheckResult) {
         let recent = self.recent.get_or_insert_with(|| Box::new(Recent::new()));
         recent.push(result.time, result.duration_us, result.verdict);
-        self.last = Some(result);
     }
 
     fn replay_gap(&mut self, gap: &Gap) {
@@ -113,7 +114,7 @@ fn without_facts(result: &CheckResult) -> CheckResult {
 pub struct Recorded {
     /// When it was taken; [`UnixMicros::MIN`] for never.
     pub taken: UnixMicros,
-    /// Number of the first journal row that is not in it.
+    /// Number of a journal row before which everything is in it.
     pub journal_position: u64,
     /// What is kept of each monitor.
     pub monitors: Vec<SavedMonitor>,
@@ -140,7 +141,10 @@ pub struct Restored {
 
 /// The way back, while it lasts.
 struct Replay {
-    staged: HashMap<MonitorId, SavedMonitor>,
+    /// The snapshot, without those whose last result came again.
+    snapshot: HashMap<MonitorId, SavedMonitor>,
+    /// Monitors that a row said something of.
+    changed: HashMap<MonitorId, SavedMonitor>,
     running: Vec<Gap>,
     gap_keys: Vec<UnixMicros>,
     last_alive: UnixMicros,
@@ -148,15 +152,30 @@ struct Replay {
 
 impl Replay {
     fn monitor(&mut self, id: MonitorId, at: UnixMicros) -> &mut SavedMonitor {
-        self.staged.entry(id).or_insert_with(|| SavedMonitor::new(id, at))
+        let saved = || self.snapshot.get(&id).cloned().unwrap_or_else(|| SavedMonitor::new(id, at));
+        self.changed.entry(id).or_insert_with(saved)
+    }
+
+    fn result(&mut self, result: CheckResult) {
+        let id = result.monitor;
+        self.last_alive = self.last_alive.max(result.time.plus_us(result.duration_us));
+        let last = self.snapshot.get(&id).and_then(|saved| saved.last.as_ref());
+        if last.is_none_or(|last| last.time != result.time) {
+            self.monitor(id, result.time).replay_result(result);
+            return;
+        }
+        // This result is in the snapshot, and so was everything before it.
+        if let Some(mut saved) = self.snapshot.remove(&id) {
+            saved.recent = self.changed.remove(&id).and_then(|changed| changed.recent);
+            saved.replay_point(&result);
+            saved.last = Some(result);
+            self.changed.insert(id, saved);
+        }
     }
 
     fn row(&mut self, row: Row) {
         match row {
-            Row::Result(result) => {
-                self.last_alive = self.last_alive.max(result.time.plus_us(result.duration_us));
-                self.monitor(result.monitor, result.time).replay_result(result);
-            }
+            Row::Result(result) => self.result(result),
             Row::Incident(incident) => {
                 self.monitor(incident.monitor, incident.opened).machine.replay_incident(incident);
             }
@@ -170,7 +189,8 @@ impl Replay {
                 self.monitor(known.id, known.last_seen).replay_subject(watched, known.last_seen);
             }
             Row::Forget(id, _) => {
-                self.staged.remove(&id);
+                self.snapshot.remove(&id);
+                self.changed.remove(&id);
             }
             Row::Rollup(_) => {}
         }
@@ -183,14 +203,15 @@ impl Replay {
             running.span.to = running.span.to.max(gap.span.to);
         }
         if matches!(gap.reason, GapReason::Asleep | GapReason::Overload) {
-            self.staged.values_mut().for_each(|saved| saved.machine.interrupted());
+            let known = self.snapshot.values_mut().chain(self.changed.values_mut());
+            known.for_each(|saved| saved.machine.interrupted());
         }
     }
 }
 
 impl Recorder {
-    /// Brings back what was known: the snapshot, the rows that the journal has after its position, and the last sign
-    /// of life besides those. To be called once, before the first [`set_monitors`](Self::set_monitors), which claims
+    /// Brings back what was known: the snapshot, the rows that the journal has from its position on, and the last sign
+    /// of life besides those. Rows that are in the snapshot already do no harm. To be called once, before the first [`set_monitors`](Self::set_monitors), which claims
     /// what was restored; it comes back marked stale. The time in which Hall Monitor did not run becomes a gap.
     ///
     /// A clock that was set back meanwhile gives no gap rather than one of negative length.
@@ -202,7 +223,8 @@ impl Recorder {
     ) -> Restored {
         let now = self.clock.wall();
         let mut replay = Replay {
-            staged: recorded.monitors.into_iter().map(|saved| (saved.id, saved)).collect(),
+            snapshot: recorded.monitors.into_iter().map(|saved| (saved.id, saved)).collect(),
+            changed: HashMap::new(),
             gap_keys: recorded.gaps.iter().map(|gap| gap.span.from).collect(),
             running: recorded.gaps,
             last_alive: recorded.taken.max(alive.unwrap_or(UnixMicros::MIN)),
@@ -212,7 +234,8 @@ impl Recorder {
             count += 1;
             replay.row(row);
         }
-        let Replay { mut staged, running, gap_keys, last_alive } = replay;
+        let Replay { snapshot: mut staged, changed, running, gap_keys, last_alive } = replay;
+        staged.extend(changed);
         staged.values_mut().for_each(|saved| saved.away_until(now));
         let restored = Restored {
             monitors: staged.len(),
@@ -236,7 +259,7 @@ impl Recorder {
     }
 
     /// Everything that must outlive the process, as of this moment; [`dirty`](Self::dirty) is false afterwards. Make
-    /// the journal durable up to its position before it is written to a file: a file must never be ahead.
+    /// the journal durable before this is written to a file: the file must never be ahead of the journal.
     #[must_use]
     pub fn snapshot(&self) -> Recorded {
         let taken = self.clock.wall();

@@ -1,3 +1,5 @@
+//! Damage, writes that fail, later formats.
+
 use proptest::prelude::*;
 
 use super::*;
