@@ -1,0 +1,145 @@
+//! The live state of all monitors, for screens and commands.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Serialize, Serializer};
+
+use super::live::Live;
+use super::recent::SparkPoint;
+use crate::model::{CheckResult, GapReason, IncidentId, Monitor, MonitorId, State, UnixMicros};
+
+/// One monitor as it is now.
+///
+/// In JSON the monitor's own fields (`monitor_id`, `monitor`, `group`, `kind`, `target`, `interval_us`, `timeout_us`,
+/// `labels`) stand beside the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoardRow {
+    /// The monitor.
+    #[serde(flatten, serialize_with = "monitor_fields")]
+    pub monitor: Arc<Monitor>,
+    /// What it is.
+    pub state: State,
+    /// Since when.
+    pub since: UnixMicros,
+    /// Restored from an earlier run and not checked since.
+    pub stale: bool,
+    /// Failed checks in a row, confirmed or not.
+    pub failures_in_row: u32,
+    /// The last result; after a restart without its facts, until the first check.
+    pub last: Option<CheckResult>,
+    /// The last results, oldest first, at most 30.
+    pub spark: Vec<SparkPoint>,
+    /// The open incident.
+    pub incident: Option<IncidentId>,
+    /// Why nobody is looking, while that is so.
+    pub gap: Option<GapReason>,
+    /// Why it cannot run, where it cannot.
+    pub pending_reason: Option<Box<str>>,
+    /// When its pause ends by itself.
+    pub paused_until: Option<UnixMicros>,
+}
+
+fn monitor_fields<S: Serializer>(monitor: &Arc<Monitor>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        monitor_id: MonitorId,
+        monitor: &'a str,
+        group: &'a str,
+        kind: &'a str,
+        target: &'a str,
+        interval_us: u64,
+        timeout_us: u64,
+        labels: &'a std::collections::BTreeMap<String, String>,
+    }
+    Fields {
+        monitor_id: monitor.id,
+        monitor: &monitor.name,
+        group: &monitor.group,
+        kind: monitor.kind,
+        target: &monitor.target,
+        interval_us: micros(monitor.interval),
+        timeout_us: micros(monitor.timeout),
+        labels: &monitor.labels,
+    }
+    .serialize(serializer)
+}
+
+/// A duration in microseconds, at most what fits.
+pub(super) fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// How many monitors are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All of them.
+    pub monitors: usize,
+    /// `up`.
+    pub up: usize,
+    /// `degraded`.
+    pub degraded: usize,
+    /// `down`.
+    pub down: usize,
+    /// `pending`.
+    pub pending: usize,
+    /// `paused`.
+    pub paused: usize,
+    /// `maintenance`.
+    pub maintenance: usize,
+    /// `unobserved`.
+    pub unobserved: usize,
+}
+
+impl Counts {
+    fn add(&mut self, state: State) {
+        self.monitors += 1;
+        *match state {
+            State::Up => &mut self.up,
+            State::Degraded => &mut self.degraded,
+            State::Down => &mut self.down,
+            State::Pending => &mut self.pending,
+            State::Paused => &mut self.paused,
+            State::Maintenance => &mut self.maintenance,
+            State::Unobserved => &mut self.unobserved,
+        } += 1;
+    }
+}
+
+/// The live state of all monitors. Anybody may read; only the recorder writes.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<Live>);
+
+impl Board {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Live> {
+        // No write leaves the data half-made: a panic elsewhere is no reason to stop watching.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every monitor, in the order in which they were set.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<BoardRow> {
+        self.lock().rows()
+    }
+
+    /// One monitor.
+    #[must_use]
+    pub fn row(&self, id: MonitorId) -> Option<BoardRow> {
+        self.lock().row(id)
+    }
+
+    /// How many monitors are in which state.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for entry in &self.lock().entries {
+            counts.add(entry.shown().0);
+        }
+        counts
+    }
+
+    /// A number that grows with each change: whoever draws the board asks whether there is anything new.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+}
