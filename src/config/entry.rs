@@ -1,0 +1,117 @@
+//! What the file says, as plain data: monitors and groups.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{MonitorId, Thresholds};
+use crate::probe::KindConfig;
+
+/// Where a value that can be inherited comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It is set on the thing itself.
+    Own,
+    /// It is set on the group.
+    Group,
+    /// It is the default of the file, or the built-in one.
+    Default,
+}
+
+/// A value in force, and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is set.
+    pub from: Source,
+}
+
+/// A group of monitors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupEntry {
+    /// Unique in the file.
+    pub name: Arc<str>,
+    /// For monitors that set none.
+    pub interval: Setting<Duration>,
+    /// For monitors that set none.
+    pub timeout: Setting<Duration>,
+}
+
+/// What a monitor checks.
+#[derive(Clone, PartialEq)]
+pub enum Entry {
+    /// It can run.
+    Ready(KindConfig),
+    /// It waits for something that is not there now: a variable, a file, a secret.
+    Pending {
+        /// Its kind.
+        kind: &'static str,
+        /// What is missing, for people.
+        reason: String,
+    },
+}
+
+impl Entry {
+    /// The kind: `http`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ready(config) => config.id(),
+            Self::Pending { kind, .. } => kind,
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Not the settings: a password may have been expanded into them.
+            Self::Ready(config) => f.debug_tuple("Ready").field(&config.id()).finish(),
+            Self::Pending { kind, reason } => {
+                f.debug_struct("Pending").field("kind", kind).field("reason", reason).finish()
+            }
+        }
+    }
+}
+
+/// A monitor of the file. Two are equal when they run the same way: their line, and where their interval and time-out
+/// are set, do not count.
+#[derive(Debug, Clone)]
+pub struct MonitorEntry {
+    /// Given by the file, or to be found by the name.
+    pub id: Option<MonitorId>,
+    /// Unique in the file.
+    pub name: String,
+    /// The group's name.
+    pub group: Arc<str>,
+    /// Whether it is watched at all.
+    pub enabled: bool,
+    /// From one check to the next; at least 1 s.
+    pub interval: Setting<Duration>,
+    /// Longest time one check may take; at most 5 minutes.
+    pub timeout: Setting<Duration>,
+    /// When its state changes.
+    pub thresholds: Thresholds,
+    /// A person's own words; keys keep their case.
+    pub labels: BTreeMap<String, String>,
+    /// What it checks.
+    pub what: Entry,
+    /// Where it starts in the file, from 1.
+    pub line: u32,
+}
+
+impl PartialEq for MonitorEntry {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.name == other.name
+            && self.group == other.group
+            && self.enabled == other.enabled
+            && self.interval.value == other.interval.value
+            && self.timeout.value == other.timeout.value
+            && self.thresholds == other.thresholds
+            && self.labels == other.labels
+            && self.what == other.what
+    }
+}

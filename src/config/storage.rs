@@ -1,0 +1,139 @@
+//! The `storage` section: which backend, its settings, and how long history is kept.
+
+use std::fmt;
+
+use super::expand::Origin;
+use super::problem::{Problem, nearest, quoted};
+use super::schema::ABSENT_BACKENDS;
+use super::section::{Given, report_missing};
+use super::value::Reader;
+use crate::model::{FieldSpec, clean_text};
+use crate::storage::{BACKENDS, BackendConfig, Retention};
+
+/// Where history is kept, and for how long.
+#[derive(Clone, PartialEq)]
+pub struct Storage {
+    /// The backend with its settings.
+    pub backend: BackendConfig,
+    /// How long each tier is kept.
+    pub retention: Retention,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the settings: a password may be among them.
+        f.debug_struct("Storage").field("backend", &self.backend.id()).field("retention", &self.retention).finish()
+    }
+}
+
+/// Days that HallMonitor kept where it was told none, or none that make sense.
+const OLD_RETENTION_DAYS: u32 = 30;
+
+/// Reads the section. None after an error.
+pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option<Storage> {
+    let word = given.text("storage.backend").unwrap_or("embedded").to_ascii_lowercase();
+    let chosen = if word == "badger" { "embedded" } else { word.as_str() };
+    report_missing(reader, given, &[chosen, &word]);
+    for path in ["storage.enableAggregation", "storage.badger.enableAggregation"] {
+        if given.toggle(path) == Some(false)
+            && let Some(place) = given.place(path)
+        {
+            let what = format!("`{path}: false` has no effect: hour and day figures are always kept");
+            reader.problems.warning(place, what);
+        }
+    }
+    let retention = retention(given, &word);
+    let settings = if is_switched_off(reader, given, &word) {
+        BACKENDS.iter().find(|(id, _)| *id == "none")
+    } else {
+        BACKENDS.iter().find(|(id, _)| *id == chosen)
+    };
+    let Some((id, fields)) = settings else {
+        refuse(reader, given, &word);
+        return None;
+    };
+    let backend = backend(reader, given, id, fields)?;
+    Some(Storage { backend, retention })
+}
+
+/// Whether one of HallMonitor's old switches says that nothing is kept.
+fn is_switched_off(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) -> bool {
+    if given.toggle("storage.enabled") == Some(false) {
+        if let Some(place) = given.place("storage.backend").filter(|_| word != "none") {
+            let what = "`storage.backend` has no effect: `storage.enabled: false` switches storage off";
+            reader.problems.warning(place, what);
+        }
+        return true;
+    }
+    given.toggle("storage.badger.enabled") == Some(false) && (word == "badger" || !given.has("storage.backend"))
+}
+
+fn refuse(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) {
+    let known = || BACKENDS.iter().map(|(id, _)| *id).chain(["badger"]);
+    let absent = ABSENT_BACKENDS.iter().any(|(id, _)| *id == word);
+    let what = if absent {
+        format!("`storage.backend`: {} is not in this version of Hall Monitor", quoted(word))
+    } else {
+        format!("`storage.backend`: {} is no backend", quoted(word))
+    };
+    let place = given.place("storage.backend");
+    let problem: &mut Problem = reader.problems.error_at(place, what);
+    problem.allowed(known().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "));
+    if !absent {
+        problem.nearest(nearest(word, known()));
+    }
+}
+
+/// Hands a backend its settings, and puts its faults where they stand.
+fn backend(
+    reader: &mut Reader<'_>,
+    given: &mut Given<'_, '_>,
+    id: &str,
+    fields: &[FieldSpec],
+) -> Option<BackendConfig> {
+    let mut object = serde_json::Map::new();
+    let mut origins = Vec::with_capacity(fields.len());
+    for field in fields {
+        let path = format!("storage.{id}.{}", field.key);
+        let place = given.place(&path).or(given.place("storage.backend"));
+        if let Some((value, origin)) = given.take(&path) {
+            object.insert(field.key.to_owned(), value.into_json());
+            origins.push((field.key, place, origin));
+        } else if field.required {
+            let problem = reader.problems.error_at(place, format!("`{path}` is required"));
+            problem.allowed(field.doc);
+        }
+    }
+    let config = match BackendConfig::from_object(id, serde_json::Value::Object(object)) {
+        Ok(config) => config,
+        Err(_) => {
+            // The text of the fault may repeat a password.
+            reader.problems.error_at(given.place("storage.backend"), format!("`storage.{id}` cannot be read"));
+            return None;
+        }
+    };
+    let Err(faults) = config.validate() else { return Some(config) };
+    let foreign = origins.iter().any(|(_, _, origin)| *origin != Origin::Written);
+    for fault in faults {
+        let place = origins.iter().find(|(key, ..)| *key == fault.key).and_then(|(_, place, _)| *place);
+        let why = if foreign { "cannot be used".to_owned() } else { clean_text(&fault.what, 300) };
+        reader.problems.error_at(place, format!("`storage.{id}.{}`: {why}", fault.key));
+    }
+    None
+}
+
+fn retention(given: &Given<'_, '_>, word: &str) -> Retention {
+    let usual = Retention::default();
+    let old = [format!("storage.{word}.retentionDays"), "storage.retentionDays".to_owned()];
+    // Where no backend is named, HallMonitor meant Badger.
+    let badger = (word == "embedded").then(|| "storage.badger.retentionDays".to_owned());
+    let old_days = badger.iter().chain(&old).find_map(|path| given.integer(path));
+    let old_days = old_days.map(|days| u32::try_from(days).ok().filter(|days| *days > 0).unwrap_or(OLD_RETENTION_DAYS));
+    let days = |name: &str, usual| given.days(&format!("storage.retention.{name}")).unwrap_or(usual);
+    Retention {
+        raw_days: days("raw", old_days.map_or(usual.raw_days, Some)),
+        five_minutes_days: days("fiveMinutes", usual.five_minutes_days),
+        hour_days: days("hour", usual.hour_days),
+        day_days: days("day", usual.day_days),
+    }
+}
