@@ -396,3 +396,6 @@ fn allowed_us(monitor: &Monitor) -> u64 {
 pub(super) fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,16 +144,16 @@ impl Watch {
     /// Says whether a gap ended.
     pub(super) fn see(&mut self, now: Readings, network: Network, remote: bool, notices: &mut Vec<Notice>) -> bool {
         self.looked = now.mono;
-        let stood = now.mono.since_us(self.stands_since) >= STAND_US;
         if network != self.network {
             // A network that never comes to rest gets no more than one grace: it would hide every outage.
-            if stood && self.settling.is_none() {
+            if self.stands(now.mono) && self.settling.is_none() {
                 self.settling = Some((Cause::NetworkChange, now.mono.plus_us(SETTLE_US)));
             }
             self.network = network;
             self.stands_since = now.mono;
-        } else if let Some((cause, until)) = self.settling
-            && ((stood && network.online) || now.mono >= until)
+        }
+        if let Some((cause, until)) = self.settling
+            && ((network.online && self.stands(now.mono)) || now.mono >= until)
         {
             self.settling = None;
             self.settled = Some((cause, now.mono));
@@ -170,6 +170,10 @@ impl Watch {
             _ => {}
         }
         false
+    }
+
+    fn stands(&self, now: Mono) -> bool {
+        now.since_us(self.stands_since) >= STAND_US
     }
 
     /// Nobody looks any more: ends the gap that is open, if one is.
