@@ -325,7 +325,7 @@ impl Probe for Panics {
 fn a_panic_and_a_hang_harm_nobody_else() {
     let running = Running::start(16, Log::default());
     let server = echo_server(Duration::ZERO);
-    let good = running.watch(watched(1, "127.0.0.1", SECOND, SECOND, Ask(server)));
+    let good = running.watch(watched(1, "127.0.0.1", SECOND, 10 * SECOND, Ask(server)));
     let panics = running.watch(watched(2, "127.0.0.1", SECOND, SECOND, Panics));
     let hangs = running.watch(watched(3, "127.0.0.1", 2 * SECOND, SECOND / 10, Endless::default()));
 
@@ -491,7 +491,7 @@ fn a_sleep_with_the_network_coming_back_late_blames_nobody() {
     let server = echo_server(Duration::ZERO);
     let endless = Endless::default();
     let asleep = running.watch(watched(1, "192.0.2.1", HOUR, HOUR, endless.clone()));
-    let good = running.watch(watched(2, "192.0.2.2", SECOND, SECOND, Ask(server)));
+    let good = running.watch(watched(2, "192.0.2.2", SECOND, 10 * SECOND, Ask(server)));
     endless.wait_until("it runs", |started, _| started == 1);
     running.log.wait_for_results(good, 1);
 
@@ -531,7 +531,7 @@ fn a_sleep_with_the_network_coming_back_late_blames_nobody() {
 fn a_clock_that_is_set_disturbs_no_cadence() {
     let running = Running::start(64, Log::default());
     let server = echo_server(Duration::ZERO);
-    let all = (0..50).map(|n| watched(n, "127.0.0.1", SECOND, SECOND, Ask(server))).collect();
+    let all = (0..50).map(|n| watched(n, "127.0.0.1", SECOND, 10 * SECOND, Ask(server))).collect();
     running.handle.set(all, FirstCheck::AtOnce);
     let first = MonitorId::new(Uuid::from_u128(0));
     running.log.wait_for_results(first, 2);
@@ -609,7 +609,7 @@ fn watch_in_the_child(server: SocketAddr) {
         connectivity: Arc::new(SetNetwork::home()),
         limits: Limits::of_this_process(),
     });
-    let all = (0..20).map(|n| watched(n, "192.0.2.1", SECOND, SECOND * 4 / 5, Ask(server))).collect();
+    let all = (0..20).map(|n| watched(n, "192.0.2.1", SECOND, 3 * SECOND, Ask(server))).collect();
     handle.set(all, FirstCheck::Spread);
     let thread = std::thread::spawn(move || runtime().block_on(runner.run()));
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
@@ -623,7 +623,7 @@ fn a_process_that_is_stopped_blames_nobody() {
         watch_in_the_child(server.to_str().unwrap().parse().unwrap());
         return;
     }
-    // A check takes 0.5 s of its 0.8 s: of 20 a second about 10 run at any moment, also when the signal comes.
+    // A check takes 0.5 s of its 3 s: of 20 a second about 10 run at any moment, also when the signal comes.
     let server = echo_server(Duration::from_millis(250));
     let mut child = again("a_process_that_is_stopped_blames_nobody", Command::new(std::env::current_exe().unwrap()))
         .env("HALLMONITOR_TEST_SERVER", server.to_string())

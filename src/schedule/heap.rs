@@ -32,7 +32,7 @@ impl DueHeap {
             let at = self.places[slot] as usize;
             self.items[at].0 = due;
             let at = self.rise(at);
-            self.sink(at);
+            self.fall(at);
         }
     }
 
@@ -44,7 +44,7 @@ impl DueHeap {
         self.places[key as usize] = ABSENT;
         if at < self.items.len() {
             let at = self.rise(at);
-            self.sink(at);
+            self.fall(at);
         }
     }
 
@@ -76,7 +76,7 @@ impl DueHeap {
         at
     }
 
-    fn sink(&mut self, mut at: usize) {
+    fn fall(&mut self, mut at: usize) {
         loop {
             let mut least = at;
             for child in [2 * at + 1, 2 * at + 2] {

@@ -89,10 +89,11 @@ impl Lanes {
     /// Suspects take at most 3/4 of the permits, together with the untried at most 7/8; the rest is for the proven.
     fn has_room(&self, lane: Lane) -> bool {
         let [_, untried, suspect] = self.running;
+        let unproven = untried + suspect < (self.limit * 7 / 8).max(1);
         let within = match lane {
             Lane::Proven => true,
-            Lane::Untried => untried + suspect < (self.limit * 7 / 8).max(1),
-            Lane::Suspect => suspect < (self.limit * 3 / 4).max(1),
+            Lane::Untried => unproven,
+            Lane::Suspect => unproven && suspect < (self.limit * 3 / 4).max(1),
         };
         within && self.running() < self.limit
     }
@@ -124,6 +125,29 @@ mod tests {
         lanes.leave(Lane::Suspect);
         assert_eq!(lanes.next(), Some((keys[62], Due::Extra)), "the proven go first");
         assert_eq!(lanes.next(), None);
+    }
+
+    #[test]
+    fn the_untried_are_not_crowded_out_by_suspects() {
+        let keys = keys(100);
+        let mut lanes = Lanes::new(16);
+        for (untried, suspect) in keys[..50].iter().zip(&keys[50..]) {
+            lanes.enter(Lane::Untried, *untried, Due::Extra);
+            lanes.enter(Lane::Suspect, *suspect, Due::Extra);
+        }
+        let (mut next_untried, mut running) = (7, [7, 7]);
+        assert_eq!(lanes.running(), 14);
+        // Whoever leaves, an untried one takes the place.
+        for turn in 0..20 {
+            let lane = if turn < 7 { Lane::Suspect } else { Lane::Untried };
+            running[usize::from(lane == Lane::Suspect)] -= 1;
+            running[0] += 1;
+            lanes.leave(lane);
+            assert_eq!(lanes.next(), Some((keys[next_untried], Due::Extra)));
+            assert_eq!(lanes.next(), None);
+            next_untried += 1;
+        }
+        assert_eq!(running, [14, 0]);
     }
 
     #[test]
