@@ -13,7 +13,7 @@
 //! | `connectivity.rs` | what the network of this machine looks like |
 //! | `state.rs` | what the runner knows of each monitor |
 //! | `runner.rs` | the loop and the check: deadline, panic, cancellation |
-//! | `handle.rs` | what others ask of a running scheduler |
+//! | `handle.rs` | what others ask of a running scheduler; `figures.rs`: its numbers |
 
 mod connectivity;
 mod figures;

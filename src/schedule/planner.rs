@@ -295,12 +295,15 @@ impl Planner {
         }
     }
 
-    /// Everything was planned `by_us` too early: nobody followed the plan yet.
-    pub(super) fn put_off(&mut self, by_us: u64, now: Mono) {
+    /// Nobody followed the plan yet, which was last changed at `planned`: first checks that were to be spread are
+    /// spread from now on, those asked for at once stay, and no slot was missed.
+    pub(super) fn begin(&mut self, planned: Mono, now: Mono) {
+        let window = window(self.entries.len() - self.free.len());
         for index in 0..self.entries.len() {
             let Some(entry) = self.entries[index].as_mut().filter(|entry| entry.place == Place::Due) else { continue };
             entry.slot_us = entry.slot_from(now.0);
-            entry.extra_us = entry.extra_us.map(|extra| extra.saturating_add(by_us));
+            entry.extra_us =
+                entry.extra_us.filter(|extra| *extra <= planned.0).or_else(|| entry.spread(now.0, 0, window));
             let due = entry.due_us();
             self.heap.set(u32::try_from(index).unwrap_or(u32::MAX), due);
         }
@@ -320,10 +323,7 @@ impl Planner {
         entry.slot_us = entry.slot_from(now.0);
         entry.extra_us = match first {
             First::AtOnce => Some(now.0),
-            First::Spread { of } => {
-                let of = u64::try_from(of).unwrap_or(u64::MAX);
-                entry.spread(now.0, 0, of.saturating_mul(SPREAD_EACH_US).min(SPREAD_US))
-            }
+            First::Spread { of } => entry.spread(now.0, 0, window(of)),
         };
         entry
     }
@@ -343,6 +343,11 @@ impl Planner {
             None => self.heap.remove(key.0),
         }
     }
+}
+
+/// The time over which the first checks of so many monitors are spread.
+fn window(of: usize) -> u64 {
+    u64::try_from(of).unwrap_or(u64::MAX).saturating_mul(SPREAD_EACH_US).min(SPREAD_US)
 }
 
 /// A hash of an id that is the same on every machine and in every version (the finaliser of SplitMix64, Steele, Lea

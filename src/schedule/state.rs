@@ -282,7 +282,7 @@ impl State {
 
     /// The loop begins: what passed since the scheduler was made is nobody's sleep and nobody's lateness.
     pub(super) fn begin(&mut self, now: Readings, network: Network, notices: &mut Vec<Notice>) {
-        self.planner.put_off(now.mono.since_us(self.moved), now.mono);
+        self.planner.begin(self.moved, now.mono);
         self.watch = Watch::new(now, network);
         self.see(now, network, notices);
         self.moved = now.mono;

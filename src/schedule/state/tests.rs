@@ -163,3 +163,22 @@ async fn the_network_is_back_and_everyone_is_looked_at_again() {
     let started = bench.start().len();
     assert!(started <= 2, "and not at once, besides whose slot it is: {started}");
 }
+
+#[tokio::test]
+async fn what_passes_before_the_loop_begins_is_nobodys_lateness() {
+    let mut bench = Bench::new(10_000);
+    let all = (0..1_000).map(|n| watched(n, 60, 2)).collect();
+    bench.state.set(all, FirstCheck::Spread, bench.clock.mono());
+    bench.clock.advance_us(100 * SECOND);
+    let mut notices = Vec::new();
+    bench.state.begin(Readings::of(&bench.clock), HOME, &mut notices);
+    assert_eq!(notices, [], "no standstill either");
+    assert!(bench.start().len() <= 2, "no burst");
+    let mut started = 0;
+    for _ in 0..100 {
+        bench.clock.advance_us(SECOND / 10);
+        started += bench.start().len();
+    }
+    assert!(started >= 995, "all within ten seconds: {started}");
+    assert_eq!(bench.state.planner.missed(), 0);
+}
