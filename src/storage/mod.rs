@@ -15,8 +15,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{
-    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery, Retention,
-    RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
+    Batch, Bucket, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
+    Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
 };
 pub use registry::{BACKENDS, BackendConfig};
 use serde::Serialize;
