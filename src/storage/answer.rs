@@ -142,8 +142,7 @@ pub async fn uptime<R: ReadRows + ?Sized>(rows: &R, query: &UptimeQuery) -> Resu
         let from = if gathered.earlier || rows.last_before(monitor, asked.from).await?.is_some() {
             asked.from
         } else {
-            let first = [known.get(&monitor).copied(), gathered.first].into_iter().flatten().min();
-            first.unwrap_or(asked.to).max(asked.from)
+            gathered.began(known.get(&monitor).copied()).unwrap_or(asked.to).max(asked.from)
         };
         let (up_us, degraded_us, down_us) =
             gathered.buckets.first().map_or((0, 0, 0), |sum| (sum.up_us, sum.degraded_us, sum.down_us));
@@ -160,8 +159,8 @@ struct Gathered {
     gaps: Vec<(Span, GapReason)>,
     /// What was answered from rollups.
     rolled: Vec<Span>,
-    /// The first sign of the monitor.
-    first: Option<UnixMicros>,
+    /// The first sign of the monitor: an instant, or a bucket somewhere in which it is.
+    first: Option<Span>,
     /// Whether there are results before the first bucket.
     earlier: bool,
 }
@@ -186,8 +185,16 @@ impl Gathered {
         self.buckets.get_mut(at).filter(|bucket| bucket.span.contains(time))
     }
 
-    fn saw(&mut self, time: UnixMicros) {
-        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+    fn saw(&mut self, span: Span) {
+        self.first = Some(self.first.filter(|first| first.from <= span.from).unwrap_or(span));
+    }
+
+    /// When the monitor began, if that is known at all.
+    fn began(&self, first_seen: Option<UnixMicros>) -> Option<UnixMicros> {
+        match (first_seen, self.first) {
+            (Some(seen), Some(first)) if first.contains(seen) => Some(seen),
+            (seen, first) => [seen, first.map(|first| first.from)].into_iter().flatten().min(),
+        }
     }
 }
 
@@ -242,7 +249,7 @@ async fn fill_from_rollups<R: ReadRows + ?Sized>(
             bucket.down_us += rollup.down_us;
             bucket.latency.merge(&rollup.latency);
             if rollup.checks > 0 {
-                gathered.saw(span.from);
+                gathered.saw(span);
             }
             rest.push(Span::new(from, span.from));
             gathered.rolled.push(span);
@@ -290,7 +297,7 @@ async fn fill_from_results<R: ReadRows + ?Sized>(
     }
     let earlier = results.len() > inside;
     for seen in &results[..inside] {
-        gathered.saw(seen.time);
+        gathered.saw(Span::new(seen.time, seen.time));
         if let Some(bucket) = gathered.bucket_at(seen.time) {
             let mut counts = Counts { latency: std::mem::take(&mut bucket.latency), ..Counts::default() };
             counts.add(seen);

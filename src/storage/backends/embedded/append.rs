@@ -130,7 +130,8 @@ impl<'db> Writer<'db> {
                 return self.begin_block(number, monitor, &rows);
             };
             let next = self.write.end_of::<Block>(key.max(at) + 1..=*all.end(), false)?;
-            let rest = next.map_or(rows.len(), |(next, _)| rows.partition_point(|row| time_key(number, row.time) < next));
+            let rest =
+                next.map_or(rows.len(), |(next, _)| rows.partition_point(|row| time_key(number, row.time) < next));
             let later = rows.split_off(rest);
             let is_newest = later.is_empty() && self.is_last(number, key)?;
             let after = frame::head(Kind::Results, &old)
@@ -288,7 +289,9 @@ impl<'db> Writer<'db> {
                 None => {}
             }
             let key = (base..base + INCIDENT_SLOTS)
-                .find(|key| !taken.contains(key) && self.write.get_value::<IncidentRow>(*key).is_ok_and(|row| row.is_none()))
+                .find(|key| {
+                    !taken.contains(key) && self.write.get_value::<IncidentRow>(*key).is_ok_and(|row| row.is_none())
+                })
                 .ok_or_else(|| Fault::new(StoreErrorKind::Unsupported, "too many incidents of one instant"))?;
             self.write.put::<IncidentRow>(key, None, new)?;
         }

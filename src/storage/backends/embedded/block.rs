@@ -169,11 +169,7 @@ fn fact_column<'a>(key: FactKey, rows: &'a [CheckResult], texts: &mut Texts<'a>)
 }
 
 /// Reads a block of a monitor: its results, oldest first.
-pub(super) fn decode(
-    packer: &mut Packer,
-    monitor: MonitorId,
-    frame: &[u8],
-) -> Result<Vec<CheckResult>, FrameError> {
+pub(super) fn decode(packer: &mut Packer, monitor: MonitorId, frame: &[u8]) -> Result<Vec<CheckResult>, FrameError> {
     let (head, body) = packer.open(Kind::Results, frame)?;
     let columns: Columns =
         postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its columns cannot be read"))?;

@@ -11,7 +11,8 @@ use super::fault::Outcome;
 use super::file::{Index, KnownRow, Live};
 use super::frame::{self, FrameError, Kind, Packer};
 use super::record::{
-    Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in, time_key,
+    Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in,
+    time_key,
 };
 use super::table::Tables;
 use super::{block, chunk};

@@ -13,13 +13,10 @@ use super::file::{LiveFile, OTHERS};
 use super::read::Reader;
 use super::table::{Tables, Writes};
 use super::upkeep;
-use crate::model::{
-    CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, StoreId, UnixMicros,
-};
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, StoreId, UnixMicros};
 use crate::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
-    StoreStatus,
+    BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
+    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
 };
 
 /// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
@@ -60,11 +57,7 @@ impl EmbeddedStore {
             fault.what = format!("{}: {}", folder.display(), fault.what);
             fault.during("open")
         })?;
-        Ok(Self {
-            file: Arc::new(file),
-            writing: Arc::new(Mutex::new(())),
-            reading: Arc::new(Semaphore::new(READERS)),
-        })
+        Ok(Self { file: Arc::new(file), writing: Arc::new(Mutex::new(())), reading: Arc::new(Semaphore::new(READERS)) })
     }
 
     async fn reads<T: Send + 'static>(
@@ -105,7 +98,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|fault| fault.during(operation)),
-        Err(failed) => Err(StoreError::new(StoreErrorKind::Internal, ID, operation, "the work was lost").caused_by(failed)),
+        Err(failed) => {
+            Err(StoreError::new(StoreErrorKind::Internal, ID, operation, "the work was lost").caused_by(failed))
+        }
     }
 }
 

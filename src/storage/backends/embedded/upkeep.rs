@@ -114,7 +114,8 @@ fn missing_rollups(reader: &mut Reader<'_>, monitor: MonitorId, day: Span) -> Ou
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let page = reader.results(&ResultQuery { monitor: Some(monitor), span: day, limit: usize::MAX - 1, after: None })?;
+    let page =
+        reader.results(&ResultQuery { monitor: Some(monitor), span: day, limit: usize::MAX - 1, after: None })?;
     let mut seen: Vec<Seen> = page.results.iter().map(Seen::from).collect();
     if seen.is_empty() {
         return Ok(Vec::new());
