@@ -3,7 +3,7 @@
 //! `main` is our own: the tests are the product of backends and cases, and a case that a backend skips is shown as
 //! ignored.
 
-#![allow(clippy::expect_used, reason = "a test fails by stopping")]
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by stopping, and says why")]
 
 #[path = "storage/embedded.rs"]
 mod embedded;
@@ -83,6 +83,18 @@ fn only_none_skips() -> Result<(), Failed> {
 }
 
 fn main() -> ExitCode {
+    let mut own = std::env::args_os().skip(1);
+    if own.next().is_some_and(|first| first == embedded::FULL_DISK_CHILD) {
+        let filled =
+            own.next().ok_or_else(|| "no folder".into()).and_then(|folder| embedded::fill_disk(folder.as_ref()));
+        return match filled {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => {
+                eprintln!("{}", failed.message().unwrap_or("failed"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     let arguments = Arguments::from_args();
     let mut trials = vec![Trial::test("matrix::only_none_skips", only_none_skips)];
     for (backend, _) in BACKENDS {

@@ -61,7 +61,8 @@ fn any_batch(fixture: &mut Fixture, monitors: &[MonitorId]) -> Batch {
     let mut batch = Batch::default();
     for _ in 0..fixture.below(4) {
         let monitor = any(fixture, monitors);
-        let (start, count) = (any_time(fixture), fixture.below(200) as usize);
+        let start = any_time(fixture);
+        let count = usize::try_from(fixture.below(200)).expect("fits");
         if fixture.below(2) == 0 {
             batch.results.extend(fixture.results(monitor, start, MINUTE, count));
         } else {

@@ -9,6 +9,7 @@ use native_db::*;
 use native_model::{Decode, Encode, Model, native_model};
 use serde::{Deserialize, Serialize};
 
+use super::fault::Outcome;
 use crate::model::{Tier, UnixMicros};
 
 /// A row of a table.
@@ -70,7 +71,7 @@ macro_rules! records {
         )+
 
         /// Every table.
-        pub(super) fn models() -> Result<Models, db_type::Error> {
+        pub(super) fn models() -> Outcome<Models> {
             let mut models = Models::new();
             $(models.define::<$name>()?;)+
             models.define::<Metadata>()?;
@@ -210,7 +211,7 @@ pub(super) const INCIDENT_SLOTS: u128 = 1 << 11;
 
 /// First key of the incidents of a monitor that opened at a time. Times fit in 53 bits.
 pub(super) fn incident_key(monitor: Number, opened: UnixMicros) -> u128 {
-    u128::from(monitor) << 64 | u128::from(opened.micros().unsigned_abs()) * INCIDENT_SLOTS
+    (u128::from(monitor) << 64) | (u128::from(opened.micros().unsigned_abs()) * INCIDENT_SLOTS)
 }
 
 /// Length of the span whose rollups are stored together, in µs: a chunk is written anew whenever one of them is.
