@@ -1,6 +1,7 @@
 //! Plain data that every other module speaks: no I/O, no async, no clock.
 
 mod chain;
+mod cover;
 mod fact;
 mod field;
 mod gap;
@@ -16,6 +17,7 @@ mod time;
 mod verdict;
 
 pub use chain::error_chain;
+pub use cover::{Counts, Coverage, Evidence, Seen, Times, rollup_of};
 pub use fact::{Fact, FactKey, FactUnit, FactValue, Facts};
 pub use field::{FieldError, FieldKind, FieldSpec};
 pub use gap::{Gap, GapReason};

@@ -140,6 +140,12 @@ impl Span {
         self.from <= time && time < self.to
     }
 
+    /// Whether `other` and this span share an instant, or `other` is an instant inside this one.
+    #[must_use]
+    pub fn touches(self, other: Self) -> bool {
+        other.from < self.to && (other.to > self.from || other.from >= self.from)
+    }
+
     /// What both spans share; empty where they share nothing.
     #[must_use]
     pub fn intersect(self, other: Self) -> Self {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use error::{StoreError, StoreErrorKind};
 pub use query::{
-    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery, Retention,
-    RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
+    Batch, Bucket, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
+    Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
 };
 pub use registry::{BACKENDS, BackendConfig};
 use serde::Serialize;
@@ -40,7 +40,8 @@ pub const FUTURE_TOLERANCE_US: u64 = 120_000_000;
 pub trait ReadRows: Send + Sync {
     /// Results of one monitor or of all, newest first, a page at a time.
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError>;
-    /// The newest result of each monitor that is not more than [`FUTURE_TOLERANCE_US`] after `now`.
+    /// The newest result of each monitor that is not more than [`FUTURE_TOLERANCE_US`] after `now`, in
+    /// the order asked for; a monitor without any is left out.
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError>;
     /// The newest result of a monitor before a time.
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError>;
@@ -120,4 +121,11 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
 
     /// Opens the store, making it where there is none.
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError>;
+
+    /// Settings of an empty store for one test, of which `env` has the folder; none where this machine lacks what the
+    /// backend needs.
+    #[cfg(any(test, feature = "testing"))]
+    async fn test_instance(_env: &BackendEnv) -> Option<Self> {
+        Some(Self::default())
+    }
 }

@@ -121,6 +121,15 @@ pub struct IncidentQuery {
     pub limit: usize,
 }
 
+impl IncidentQuery {
+    /// Whether an incident is among those asked for.
+    #[must_use]
+    pub fn matches(&self, incident: &Incident) -> bool {
+        self.monitor.is_none_or(|monitor| monitor == incident.monitor)
+            && self.span.touches(incident.span(UnixMicros::MAX))
+    }
+}
+
 /// Asks for gaps that touch the span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GapQuery {
@@ -128,6 +137,14 @@ pub struct GapQuery {
     pub monitor: Option<MonitorId>,
     /// When.
     pub span: Span,
+}
+
+impl GapQuery {
+    /// Whether a gap is among those asked for.
+    #[must_use]
+    pub fn matches(&self, gap: &Gap) -> bool {
+        self.monitor.is_none_or(|monitor| monitor == gap.monitor || gap.monitor.is_all()) && self.span.touches(gap.span)
+    }
 }
 
 /// Asks for the history of one monitor in buckets.
@@ -236,6 +253,22 @@ pub struct Retention {
     pub hour_days: Option<u32>,
     /// The day tier.
     pub day_days: Option<u32>,
+}
+
+impl Retention {
+    /// First instant of a tier that is kept at `now`; none keeps everything, and the tier none means results. It is a
+    /// whole UTC day, so that rollups are kept or dropped together with what they sum up.
+    #[must_use]
+    pub fn floor(&self, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
+        let days = match tier {
+            None => self.raw_days,
+            Some(Tier::FiveMinutes) => self.five_minutes_days,
+            Some(Tier::Hour) => self.hour_days,
+            Some(Tier::Day) => self.day_days,
+        };
+        let day = Tier::Day.width_us();
+        days.map(|days| now.minus_us(u64::from(days) * day).floor_to(day))
+    }
 }
 
 impl Default for Retention {

@@ -34,6 +34,15 @@ macro_rules! backends {
                 Err(serde::de::Error::custom(format!("unknown backend `{backend}`")))
             }
 
+            /// See [`Backend::test_instance`].
+            #[cfg(any(test, feature = "testing"))]
+            pub async fn test_instance(backend: &str, env: &BackendEnv) -> Option<Self> {
+                $(if backend == super::backends::$module::$config::ID {
+                    return super::backends::$module::$config::test_instance(env).await.map(Self::$config);
+                })+
+                None
+            }
+
             /// The word in the file.
             #[must_use]
             pub fn id(&self) -> BackendId {

@@ -1,24 +1,73 @@
-//! Backend `embedded`.
+//! Backend `embedded`: history in a file of native_db, in the folder `embedded` of the data folder.
+//!
+//! It promises: an append is one transaction, on disk when it returns; reads never wait for an append; a damaged file
+//! is kept under another name and a new one begun; after an I/O error the file is opened again by itself.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `store.rs` | the store: brings calls to threads that may block |
+//! | `file.rs` | the live file: open, set aside, open again, what is kept of it in memory |
+//! | `append.rs` | writing rows |
+//! | `read.rs` | reading rows |
+//! | `upkeep.rs` | prune, forget, scan |
+//! | `table.rs`, `record.rs` | the engine's tables, their keys |
+//! | `frame.rs`, `block.rs`, `chunk.rs` | the form of what is stored (`docs/embedded-format.md`) |
+//! | `fault.rs` | the engine's errors in the words of the seam |
+//!
+//! A folder has one live file, `live.db`. There is room beside it for sealed files of past months, which are only
+//! read: reads would ask them besides the live one, and retention would unlink them.
 
+mod append;
+mod block;
+mod chunk;
+mod fault;
+mod file;
+mod frame;
+mod read;
+mod record;
+mod store;
+mod table;
+mod upkeep;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::model::FieldSpec;
+use crate::model::{FieldKind, FieldSpec};
 use crate::storage::{Backend, BackendEnv, ResultStore, StoreError, StoreErrorKind};
 
 /// Settings of the `embedded` backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Embedded {}
+pub struct Embedded {
+    /// The folder of the database; the data folder's `embedded` when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
 
 #[async_trait]
 impl Backend for Embedded {
     const ID: &'static str = "embedded";
-    const FIELDS: &'static [FieldSpec] = &[];
+    const FIELDS: &'static [FieldSpec] = &[FieldSpec {
+        key: "path",
+        kind: FieldKind::Path,
+        required: false,
+        default: None,
+        doc: "Folder of the database; `embedded` in the data folder when it is not given.",
+    }];
 
-    async fn open(&self, _env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
-        Err(StoreError::new(StoreErrorKind::Internal, Self::ID, "open", "not yet"))
+    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
+        // A relative folder is one of the data folder's, never of the working directory's.
+        let folder = env.data_dir.join(self.path.as_deref().unwrap_or("embedded".as_ref()));
+        let (instance, now) = (env.instance, env.clock.wall());
+        let opened = tokio::task::spawn_blocking(move || store::EmbeddedStore::open(&folder, instance, now)).await;
+        match opened {
+            Ok(store) => Ok(Arc::new(store?)),
+            Err(failed) => {
+                Err(StoreError::new(StoreErrorKind::Internal, Self::ID, "open", "the work was lost").caused_by(failed))
+            }
+        }
     }
 }

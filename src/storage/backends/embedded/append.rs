@@ -1,0 +1,300 @@
+//! Writing rows: each append is one transaction.
+//!
+//! New results go into a monitor's newest block while that is small. When it is full a new one begins, and when eight
+//! small ones stand in a row they become one: a result is then written about three times in its life, however few come
+//! at once.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use native_db::transaction::RwTransaction;
+use tracing::error;
+
+use super::file::{Floors, Index, KnownRow, Live};
+use super::frame::{self, Kind, Packer};
+use super::record::{
+    Block, DamagedBlock, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, Record, RollupChunk, all_of, chunk_key,
+    incident_key, tier_in, time_key,
+};
+use super::table::{Tables, Writes};
+use super::{block, chunk};
+use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup};
+use crate::storage::{Batch, StoreErrorKind};
+
+use super::fault::{Fault, Outcome};
+
+/// Most results in a block that still takes new ones.
+const TAIL_ROWS: usize = 128;
+/// So many small blocks become one.
+const SMALL_BLOCKS: usize = block::BLOCK_ROWS / TAIL_ROWS;
+
+/// Keeps a batch: all of it, or nothing.
+pub(super) fn append(live: &Live, batch: Batch) -> Outcome<()> {
+    let mut writer = Writer::begin(live)?;
+    writer.monitors(batch.monitors)?;
+    writer.results(batch.results)?;
+    writer.rollups(batch.rollups)?;
+    writer.gaps(&batch.gaps)?;
+    writer.incidents(&batch.incidents)?;
+    writer.commit()
+}
+
+/// A write transaction and what it needs to know.
+pub(super) struct Writer<'db> {
+    pub(super) write: RwTransaction<'db>,
+    pub(super) packer: Packer,
+    pub(super) index: Arc<Index>,
+    live: &'db Live,
+}
+
+impl<'db> Writer<'db> {
+    pub(super) fn begin(live: &'db Live) -> Outcome<Self> {
+        // The engine lets one writer in at a time. The index changes with a commit, in `commit`, which a store's
+        // writers reach one after the other because the store lets in one at a time as well.
+        let write = live.database.rw_transaction()?;
+        Ok(Self { write, packer: Packer::new()?, index: live.index(), live })
+    }
+
+    pub(super) fn commit(self) -> Outcome<()> {
+        self.write.commit()?;
+        self.live.set_index(self.index);
+        Ok(())
+    }
+
+    fn floors(&self) -> Floors {
+        self.index.floors
+    }
+
+    /// The number of a monitor, a new one at first sight.
+    fn number(&mut self, id: MonitorId) -> Outcome<Number> {
+        if let Some(number) = self.index.numbers.get(&id) {
+            return Ok(*number);
+        }
+        let number = self.index.next;
+        let next = number
+            .checked_add(1)
+            .ok_or_else(|| Fault::new(StoreErrorKind::Unsupported, "no numbers for monitors are left"))?;
+        self.write.put::<Known>(u128::from(number), None, frame::seal_row(&KnownRow { id, known: None })?)?;
+        let index = Arc::make_mut(&mut self.index);
+        index.numbers.insert(id, number);
+        index.next = next;
+        Ok(number)
+    }
+
+    fn monitors(&mut self, monitors: Vec<KnownMonitor>) -> Outcome<()> {
+        for mut monitor in monitors {
+            let id = monitor.id;
+            let key = u128::from(self.number(id)?);
+            let old = self.write.get_value::<Known>(key)?;
+            if let Some(old) = &old
+                && let Some(known) = frame::open_row::<KnownRow>(old)?.known
+            {
+                monitor.first_seen = monitor.first_seen.min(known.first_seen);
+            }
+            let new = frame::seal_row(&KnownRow { id, known: Some(monitor) })?;
+            self.write.put::<Known>(key, old, new)?;
+        }
+        Ok(())
+    }
+
+    fn results(&mut self, mut results: Vec<CheckResult>) -> Outcome<()> {
+        let floor = self.floors().raw;
+        results.retain(|result| result.time >= floor);
+        // Stable, so that the first of two with the same key wins.
+        results.sort_by_key(|result| (result.monitor, result.time));
+        results.dedup_by_key(|result| (result.monitor, result.time));
+        let mut results = results.into_iter().peekable();
+        while let Some(first) = results.next() {
+            let monitor = first.monitor;
+            let mut run = vec![first];
+            while let Some(next) = results.next_if(|next| next.monitor == monitor) {
+                run.push(next);
+            }
+            self.place(monitor, run)?;
+        }
+        Ok(())
+    }
+
+    /// Brings results of one monitor, oldest first, into the blocks they belong to.
+    fn place(&mut self, monitor: MonitorId, mut rows: Vec<CheckResult>) -> Outcome<()> {
+        let number = self.number(monitor)?;
+        let all = all_of(number);
+        while let Some(first) = rows.first() {
+            let at = time_key(number, first.time);
+            let target = match self.write.end_of::<Block>(*all.start()..=at, true)? {
+                Some(found) => Some(found),
+                None => self.write.end_of::<Block>(all.clone(), false)?,
+            };
+            let Some((key, old)) = target else {
+                return self.begin_block(number, monitor, &rows);
+            };
+            let next = self.write.end_of::<Block>(key.max(at) + 1..=*all.end(), false)?;
+            let rest =
+                next.map_or(rows.len(), |(next, _)| rows.partition_point(|row| time_key(number, row.time) < next));
+            let later = rows.split_off(rest);
+            let is_newest = later.is_empty() && self.is_last(number, key)?;
+            let after = frame::head(Kind::Results, &old)
+                .is_ok_and(|head| at > (u128::from(number) << 64 | u128::from(head.last)));
+            let room = |head: frame::Head| usize::from(head.count) + rows.len() <= TAIL_ROWS;
+            if is_newest && after && !frame::head(Kind::Results, &old).is_ok_and(room) {
+                return self.begin_block(number, monitor, &rows);
+            }
+            self.merge(number, monitor, (key, old), rows)?;
+            rows = later;
+        }
+        Ok(())
+    }
+
+    fn is_last(&self, number: Number, key: u128) -> Outcome<bool> {
+        Ok(self.write.end_of::<Block>(key + 1..=*all_of(number).end(), false)?.is_none())
+    }
+
+    /// Merges results into a block; what is there already stays as it is.
+    fn merge(
+        &mut self,
+        number: Number,
+        monitor: MonitorId,
+        (key, old): (u128, Vec<u8>),
+        rows: Vec<CheckResult>,
+    ) -> Outcome<()> {
+        let kept = match block::decode(&mut self.packer, monitor, &old) {
+            Ok(kept) => kept,
+            Err(why @ frame::FrameError::Format(_)) => return Err(why.into()),
+            Err(why) => {
+                error!(%monitor, %why, "a block of results is damaged: it is kept aside");
+                self.set_aside::<Block>(key, old)?;
+                return self.place(monitor, rows);
+            }
+        };
+        let before = kept.len();
+        let mut merged = kept;
+        merged.extend(rows);
+        // Stable: of two with the same time the one that was there comes first.
+        merged.sort_by_key(|row| row.time);
+        merged.dedup_by_key(|row| row.time);
+        if merged.len() == before {
+            return Ok(());
+        }
+        self.write.take::<Block>(key, old)?;
+        self.put_blocks(number, &merged)
+    }
+
+    fn put_blocks(&mut self, number: Number, rows: &[CheckResult]) -> Outcome<()> {
+        for (first, frame) in block::encode(&mut self.packer, rows)? {
+            self.write.put::<Block>(time_key(number, first), None, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a new newest block, after making one of the small ones before it when they are enough.
+    fn begin_block(&mut self, number: Number, monitor: MonitorId, rows: &[CheckResult]) -> Outcome<()> {
+        let mut small: Vec<(u128, Vec<u8>)> = Vec::new();
+        self.write.each_in::<Block>(all_of(number), true, |key, value| {
+            let is_small = frame::head(Kind::Results, &value).is_ok_and(|head| usize::from(head.count) <= TAIL_ROWS);
+            if is_small {
+                small.push((key, value));
+            }
+            Ok(is_small && small.len() < SMALL_BLOCKS)
+        })?;
+        if small.len() == SMALL_BLOCKS {
+            let mut merged = Vec::new();
+            for (_, value) in small.iter().rev() {
+                match block::decode(&mut self.packer, monitor, value) {
+                    Ok(part) => merged.extend(part),
+                    // Left as they are: reads say what is wrong with it.
+                    Err(_) => return self.put_blocks(number, rows),
+                }
+            }
+            for (key, value) in small {
+                self.write.take::<Block>(key, value)?;
+            }
+            self.put_blocks(number, &merged)?;
+        }
+        self.put_blocks(number, rows)
+    }
+
+    /// Keeps a value that cannot be read under its key in a table of its own.
+    fn set_aside<T: Record>(&mut self, key: u128, value: Vec<u8>) -> Outcome<()> {
+        if self.write.get_value::<DamagedBlock>(key)?.is_none() {
+            self.write.put::<DamagedBlock>(key, None, value.clone())?;
+        }
+        self.write.take::<T>(key, value)
+    }
+
+    pub(super) fn rollups(&mut self, rollups: Vec<Rollup>) -> Outcome<()> {
+        let floors = self.floors();
+        let mut chunks: BTreeMap<u128, Vec<Rollup>> = BTreeMap::new();
+        let mut monitors: HashMap<u128, MonitorId> = HashMap::new();
+        for rollup in rollups.into_iter().filter(|rollup| rollup.start >= floors.of(rollup.tier)) {
+            let key = chunk_key(self.number(rollup.monitor)?, rollup.tier, rollup.start);
+            monitors.insert(key, rollup.monitor);
+            chunks.entry(key).or_default().push(rollup);
+        }
+        for (key, rollups) in chunks {
+            let (Some(monitor), Some(tier)) = (monitors.get(&key), tier_in(key)) else { continue };
+            let mut merged: BTreeMap<_, Rollup> = BTreeMap::new();
+            let mut old = self.write.get_value::<RollupChunk>(key)?;
+            if let Some(value) = old.take() {
+                match chunk::decode(&mut self.packer, *monitor, tier, &value) {
+                    Ok(kept) => {
+                        merged.extend(kept.into_iter().map(|rollup| (rollup.start, rollup)));
+                        old = Some(value);
+                    }
+                    Err(why @ frame::FrameError::Format(_)) => return Err(why.into()),
+                    Err(why) => {
+                        error!(%monitor, %why, "rollups are damaged: they are kept aside");
+                        self.set_aside::<RollupChunk>(key, value)?;
+                    }
+                }
+            }
+            merged.extend(rollups.into_iter().map(|rollup| (rollup.start, rollup)));
+            let merged: Vec<Rollup> = merged.into_values().collect();
+            let frame = chunk::encode(&mut self.packer, &merged)?;
+            self.write.put::<RollupChunk>(key, old, frame)?;
+        }
+        Ok(())
+    }
+
+    fn gaps(&mut self, gaps: &[Gap]) -> Outcome<()> {
+        for gap in gaps {
+            let key = time_key(self.number(gap.monitor)?, gap.span.from);
+            let old = self.write.get_value::<GapRow>(key)?;
+            self.write.put::<GapRow>(key, old, frame::seal_row(gap)?)?;
+        }
+        Ok(())
+    }
+
+    fn incidents(&mut self, incidents: &[Incident]) -> Outcome<()> {
+        for incident in incidents {
+            let number = self.number(incident.monitor)?;
+            let new = frame::seal_row(incident)?;
+            let base = incident_key(number, incident.opened);
+            let mut same = None;
+            let mut taken = Vec::new();
+            self.write.each_in::<IncidentRow>(all_of(number), true, |key, value| {
+                if frame::open_row::<Incident>(&value).is_ok_and(|known| known.id == incident.id) {
+                    same = Some((key, value));
+                } else if (base..base + INCIDENT_SLOTS).contains(&key) {
+                    taken.push(key);
+                }
+                Ok(same.is_none())
+            })?;
+            match same {
+                Some((key, old)) if (base..base + INCIDENT_SLOTS).contains(&key) => {
+                    self.write.put::<IncidentRow>(key, Some(old), new)?;
+                    continue;
+                }
+                Some((key, old)) => self.write.take::<IncidentRow>(key, old)?,
+                None => {}
+            }
+            let key = (base..base + INCIDENT_SLOTS)
+                .find(|key| {
+                    !taken.contains(key) && self.write.get_value::<IncidentRow>(*key).is_ok_and(|row| row.is_none())
+                })
+                .ok_or_else(|| Fault::new(StoreErrorKind::Unsupported, "too many incidents of one instant"))?;
+            self.write.put::<IncidentRow>(key, None, new)?;
+        }
+        Ok(())
+    }
+}

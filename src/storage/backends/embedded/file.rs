@@ -1,0 +1,273 @@
+//! The live file: opening it, setting a damaged one aside, containing the engine's panics and opening it again after
+//! an I/O error.
+
+use std::collections::HashMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use native_db::{Builder, Database, Models};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+use super::fault::{Fault, Outcome};
+use super::frame;
+use super::record::{Known, Number, models};
+use super::table::{Tables, Writes};
+use crate::model::{KnownMonitor, MonitorId, Tier, UnixMicros};
+use crate::storage::StoreErrorKind;
+
+/// Name of the live file in the store's folder.
+pub(super) const LIVE: &str = "live.db";
+/// Pages that the engine keeps in memory, in bytes; its own default is 1 GiB.
+const CACHE_BYTES: usize = 4 << 20;
+/// Version of the tables as a whole; a file with a higher one is left alone.
+const LAYOUT: u32 = 1;
+/// Names of the store's own metadata.
+const LAYOUT_KEY: &str = "layout";
+pub(super) const FLOORS_KEY: &str = "floors";
+/// Metadata of others is stored under this prefix, so that the names above cannot be overwritten.
+pub(super) const OTHERS: &str = "meta.";
+
+/// The engine borrows its models for as long as a file is open.
+static MODELS: LazyLock<Option<Models>> = LazyLock::new(|| models().ok());
+
+/// A row of the table of monitors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KnownRow {
+    pub(super) id: MonitorId,
+    pub(super) known: Option<KnownMonitor>,
+}
+
+/// The first instant of each tier that is still there. What is older was pruned and stays unreadable.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Floors {
+    pub(super) raw: UnixMicros,
+    five_minutes: UnixMicros,
+    hour: UnixMicros,
+    day: UnixMicros,
+}
+
+impl Default for Floors {
+    fn default() -> Self {
+        Self { raw: UnixMicros::MIN, five_minutes: UnixMicros::MIN, hour: UnixMicros::MIN, day: UnixMicros::MIN }
+    }
+}
+
+impl Floors {
+    pub(super) fn of(&self, tier: Tier) -> UnixMicros {
+        match tier {
+            Tier::FiveMinutes => self.five_minutes,
+            Tier::Hour => self.hour,
+            Tier::Day => self.day,
+        }
+    }
+
+    /// The floor of a tier, none for results; it only ever rises.
+    pub(super) fn raise(&mut self, tier: Option<Tier>, to: UnixMicros) {
+        let floor = match tier {
+            None => &mut self.raw,
+            Some(Tier::FiveMinutes) => &mut self.five_minutes,
+            Some(Tier::Hour) => &mut self.hour,
+            Some(Tier::Day) => &mut self.day,
+        };
+        *floor = to.max(*floor);
+    }
+}
+
+/// What is kept in memory of a file: the monitors' numbers and the floors.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Index {
+    pub(super) numbers: HashMap<MonitorId, Number>,
+    /// The number of the next new monitor.
+    pub(super) next: Number,
+    pub(super) floors: Floors,
+}
+
+impl Index {
+    fn load(database: &Database<'static>) -> Outcome<Self> {
+        let read = database.r_transaction()?;
+        let mut index = Self::default();
+        read.each_in::<Known>(0..=u128::MAX, false, |key, value| {
+            let row: KnownRow = frame::open_row(&value)?;
+            let number = Number::try_from(key).unwrap_or(Number::MAX);
+            index.numbers.insert(row.id, number);
+            index.next = index.next.max(number.saturating_add(1));
+            Ok(true)
+        })?;
+        // The engine's iterators end early on a read error and do not say so.
+        if index.numbers.len() as u64 != read.len().primary::<Known>()? {
+            return Err(Fault::new(StoreErrorKind::Corrupt, "the table of monitors cannot be read to its end"));
+        }
+        if let Some(value) = read.metadata(FLOORS_KEY)? {
+            index.floors = frame::open_row(&value)?;
+        }
+        Ok(index)
+    }
+}
+
+/// An open file.
+pub(super) struct Live {
+    pub(super) database: Database<'static>,
+    index: RwLock<Arc<Index>>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    pub(super) fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another index in place; call it with the engine's write lock held or just let go, after a commit.
+    pub(super) fn set_index(&self, index: Arc<Index>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Box<Live>),
+    /// Must be opened again.
+    Shut,
+    Closed,
+}
+
+/// The live file of a store, opened again by itself after an I/O error. All calls block.
+#[derive(Debug)]
+pub(super) struct LiveFile {
+    path: PathBuf,
+    state: RwLock<State>,
+    broken: AtomicBool,
+}
+
+impl LiveFile {
+    /// Opens the live file of a folder, making both. A damaged file is kept under another name, and a new one begun;
+    /// the other name is given.
+    pub(super) fn open(folder: &Path, now: UnixMicros) -> Outcome<(Self, Option<PathBuf>)> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(LIVE);
+        let mut aside = None;
+        let live = match open(&path) {
+            Err(fault) if fault.kind == StoreErrorKind::Corrupt => {
+                let kept = free_name(&path, now);
+                fs::rename(&path, &kept)?;
+                error!(kept = %kept.display(), why = fault.what, "the database is damaged: it is kept aside and a new one begun");
+                aside = Some(kept);
+                open(&path)?
+            }
+            other => other?,
+        };
+        let state = RwLock::new(State::Open(Box::new(live)));
+        Ok((Self { path, state, broken: AtomicBool::new(false) }, aside))
+    }
+
+    /// Bytes the file takes.
+    pub(super) fn size(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().map(|meta| meta.len())
+    }
+
+    /// Does something with the open file.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Live) -> Outcome<T>) -> Outcome<T> {
+        if self.broken.load(Ordering::Acquire) {
+            self.reopen()?;
+        }
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let live = match &*state {
+            State::Open(live) => live,
+            State::Shut => return Err(Fault::new(StoreErrorKind::Unavailable, "the file is being opened again")),
+            State::Closed => return Err(Fault::closed()),
+        };
+        let outcome = contained(|| work(live));
+        if outcome.as_ref().is_err_and(|fault| fault.reopen) {
+            self.broken.store(true, Ordering::Release);
+        }
+        outcome
+    }
+
+    fn reopen(&self) -> Outcome<()> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.broken.load(Ordering::Acquire) || matches!(*state, State::Closed) {
+            return Ok(());
+        }
+        shut(std::mem::replace(&mut *state, State::Shut));
+        let live = open(&self.path)?;
+        *state = State::Open(Box::new(live));
+        self.broken.store(false, Ordering::Release);
+        info!(file = %self.path.display(), "the database is open again");
+        Ok(())
+    }
+
+    /// Lets go of the file for good.
+    pub(super) fn close(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        shut(std::mem::replace(&mut *state, State::Closed));
+    }
+}
+
+fn shut(state: State) {
+    if catch_unwind(AssertUnwindSafe(|| drop(state))).is_err() {
+        warn!("the engine stopped while it closed the database");
+    }
+}
+
+/// Turns a panic of the engine into a fault.
+fn contained<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::panicked(panic.as_ref())))
+}
+
+fn open(path: &Path) -> Outcome<Live> {
+    contained(|| {
+        let models =
+            MODELS.as_ref().ok_or_else(|| Fault::new(StoreErrorKind::Internal, "the tables are not well defined"))?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES);
+        let is_new = fs::metadata(path).map_or(true, |meta| meta.len() == 0);
+        let database = if is_new { builder.create(models, path)? } else { builder.open(models, path)? };
+        check_layout(&database)?;
+        let index = RwLock::new(Arc::new(Index::load(&database)?));
+        Ok(Live { database, index })
+    })
+}
+
+/// Refuses a file of a newer version before anything in it is touched.
+fn check_layout(database: &Database<'static>) -> Outcome<()> {
+    let found = database.r_transaction()?.metadata(LAYOUT_KEY)?;
+    let Some(found) = found else {
+        let write = database.rw_transaction()?;
+        write.set_metadata(LAYOUT_KEY, LAYOUT.to_be_bytes().to_vec())?;
+        write.commit()?;
+        return Ok(());
+    };
+    let bytes = <[u8; 4]>::try_from(found.as_slice())
+        .map_err(|_| Fault::new(StoreErrorKind::Corrupt, "the file does not say which layout it has"))?;
+    match u32::from_be_bytes(bytes) {
+        LAYOUT => Ok(()),
+        newer => Err(Fault::new(
+            StoreErrorKind::Incompatible,
+            format!(
+                "the file has layout {newer}, and this version reads layout {LAYOUT}; use a newer Hall Monitor, or name another folder"
+            ),
+        )),
+    }
+}
+
+/// `live.db.corrupt-20260101T120000Z`, with a number where that is taken.
+fn free_name(path: &Path, now: UnixMicros) -> PathBuf {
+    let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let name = |suffix: String| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".corrupt-{stamp}{suffix}"));
+        PathBuf::from(name)
+    };
+    std::iter::once(name(String::new()))
+        .chain((2..).map(|number| name(format!("-{number}"))))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| name("-x".to_owned()))
+}

@@ -1,0 +1,237 @@
+//! The store: brings calls to threads that may block.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, Semaphore};
+use uuid::Uuid;
+
+use super::append::{self, Writer};
+use super::fault::{Fault, ID, Outcome};
+use super::file::{LiveFile, OTHERS};
+use super::read::Reader;
+use super::table::{Tables, Writes};
+use super::upkeep;
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, StoreId, UnixMicros};
+use crate::storage::{
+    BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
+    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+};
+
+/// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
+const READERS: usize = 2;
+
+/// The embedded store.
+#[derive(Debug)]
+pub(super) struct EmbeddedStore {
+    file: Arc<LiveFile>,
+    /// One writer at a time waits here, not on a thread.
+    writing: Arc<Mutex<()>>,
+    reading: Arc<Semaphore>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a folder; blocks.
+    pub(super) fn open(folder: &Path, instance: InstanceId, now: UnixMicros) -> Result<Self, StoreError> {
+        let open = || -> Outcome<LiveFile> {
+            let (file, aside) = LiveFile::open(folder, now)?;
+            file.with(|live| {
+                let writer = Writer::begin(live)?;
+                let write = |key: &str, text: String| writer.write.set_metadata(&format!("{OTHERS}{key}"), text.into());
+                let mut changed = false;
+                if writer.write.metadata(&format!("{OTHERS}store_id"))?.is_none() {
+                    write("store_id", StoreId::new(Uuid::new_v4()).to_string())?;
+                    write("instance", instance.to_string())?;
+                    changed = true;
+                }
+                if let Some(aside) = &aside {
+                    write("set_aside", aside.display().to_string())?;
+                    changed = true;
+                }
+                if changed { writer.commit() } else { Ok(()) }
+            })?;
+            Ok(file)
+        };
+        let file = open().map_err(|mut fault| {
+            fault.what = format!("{}: {}", folder.display(), fault.what);
+            fault.during("open")
+        })?;
+        Ok(Self { file: Arc::new(file), writing: Arc::new(Mutex::new(())), reading: Arc::new(Semaphore::new(READERS)) })
+    }
+
+    async fn reads<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut Reader<'_>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Ok(permit) = Arc::clone(&self.reading).acquire_owned().await else {
+            return Err(Fault::closed().during(operation));
+        };
+        let file = Arc::clone(&self.file);
+        blocking(operation, move || {
+            let _permit = permit;
+            file.with(|live| work(&mut Reader::begin(live)?))
+        })
+        .await
+    }
+
+    async fn writes<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&LiveFile) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = Arc::clone(&self.writing).lock_owned().await;
+        let file = Arc::clone(&self.file);
+        // Dropping the call does not stop the write: the turn is over when it is done.
+        blocking(operation, move || {
+            let _turn = turn;
+            work(&file)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(|fault| fault.during(operation)),
+        Err(failed) => {
+            Err(StoreError::new(StoreErrorKind::Internal, ID, operation, "the work was lost").caused_by(failed))
+        }
+    }
+}
+
+#[async_trait]
+impl ReadRows for EmbeddedStore {
+    async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.reads("results", move |reader| reader.results(&query)).await
+    }
+
+    async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
+        let monitors = monitors.to_vec();
+        let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
+        self.reads("latest", move |reader| {
+            monitors.iter().filter_map(|monitor| reader.last_before(*monitor, until).transpose()).collect()
+        })
+        .await
+    }
+
+    async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
+        self.reads("last_before", move |reader| reader.last_before(monitor, time)).await
+    }
+
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        let query = query.clone();
+        self.reads("rollups", move |reader| reader.rollups(&query)).await
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
+        let query = query.clone();
+        self.reads("incidents", move |reader| reader.incidents(&query)).await
+    }
+
+    async fn gaps(&self, query: &GapQuery) -> Result<Vec<Gap>, StoreError> {
+        let query = query.clone();
+        self.reads("gaps", move |reader| reader.gaps(&query)).await
+    }
+
+    async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
+        self.reads("monitors", |reader| reader.monitors()).await
+    }
+}
+
+#[async_trait]
+impl ResultStore for EmbeddedStore {
+    fn backend(&self) -> BackendId {
+        ID
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            keeps_history: true,
+            // Long runs of one monitor pack well; the batch is held in memory while it is written.
+            delivery: DeliveryHint { max_rows: 8_192, max_age_ms: 600_000, slices: 16 },
+        }
+    }
+
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        let name = format!("{OTHERS}check");
+        let written = Uuid::new_v4().into_bytes().to_vec();
+        let (key, value) = (name.clone(), written.clone());
+        self.writes("check", move |file| {
+            file.with(|live| {
+                let writer = Writer::begin(live)?;
+                writer.write.set_metadata(&key, value)?;
+                writer.commit()
+            })
+        })
+        .await?;
+        let size_bytes = self.file.size();
+        self.reads("check", move |reader| {
+            if reader.read.metadata(&name)?.as_deref() != Some(&written) {
+                return Err(Fault::new(StoreErrorKind::Corrupt, "what was written could not be read back"));
+            }
+            let (oldest, newest) = reader.ends()?;
+            Ok(StoreStatus { size_bytes, oldest, newest, version: "native_db 0.8".to_owned() })
+        })
+        .await
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return self.reads("append", |_| Ok(())).await;
+        }
+        let batch = batch.clone();
+        self.writes("append", move |file| file.with(|live| append::append(live, batch))).await
+    }
+
+    async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let name = format!("{OTHERS}{key}");
+        self.reads("metadata", move |reader| reader.read.metadata(&name)).await
+    }
+
+    async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        let name = format!("{OTHERS}{key}");
+        let value = value.to_vec();
+        self.writes("set_metadata", move |file| {
+            file.with(|live| {
+                let writer = Writer::begin(live)?;
+                writer.write.set_metadata(&name, value)?;
+                writer.commit()
+            })
+        })
+        .await
+    }
+
+    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+        let policy = *policy;
+        self.writes("prune", move |file| upkeep::prune(file, &policy, now)).await
+    }
+
+    async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
+        self.writes("forget", move |file| {
+            file.with(|live| {
+                let mut writer = Writer::begin(live)?;
+                upkeep::forget(&mut writer, monitor)?;
+                writer.commit()
+            })
+        })
+        .await
+    }
+
+    async fn scan(&self, cursor: Option<ScanCursor>) -> Result<ScanPage, StoreError> {
+        self.reads("scan", move |reader| upkeep::scan(reader, cursor.as_ref())).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.writes("close", |file| {
+            file.close();
+            Ok(())
+        })
+        .await
+    }
+}

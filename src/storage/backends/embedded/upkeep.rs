@@ -1,0 +1,304 @@
+//! Pruning, forgetting and the stream of everything.
+
+use std::collections::BTreeSet;
+
+use tracing::{info, warn};
+
+use super::append::Writer;
+use super::fault::{Fault, Outcome};
+use super::file::{FLOORS_KEY, Floors, KnownRow, LiveFile};
+use super::frame::{self, Kind};
+use super::read::Reader;
+use super::record::{
+    Block, GapRow, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, number_in, tier_in, time_in, time_key,
+};
+use super::table::{Tables, Writes};
+use super::{block, chunk};
+use crate::model::{Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of};
+use crate::storage::{
+    Batch, GapQuery, IncidentQuery, Pruned, ResultQuery, Retention, RollupQuery, ScanCursor, ScanPage, StoreErrorKind,
+};
+
+/// Drops what the policy does not keep. Each monitor is a transaction, so that others get their turn in between.
+pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
+    let (monitors, mut floors) = file.with(|live| {
+        let index = live.index();
+        Ok((index.numbers.clone(), index.floors))
+    })?;
+    if let Some(floor) = policy.floor(None, now) {
+        for monitor in monitors.keys() {
+            roll_up(file, *monitor, floor)?;
+        }
+        floors.raise(None, floor);
+    }
+    for tier in Tier::ALL {
+        if let Some(floor) = policy.floor(Some(*tier), now) {
+            floors.raise(Some(*tier), floor);
+        }
+    }
+    // From here on nothing below the floors is read, however long it takes to drop it.
+    file.with(|live| {
+        let mut writer = Writer::begin(live)?;
+        std::sync::Arc::make_mut(&mut writer.index).floors = floors;
+        writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&floors)?)?;
+        writer.commit()
+    })?;
+    let mut pruned = Pruned::default();
+    for (monitor, number) in monitors {
+        let dropped = file.with(|live| {
+            let mut writer = Writer::begin(live)?;
+            let dropped = drop_below(&mut writer, monitor, number, &floors)?;
+            if dropped != Pruned::default() {
+                writer.commit()?;
+            }
+            Ok(dropped)
+        })?;
+        pruned.results += dropped.results;
+        pruned.rollups += dropped.rollups;
+    }
+    info!(results = pruned.results, rollups = pruned.rollups, "pruned");
+    Ok(pruned)
+}
+
+/// Makes the hour and day rollups that are missing for results below `floor`, a day at a time.
+fn roll_up(file: &LiveFile, monitor: MonitorId, floor: UnixMicros) -> Outcome<()> {
+    let mut from = UnixMicros::MIN;
+    loop {
+        let next = file.with(|live| {
+            let mut reader = Reader::begin(live)?;
+            let Some(day) = next_day(&reader, monitor, from, floor)? else { return Ok(None) };
+            let missing = missing_rollups(&mut reader, monitor, day)?;
+            drop(reader);
+            if !missing.is_empty() {
+                let mut writer = Writer::begin(live)?;
+                writer.rollups(missing)?;
+                writer.commit()?;
+            }
+            Ok(Some(day.to))
+        })?;
+        match next {
+            Some(next) => from = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The first day not before `from` and below `floor` in which a block of the monitor has results.
+fn next_day(reader: &Reader<'_>, monitor: MonitorId, from: UnixMicros, floor: UnixMicros) -> Outcome<Option<Span>> {
+    let Some(number) = reader.index.numbers.get(&monitor).copied() else { return Ok(None) };
+    let mut found = None;
+    // The block that began before `from` may reach into it.
+    let begun = reader.read.end_of::<Block>(*all_of(number).start()..=time_key(number, from), true)?;
+    let start = begun.map_or(time_key(number, from), |(key, _)| key);
+    reader.read.each_in::<Block>(start..=time_key(number, floor), false, |key, value| {
+        let last = frame::head(Kind::Results, &value).map_or(0, |head| head.last);
+        let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
+        if last < from {
+            return Ok(true);
+        }
+        found = Some(Tier::Day.bucket(time_in(key).max(from)));
+        Ok(false)
+    })?;
+    Ok(found.filter(|day| day.from < floor))
+}
+
+/// The hour and day rollups of a day that are not there yet.
+fn missing_rollups(reader: &mut Reader<'_>, monitor: MonitorId, day: Span) -> Outcome<Vec<Rollup>> {
+    let mut there = BTreeSet::new();
+    for tier in [Tier::Hour, Tier::Day] {
+        let rollups = reader.rollups(&RollupQuery { monitor, tier, span: day })?;
+        there.extend(rollups.into_iter().map(|rollup| (tier, rollup.start)));
+    }
+    let hours = (0..24).map(|hour| (Tier::Hour, day.from.plus_us(hour * Tier::Hour.width_us())));
+    let missing: Vec<_> = hours.chain([(Tier::Day, day.from)]).filter(|bucket| !there.contains(bucket)).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let page =
+        reader.results(&ResultQuery { monitor: Some(monitor), span: day, limit: usize::MAX - 1, after: None })?;
+    let mut seen: Vec<Seen> = page.results.iter().map(Seen::from).collect();
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut from = day.from;
+    let mut before = day.from;
+    // Back to the last good result: it holds the state that failures leave as it was.
+    while let Some(earlier) = reader.last_before(monitor, before)? {
+        if before == day.from {
+            from = earlier.time.max(day.from.minus_us(earlier.reach_us()));
+        }
+        before = earlier.time;
+        seen.push(Seen::from(&earlier));
+        if earlier.verdict.is_good() {
+            break;
+        }
+    }
+    seen.reverse();
+    let gaps = reader.gaps(&GapQuery { monitor: Some(monitor), span: Span::new(from, day.to) })?;
+    let incidents = reader.incidents(&IncidentQuery { monitor: Some(monitor), span: day, limit: usize::MAX })?;
+    // All of the day is in the past: it is below the floor.
+    let evidence = Evidence { results: &seen, gaps: &gaps, incidents: &incidents, now: day.to };
+    let rollups = missing.into_iter().map(|(tier, start)| rollup_of(monitor, tier, start, &evidence));
+    Ok(rollups.filter(|rollup| rollup.checks > 0 || rollup.observed_us() > 0).collect())
+}
+
+fn drop_below(writer: &mut Writer<'_>, monitor: MonitorId, number: Number, floors: &Floors) -> Outcome<Pruned> {
+    let mut pruned = Pruned::default();
+    let all = all_of(number);
+    if floors.raw > UnixMicros::MIN {
+        let below = *all.start()..=time_key(number, floors.raw) - 1;
+        while let Some((key, value)) = writer.write.end_of::<Block>(below.clone(), false)? {
+            let Ok(head) = frame::head(Kind::Results, &value) else {
+                warn!(%monitor, "a damaged block is past its time: it is dropped");
+                writer.write.take::<Block>(key, value)?;
+                continue;
+            };
+            if head.last < floors.raw.micros().unsigned_abs() {
+                pruned.results += u64::from(head.count);
+                writer.write.take::<Block>(key, value)?;
+                continue;
+            }
+            // Only the last of them reaches over the floor.
+            let rows = block::decode(&mut writer.packer, monitor, &value)?;
+            let old = rows.partition_point(|row| row.time < floors.raw);
+            pruned.results += old as u64;
+            writer.write.take::<Block>(key, value)?;
+            for (first, frame) in block::encode(&mut writer.packer, &rows[old..])? {
+                writer.write.put::<Block>(time_key(number, first), None, frame)?;
+            }
+            break;
+        }
+        let mut old = Vec::new();
+        writer.write.each_in::<GapRow>(*all.start()..=time_key(number, floors.raw), false, |key, value| {
+            if frame::open_row::<Gap>(&value).is_ok_and(|gap| gap.span.to < floors.raw) {
+                old.push((key, value));
+            }
+            Ok(true)
+        })?;
+        for (key, value) in old {
+            writer.write.take::<GapRow>(key, value)?;
+        }
+    }
+    for tier in Tier::ALL {
+        pruned.rollups += drop_rollups(writer, monitor, number, *tier, floors.of(*tier))?;
+    }
+    Ok(pruned)
+}
+
+fn drop_rollups(
+    writer: &mut Writer<'_>,
+    monitor: MonitorId,
+    number: Number,
+    tier: Tier,
+    floor: UnixMicros,
+) -> Outcome<u64> {
+    let mut dropped = 0;
+    let edge = chunk_key(number, tier, floor);
+    let keys = chunk_key(number, tier, UnixMicros::MIN)..=edge;
+    let mut chunks = Vec::new();
+    if floor > UnixMicros::MIN {
+        writer.write.each_in::<RollupChunk>(keys, false, |key, value| {
+            chunks.push((key, value));
+            Ok(true)
+        })?;
+    }
+    for (key, value) in chunks {
+        let mut rollups = chunk::decode(&mut writer.packer, monitor, tier, &value)?;
+        let before = rollups.len();
+        rollups.retain(|rollup| rollup.start >= floor);
+        dropped += (before - rollups.len()) as u64;
+        if rollups.is_empty() {
+            writer.write.take::<RollupChunk>(key, value)?;
+        } else if rollups.len() < before {
+            let frame = chunk::encode(&mut writer.packer, &rollups)?;
+            writer.write.put::<RollupChunk>(key, Some(value), frame)?;
+        }
+    }
+    Ok(dropped)
+}
+
+/// Drops everything of a monitor.
+pub(super) fn forget(writer: &mut Writer<'_>, monitor: MonitorId) -> Outcome<()> {
+    let Some(number) = writer.index.numbers.get(&monitor).copied() else { return Ok(()) };
+    writer.write.take_all::<Block>(all_of(number))?;
+    writer.write.take_all::<RollupChunk>(all_of(number))?;
+    writer.write.take_all::<GapRow>(all_of(number))?;
+    writer.write.take_all::<IncidentRow>(all_of(number))?;
+    writer.write.take_all::<Known>(u128::from(number)..=u128::from(number))?;
+    std::sync::Arc::make_mut(&mut writer.index).numbers.remove(&monitor);
+    Ok(())
+}
+
+/// The tables in the order of a scan; the number is the first byte of its cursor.
+const SCANNED: u8 = 5;
+/// Rows in a page of a scan, save that a block or a chunk is never split.
+const SCAN_ROWS: usize = 4_096;
+
+/// The rows after a cursor: monitors, incidents, gaps, rollups, then results, each by the monitors' numbers.
+pub(super) fn scan(reader: &mut Reader<'_>, cursor: Option<&ScanCursor>) -> Outcome<ScanPage> {
+    let (table, from) = match cursor {
+        None => (0, 0),
+        Some(ScanCursor(bytes)) => match bytes.split_first() {
+            Some((table, key)) if *table < SCANNED && key.len() == 16 => {
+                let mut number = [0; 16];
+                number.copy_from_slice(key);
+                (*table, u128::from_be_bytes(number))
+            }
+            _ => return Err(Fault::new(StoreErrorKind::Misconfigured, "this cursor is not one of this store's")),
+        },
+    };
+    let mut batch = Batch::default();
+    let mut last = None;
+    let mut values: Vec<(u128, Vec<u8>)> = Vec::new();
+    let mut rows = 0;
+    let mut take = |key: u128, value: Vec<u8>| {
+        rows += match table {
+            3 => frame::head(Kind::Rollups, &value).map_or(1, |head| usize::from(head.count)),
+            4 => frame::head(Kind::Results, &value).map_or(1, |head| usize::from(head.count)),
+            _ => 1,
+        };
+        last = Some(key);
+        values.push((key, value));
+        Ok(rows < SCAN_ROWS)
+    };
+    let keys = from..=u128::MAX;
+    match table {
+        0 => reader.read.each_in::<Known>(keys, false, &mut take)?,
+        1 => reader.read.each_in::<IncidentRow>(keys, false, &mut take)?,
+        2 => reader.read.each_in::<GapRow>(keys, false, &mut take)?,
+        3 => reader.read.each_in::<RollupChunk>(keys, false, &mut take)?,
+        _ => reader.read.each_in::<Block>(keys, false, &mut take)?,
+    }
+    let full = rows >= SCAN_ROWS;
+    unpack(reader, table, &values, &mut batch)?;
+    let next = match last.and_then(|last| last.checked_add(1)) {
+        Some(next) if full => Some((table, next)),
+        _ => Some((table + 1, 0)).filter(|(table, _)| *table < SCANNED),
+    };
+    let next = next.map(|(table, key)| ScanCursor([&[table][..], &key.to_be_bytes()[..]].concat()));
+    Ok(ScanPage { batch, next })
+}
+
+fn unpack(reader: &mut Reader<'_>, table: u8, values: &[(u128, Vec<u8>)], batch: &mut Batch) -> Outcome<()> {
+    let ids: std::collections::HashMap<Number, MonitorId> = if table >= 3 {
+        reader.index.numbers.iter().map(|(id, number)| (*number, *id)).collect()
+    } else {
+        std::collections::HashMap::new()
+    };
+    let floors = reader.index.floors;
+    for (key, value) in values {
+        let id = ids.get(&number_in(*key)).copied();
+        match (table, id, tier_in(*key)) {
+            (0, ..) => batch.monitors.extend(frame::open_row::<KnownRow>(value)?.known),
+            (1, ..) => batch.incidents.push(frame::open_row::<Incident>(value)?),
+            (2, ..) => batch.gaps.push(frame::open_row::<Gap>(value)?),
+            (3, Some(id), Some(tier)) => {
+                let rollups = reader.chunk(id, tier, value)?;
+                batch.rollups.extend(rollups.into_iter().filter(|rollup| rollup.start >= floors.of(tier)));
+            }
+            (_, Some(id), _) => batch.results.extend(reader.block(id, value)?),
+            (_, None, _) => warn!("a row belongs to no monitor: it is left out"),
+        }
+    }
+    Ok(())
+}

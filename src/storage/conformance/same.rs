@@ -1,0 +1,129 @@
+//! Any sequence of calls answers as the plain model does.
+
+use super::model::ModelStore;
+use super::{Batch, DAY, Fixture, HOUR, MINUTE, Subject, day_zero};
+use crate::model::{MonitorId, Span, Tier, UnixMicros};
+use crate::storage::{GapQuery, IncidentQuery, ReadRows, ResultQuery, RollupQuery, SeriesQuery, UptimeQuery, answer};
+
+/// Sequences that are tried.
+const ROUNDS: u64 = 6;
+/// Calls in a sequence.
+const CALLS: u64 = 60;
+
+pub(super) async fn any_calls_answer_as_the_model_does(mut subject: Subject) {
+    let root = subject.folder.clone();
+    for seed in 0..ROUNDS {
+        subject.folder = root.join(seed.to_string());
+        subject.store = (subject.open)(subject.folder.clone()).await.expect("opens");
+        sequence(&mut subject, seed).await;
+        subject.store.close().await.expect("closes");
+    }
+}
+
+async fn sequence(subject: &mut Subject, seed: u64) {
+    let mut fixture = Fixture::new(1_000 + seed);
+    let model = ModelStore::default();
+    let monitors: Vec<_> = (0..4).map(|_| fixture.monitor()).collect();
+    for call in 0..CALLS {
+        match fixture.below(12) {
+            0 => {
+                let monitor = any(&mut fixture, &monitors);
+                model.forget(monitor);
+                subject.store.forget(monitor).await.expect("forgets");
+            }
+            1 => subject.reopen().await,
+            _ => {
+                let batch = any_batch(&mut fixture, &monitors);
+                model.append(&batch);
+                subject.append(&batch).await;
+            }
+        }
+        compare(subject, &model, &mut fixture, &monitors, &format!("seed {seed}, call {call}")).await;
+    }
+}
+
+fn any<T: Copy>(fixture: &mut Fixture, of: &[T]) -> T {
+    of[usize::try_from(fixture.below(of.len() as u64)).expect("fits")]
+}
+
+/// Times collide often: on whole minutes of two days.
+fn any_time(fixture: &mut Fixture) -> UnixMicros {
+    day_zero().plus_us(fixture.below(2 * DAY / MINUTE) * MINUTE)
+}
+
+fn any_span(fixture: &mut Fixture) -> Span {
+    let from = any_time(fixture);
+    let long = any(fixture, &[0, 1, MINUTE, HOUR, DAY, 3 * DAY]);
+    Span::new(from, from.plus_us(long))
+}
+
+fn any_batch(fixture: &mut Fixture, monitors: &[MonitorId]) -> Batch {
+    let mut batch = Batch::default();
+    for _ in 0..fixture.below(4) {
+        let monitor = any(fixture, monitors);
+        let start = any_time(fixture);
+        let count = usize::try_from(fixture.below(200)).expect("fits");
+        if fixture.below(2) == 0 {
+            batch.results.extend(fixture.results(monitor, start, MINUTE, count));
+        } else {
+            for _ in 0..count {
+                let time = any_time(fixture);
+                batch.results.push(fixture.result(monitor, time, MINUTE));
+            }
+        }
+    }
+    for _ in 0..fixture.below(3) {
+        let (monitor, time) = (any(fixture, monitors), any_time(fixture));
+        let tier = any(fixture, Tier::ALL);
+        batch.rollups.push(fixture.rollup(monitor, tier, time));
+        let whose = if fixture.below(3) == 0 { MonitorId::ALL } else { monitor };
+        let long = fixture.below(3 * HOUR);
+        batch.gaps.push(fixture.gap(whose, time, long));
+        let long = (fixture.below(3) > 0).then_some(long);
+        batch.incidents.push(fixture.incident(monitor, time, long));
+        batch.monitors.push(fixture.known(monitor, time));
+    }
+    batch
+}
+
+async fn compare(subject: &Subject, model: &ModelStore, fixture: &mut Fixture, monitors: &[MonitorId], when: &str) {
+    let store = &subject.store;
+    let monitor = any(fixture, monitors);
+    let span = any_span(fixture);
+    let now = any_time(fixture);
+    let limit = any(fixture, &[1, 3, 50, 5_000]);
+    for whose in [Some(monitor), None] {
+        let mut query = ResultQuery { monitor: whose, span, limit, after: None };
+        for _ in 0..3 {
+            let page = store.results(&query).await.expect("reads");
+            assert_eq!(page, model.results(&query).await.expect("reads"), "{when}: {query:?}");
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        let query = IncidentQuery { monitor: whose, span, limit };
+        let incidents = store.incidents(&query).await.expect("reads");
+        assert_eq!(incidents, model.incidents(&query).await.expect("reads"), "{when}: {query:?}");
+        let query = GapQuery { monitor: whose, span };
+        let gaps = store.gaps(&query).await.expect("reads");
+        assert_eq!(gaps, model.gaps(&query).await.expect("reads"), "{when}: {query:?}");
+    }
+    let latest = store.latest(monitors, now).await.expect("reads");
+    assert_eq!(latest, model.latest(monitors, now).await.expect("reads"), "{when}: latest at {now}");
+    let last = store.last_before(monitor, now).await.expect("reads");
+    assert_eq!(last, model.last_before(monitor, now).await.expect("reads"), "{when}: last before {now}");
+    assert_eq!(store.monitors().await.expect("reads"), model.monitors().await.expect("reads"), "{when}: monitors");
+    for tier in Tier::ALL {
+        let query = RollupQuery { monitor, tier: *tier, span };
+        let rollups = store.rollups(&query).await.expect("reads");
+        assert_eq!(rollups, model.rollups(&query).await.expect("reads"), "{when}: {query:?}");
+    }
+    let buckets = any(fixture, &[1, 2, 10, 300]);
+    let query = SeriesQuery { monitor, span, buckets, now };
+    let series = store.series(&query).await.expect("answers");
+    assert_eq!(series, answer::series(model, &query).await.expect("answers"), "{when}: {query:?}");
+    let query = UptimeQuery { monitors: monitors.to_vec(), span, now };
+    let uptime = store.uptime(&query).await.expect("answers");
+    assert_eq!(uptime, answer::uptime(model, &query).await.expect("answers"), "{when}: {query:?}");
+}
