@@ -185,7 +185,8 @@ mod tests {
         backlog.push(&fixture::result(1, 2));
         backlog.put_back(taken);
         let all = backlog.take(usize::MAX);
-        let rows: Vec<Row> = all.buffers.iter().flat_map(|b| payloads(b)).map(|p| decode(p).expect("decodes")).collect();
+        let rows: Vec<Row> =
+            all.buffers.iter().flat_map(|b| payloads(b)).map(|p| decode(p).expect("decodes")).collect();
         assert_eq!(rows, [fixture::result(1, 1), fixture::result(1, 2)]);
         assert!(backlog.is_empty());
     }

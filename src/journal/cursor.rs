@@ -58,7 +58,8 @@ impl Cursors {
             Some(bytes) => match parse(&bytes) {
                 Some(entries) => entries,
                 None => {
-                    let kept = (1_u32..).map(|n| folder.join(format!("{NAME}.corrupt-{n}"))).find(|kept| !kept.exists());
+                    let kept =
+                        (1_u32..).map(|n| folder.join(format!("{NAME}.corrupt-{n}"))).find(|kept| !kept.exists());
                     let kept = kept.unwrap_or_else(|| path.with_extension("corrupt"));
                     fs::rename(&path, &kept).map_err(JournalError::of("set aside", &path))?;
                     tracing::error!(kept = %kept.display(), "the delivery cursors are damaged; rows are delivered again");

@@ -28,7 +28,9 @@ impl JournalError {
 
 fn next_step(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space, writing then goes on by itself",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space, writing then goes on by itself"
+        }
         io::ErrorKind::PermissionDenied => "; give this user the right to write there",
         io::ErrorKind::ReadOnlyFilesystem => "; mount it for writing, writing then goes on by itself",
         _ => "",

@@ -80,11 +80,8 @@ impl Log {
             self.next = self.next.max(first);
             return Ok(false);
         }
-        let runs = if segment::header_fault(&bytes, first).is_none() {
-            segment::examine(&bytes, first)
-        } else {
-            Vec::new()
-        };
+        let runs =
+            if segment::header_fault(&bytes, first).is_none() { segment::examine(&bytes, first) } else { Vec::new() };
         let [run] = runs[..] else {
             self.next = self.next.max(segment::bound(first, size));
             recovered.damaged.push(set_aside(&self.folder, first)?);
@@ -229,7 +226,8 @@ pub fn retire(folder: &Path, delivered: u64, not_before_us: Option<u64>) -> Resu
     for pair in firsts.windows(2).take_while(|pair| pair[1] <= delivered) {
         let path = segment::path(folder, pair[0]);
         if let Some(limit) = not_before_us {
-            let written = fs::metadata(&path).and_then(|data| data.modified()).map_err(JournalError::of("read", &path))?;
+            let written =
+                fs::metadata(&path).and_then(|data| data.modified()).map_err(JournalError::of("read", &path))?;
             let age = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros();
             if age >= u128::from(limit) {
                 break;

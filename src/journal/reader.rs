@@ -161,6 +161,18 @@ impl Reader {
         Ok(())
     }
 
+    /// Reads to the end; gives the number after the last row.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn end(mut self) -> Result<u64, JournalError> {
+        // Only the last segment tells.
+        let firsts = segment::list(&self.folder).map_err(JournalError::of("list", &self.folder))?;
+        self.next = self.next.max(firsts.last().copied().unwrap_or(0));
+        while self.next_payload()?.is_some() {}
+        Ok(self.next)
+    }
+
     /// Reads rows instead of encoded bytes. Ends at the first fault, which is logged.
     pub fn rows(mut self) -> impl Iterator<Item = (u64, Row)> {
         std::iter::from_fn(move || {

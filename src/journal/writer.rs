@@ -276,8 +276,7 @@ impl Thread {
         let early = |state: &mut State| {
             !(state.stop || !failing && (state.flush || state.backlog.bytes() >= shared.batch_bytes))
         };
-        let (mut state, _) =
-            shared.work.wait_timeout_while(state, wait, early).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = shared.work.wait_timeout_while(state, wait, early).unwrap_or_else(PoisonError::into_inner);
         if state.backlog.is_empty() || state.stop && self.failures > 1 {
             return None;
         }
