@@ -1,0 +1,433 @@
+//! The delivering thread: opens the backend, brings rows, keeps rollups.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::DeliveryOptions;
+use super::backoff::Backoff;
+use super::dead_letters::{DeadLetter, DeadLetters};
+use super::head::SHARES;
+use super::open::OpenStore;
+use super::shared::{Limits, Shared, lock};
+use super::steps::{Step, Steps, halves, rows, steps};
+use super::upkeep::Upkeep;
+use crate::clock::{Clock, Mono};
+use crate::event::Event;
+use crate::journal::{Cursor, Cursors, Reader, retire};
+use crate::model::{UnixMicros, error_chain};
+use crate::storage::{Batch, Capabilities, ResultStore, StoreError, StoreErrorKind};
+
+/// The cursor is written at most this often; after a crash as much is delivered again, which changes nothing.
+const SAVE_EVERY_US: u64 = 60_000_000;
+/// Segments that a remote backend has got stay this long, so that an absent one can be read from here.
+const KEEP_DELIVERED_US: u64 = 48 * 3_600_000_000;
+
+/// What the thread owns.
+pub(super) struct Deliverer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) options: DeliveryOptions,
+    pub(super) cursors: Cursors,
+    pub(super) cursor: Cursor,
+    pub(super) dead_letters: DeadLetters,
+    backoff: Backoff,
+    saved_at: Mono,
+    /// What the cursor file says.
+    saved: Vec<u64>,
+}
+
+/// The backend did not take rows; they wait.
+#[derive(Debug)]
+struct Waits;
+
+impl Deliverer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        options: DeliveryOptions,
+        cursors: Cursors,
+        cursor: Cursor,
+        dead_letters: DeadLetters,
+    ) -> Self {
+        let clock = &options.clock;
+        let seed = clock.mono().0 ^ u64::from(std::process::id()).rotate_left(32);
+        let backoff = Backoff::new(options.first_retry, seed);
+        let (saved_at, saved) = (clock.mono(), Vec::new());
+        Self { shared, cursors, cursor, dead_letters, backoff, saved_at, saved, options }
+    }
+
+    /// Runs until it is told to stop; `opener` is tried until it works.
+    pub(super) async fn run(mut self, opener: Arc<dyn OpenStore>) {
+        self.note_dead_letters();
+        if let Some(store) = self.open(&*opener).await {
+            self.work(&store).await;
+            if let Err(error) = self.guarded(store.close()).await {
+                tracing::warn!(error = error_chain(&error), "closing the backend failed");
+            }
+        }
+        lock(&self.shared.progress).stopped = true;
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.options.clock
+    }
+
+    async fn open(&mut self, opener: &dyn OpenStore) -> Option<Arc<dyn ResultStore>> {
+        while !self.shared.stopping() {
+            let opened = match self.guarded(opener.open()).await {
+                Ok(store) => self.meet(&*store).await.map(|()| store),
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(store) => {
+                    self.set_fault(None);
+                    *lock(&self.shared.store) = Some(Arc::clone(&store));
+                    return Some(store);
+                }
+                Err(error) => {
+                    self.set_fault(Some(error_chain(&error)));
+                    self.pause().await;
+                }
+            }
+        }
+        None
+    }
+
+    /// Learns the store's id and goes on where this very store stands.
+    async fn meet(&mut self, store: &dyn ResultStore) -> Result<(), StoreError> {
+        let id = self.guarded(store.metadata("store_id")).await?;
+        let id = id.map(|bytes| match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(binary) => binary.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+        });
+        let known = |cursor: &&Cursor| cursor.store.is_some() && cursor.store == id;
+        if self.cursor.store.is_none()
+            && let Some(known) = self.cursors.entries().iter().rev().skip(1).find(known)
+        {
+            // The same store under another address: what it has got it need not get again.
+            tracing::info!(
+                former = known.contact,
+                now = self.cursor.contact,
+                "the backend is known under another address"
+            );
+            self.cursor.delivered.clone_from(&known.delivered);
+        }
+        self.cursor.store = id;
+        lock(&self.shared.head).set_delivered(self.cursor.delivered.clone());
+        Ok(())
+    }
+
+    async fn work(&mut self, store: &Arc<dyn ResultStore>) {
+        let abilities = store.capabilities();
+        let slices = usize::from(abilities.delivery.slices.max(1)).min(SHARES);
+        // In order a full batch goes at once; in slices rows are gathered.
+        let rows = if slices == 1 { abilities.delivery.max_rows as u64 } else { u64::MAX };
+        *lock(&self.shared.limits) = Limits { bytes: self.options.head_bytes, rows };
+        let mut upkeep = Upkeep::new(&self.options, abilities.keeps_history);
+        let period_us = (abilities.delivery.max_age_ms * 1_000 / slices as u64).max(1_000);
+        let mut tick = self.clock().mono().0 / period_us;
+        while !self.shared.stopping() {
+            let result = self.turn(store, abilities, slices, period_us, &mut tick, &mut upkeep).await;
+            match result {
+                Ok(wait) => self.wait(wait).await,
+                Err(Waits) => self.pause().await,
+            }
+        }
+        self.drain(store, abilities).await;
+    }
+
+    /// Does what is due; gives the longest time to wait after it, or none to wait until there is something to do.
+    async fn turn(
+        &mut self,
+        store: &Arc<dyn ResultStore>,
+        abilities: Capabilities,
+        slices: usize,
+        period_us: u64,
+        tick: &mut u64,
+        upkeep: &mut Upkeep,
+    ) -> Result<Option<Duration>, Waits> {
+        self.catch_up(&**store, abilities, upkeep).await?;
+        let now = self.clock().mono().0 / period_us;
+        // After a long sleep each slice is due once, not once for every period.
+        *tick = (*tick).max(now.saturating_sub(slices as u64));
+        while *tick < now {
+            self.bring(&**store, abilities, slice_of(*tick, slices), slices, upkeep).await?;
+            *tick += 1;
+        }
+        let limits = *lock(&self.shared.limits);
+        let mut ahead = *tick;
+        while {
+            let head = lock(&self.shared.head);
+            head.rows() > 0 && (head.bytes() >= limits.bytes || head.rows() >= limits.rows) && head.spilled().is_none()
+        } {
+            // The slices that waited longest go first.
+            self.bring(&**store, abilities, slice_of(ahead, slices), slices, upkeep).await?;
+            ahead += 1;
+        }
+        let upkeep_in = upkeep.turn(&self.shared, &**store, self.clock()).await;
+        self.keep_house(abilities, false);
+        let next = Duration::from_micros(((*tick + 1) * period_us).saturating_sub(self.clock().mono().0));
+        let waiting = lock(&self.shared.head).rows() > 0;
+        if self.shared.spilled().is_some() {
+            return Ok(Some(Duration::ZERO));
+        }
+        Ok(match (waiting, upkeep_in) {
+            (true, Some(upkeep_in)) => Some(next.min(upkeep_in)),
+            (true, None) => Some(next),
+            (false, upkeep_in) => upkeep_in,
+        })
+    }
+
+    /// Brings rows that are in the journal's files only, strictly in order.
+    async fn catch_up(
+        &mut self,
+        store: &dyn ResultStore,
+        abilities: Capabilities,
+        upkeep: &mut Upkeep,
+    ) -> Result<(), Waits> {
+        while let Some((from, until)) = self.shared.spilled() {
+            let mut reader = Reader::new(&self.shared.folder, from, Some(until), true);
+            loop {
+                let mut read: Vec<(u64, Vec<u8>)> = Vec::new();
+                let mut ended = false;
+                while read.len() < abilities.delivery.max_rows.max(1) {
+                    match reader.next_payload() {
+                        Ok(Some((number, payload))) => {
+                            let share = crate::journal::peek(payload).map(|seen| super::head::share_of(seen.monitor));
+                            if share.is_some_and(|share| lock(&self.shared.head).is_spilled(share, number)) {
+                                read.push((number, payload.to_vec()));
+                            }
+                        }
+                        Ok(None) => {
+                            ended = true;
+                            break;
+                        }
+                        Err(error) => {
+                            self.set_fault(Some(error_chain(&error)));
+                            return Err(Waits);
+                        }
+                    }
+                }
+                let below = if ended { until } else { read.last().map_or(from, |(number, _)| number + 1) };
+                let rows = read.iter().map(|(number, payload)| (*number, payload.as_slice()));
+                let made = steps(rows, abilities.delivery.slices > 1, abilities.keeps_history);
+                self.take(store, made, upkeep).await?;
+                lock(&self.shared.head).set_delivered_below(0, 1, below);
+                self.keep_house(abilities, false);
+                if ended {
+                    break;
+                }
+                if self.shared.stopping() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings one slice of what is in memory.
+    async fn bring(
+        &mut self,
+        store: &dyn ResultStore,
+        abilities: Capabilities,
+        slice: usize,
+        slices: usize,
+        upkeep: &mut Upkeep,
+    ) -> Result<(), Waits> {
+        let most = abilities.delivery.max_rows.max(1);
+        loop {
+            let (made, below, full) = {
+                let head = lock(&self.shared.head);
+                if head.spilled().is_some() {
+                    return Ok(());
+                }
+                let oldest = head.oldest_rows(slice, slices, most);
+                let Some(last) = oldest.last().map(|(number, _)| *number) else { return Ok(()) };
+                let full = oldest.len() == most;
+                (steps(oldest.into_iter(), slices > 1, abilities.keeps_history), last + 1, full)
+            };
+            self.take(store, made, upkeep).await?;
+            lock(&self.shared.head).set_delivered_below(slice, slices, below);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has the store take rows; `Ok` when it has them or refused them for good.
+    async fn take(&mut self, store: &dyn ResultStore, made: Steps, upkeep: &mut Upkeep) -> Result<(), Waits> {
+        for step in made.steps {
+            let taken = match step {
+                Step::Append(batch) => self.append(store, batch).await,
+                Step::Forget(monitor) => self.guarded(store.forget(monitor)).await,
+            };
+            if let Err(error) = taken {
+                self.set_fault(Some(error_chain(&error)));
+                return Err(Waits);
+            }
+        }
+        upkeep.delivered(&made.results);
+        self.backoff.reset();
+        self.set_fault(None);
+        lock(&self.shared.progress).last_write = Some(self.clock().wall());
+        Ok(())
+    }
+
+    /// Appends a batch. Where the backend refuses it for good, the refused rows are found by halving, and become
+    /// dead letters, provided that the backend itself is well.
+    async fn append(&mut self, store: &dyn ResultStore, batch: Batch) -> Result<(), StoreError> {
+        let mut todo = vec![batch];
+        while let Some(batch) = todo.pop() {
+            let Err(error) = self.guarded(store.append(&batch)).await else { continue };
+            if !matches!(error.kind, StoreErrorKind::Internal | StoreErrorKind::Unsupported) {
+                return Err(error);
+            }
+            if batch.len() > 1 {
+                let (first, second) = halves(batch);
+                todo.push(second);
+                todo.push(first);
+                continue;
+            }
+            self.guarded(store.check()).await?;
+            self.bury(batch, &error).map_err(|fault| {
+                let what =
+                    "a refused row cannot be written to dead-letters.jsonl; free some space or give the right to";
+                StoreError::new(StoreErrorKind::Unavailable, self.shared.backend, "append", what).caused_by(fault)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, batch: Batch, error: &StoreError) -> std::io::Result<()> {
+        let at = self.clock().wall();
+        let reason = error_chain(error);
+        tracing::error!(reason, "the backend refuses a row for good; it is kept in dead-letters.jsonl");
+        let backend = self.shared.backend.to_owned();
+        let letter = |row| DeadLetter { at, backend: backend.clone(), reason: reason.clone(), row };
+        let letters: Vec<DeadLetter> = rows(batch).map(letter).collect();
+        self.dead_letters.add(&letters)?;
+        self.note_dead_letters();
+        Ok(())
+    }
+
+    fn note_dead_letters(&self) {
+        lock(&self.shared.progress).dead_letters = self.dead_letters.count();
+    }
+
+    /// A call to the backend with a deadline; a panic in it is its fault, not ours.
+    async fn guarded<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        guarded(self.shared.backend, self.options.call_timeout, call).await
+    }
+
+    /// Writes the cursor now and then, and removes segments that nobody waits for.
+    fn keep_house(&mut self, abilities: Capabilities, last: bool) {
+        let now = self.clock().mono();
+        if !last && now.since_us(self.saved_at) < SAVE_EVERY_US.min(self.options.save_every_us) {
+            return;
+        }
+        self.saved_at = now;
+        let delivered = lock(&self.shared.head).delivered();
+        if delivered == self.saved {
+            return;
+        }
+        self.cursor.delivered.clone_from(&delivered);
+        if let Err(error) = self.cursors.save(self.cursor.clone()) {
+            tracing::warn!(
+                error = error_chain(&error),
+                "the delivery cursor cannot be written; rows may be delivered again"
+            );
+            return;
+        }
+        self.saved = delivered;
+        let in_order = abilities.delivery.slices <= 1 && abilities.keeps_history;
+        let keep = in_order.then(|| age_limit(self.clock().wall()));
+        if let Err(error) = retire(&self.shared.folder, self.cursors.waited_for(), keep) {
+            tracing::warn!(error = error_chain(&error), "delivered journal segments cannot be removed");
+        }
+    }
+
+    /// At the end: brings what is there, as far as the time allows.
+    async fn drain(&mut self, store: &Arc<dyn ResultStore>, abilities: Capabilities) {
+        let within = self.options.drain_within;
+        let mut upkeep = Upkeep::new(&self.options, false);
+        let all = async {
+            if self.catch_up(&**store, abilities, &mut upkeep).await.is_ok() {
+                let groups = if abilities.delivery.slices > 1 { SHARES } else { 1 };
+                for group in 0..groups {
+                    if self.bring(&**store, abilities, group, groups, &mut upkeep).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(within, all).await.is_err() {
+            tracing::info!("the backend has not taken everything; the rest waits in the journal");
+        }
+        self.keep_house(abilities, true);
+    }
+
+    fn set_fault(&self, fault: Option<String>) {
+        let mut progress = lock(&self.shared.progress);
+        if progress.fault == fault {
+            return;
+        }
+        match &fault {
+            Some(fault) => tracing::warn!(backend = self.shared.backend, fault, "rows wait in the journal"),
+            None => tracing::info!(backend = self.shared.backend, "the backend takes rows again"),
+        }
+        progress.fault.clone_from(&fault);
+        drop(progress);
+        self.options.events.send(Event::StorageState { fault });
+    }
+
+    /// Waits after a failure; only the end is a reason to go on sooner.
+    async fn pause(&mut self) {
+        let pause = tokio::time::sleep(self.backoff.next());
+        tokio::pin!(pause);
+        while !self.shared.stopping() {
+            tokio::select! {
+                () = &mut pause => return,
+                () = self.shared.wake.notified() => {}
+            }
+        }
+    }
+
+    async fn wait(&self, most: Option<Duration>) {
+        if self.shared.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let woken = self.shared.wake.notified();
+        match most {
+            // The timer counts whole milliseconds.
+            Some(most) => drop(tokio::time::timeout(most + Duration::from_millis(1), woken).await),
+            None => woken.await,
+        }
+    }
+}
+
+/// Which slice a period brings.
+fn slice_of(tick: u64, slices: usize) -> usize {
+    usize::try_from(tick % slices as u64).unwrap_or(0)
+}
+
+fn age_limit(now: UnixMicros) -> u64 {
+    u64::try_from(now.minus_us(KEEP_DELIVERED_US).micros()).unwrap_or(0)
+}
+
+/// A call to a backend that ends in time, whatever the backend does.
+pub(super) async fn guarded<T>(
+    backend: crate::storage::BackendId,
+    within: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(within, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(StoreError::new(StoreErrorKind::Internal, backend, "call", "the backend panicked")),
+        Err(_) => {
+            let what = format!("no answer within {} s; it is tried again", within.as_secs_f32());
+            Err(StoreError::new(StoreErrorKind::Unavailable, backend, "call", what))
+        }
+    }
+}
