@@ -1,0 +1,150 @@
+//! `run`: watches until asked to stop.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::announce::Announcer;
+use super::args::{LogFormat, Run};
+use super::desk::Desk;
+use super::exit::{Exit, Trouble};
+use super::live;
+use super::logs::LogSink;
+use super::open::{self, Running};
+use crate::telemetry;
+
+/// Longest time that draining may take.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Watches: with a table on a terminal, with lines elsewhere.
+pub(super) async fn run(desk: &mut Desk, args: &Run) -> Result<Exit, Trouble> {
+    let table = args.log_format.is_none() && !desk.json && desk.out.is_terminal && io::stdin().is_terminal();
+    let format = match args.log_format {
+        Some(format) => format,
+        None if desk.json => LogFormat::Json,
+        None => LogFormat::Text,
+    };
+    let log = start_log(args, format, table)?;
+    let mut stop = StopSignals::listen()?;
+    let running = open::start(desk)?;
+    let ended = if table {
+        show_table(desk, &running, &mut stop).await
+    } else {
+        follow(desk, &running, format, &mut stop).await
+    };
+    let drained = drain(running, stop).await;
+    for line in log.take() {
+        io::stderr().write_all(line.as_bytes())?;
+    }
+    ended?;
+    drained
+}
+
+fn start_log(args: &Run, format: LogFormat, table: bool) -> Result<LogSink, Trouble> {
+    let log = match &args.log_file {
+        Some(file) => LogSink::file(file)
+            .map_err(|error| Trouble::Wrong(format!("cannot write the log file {}: {error}", file.display())))?,
+        None if table => LogSink::kept(),
+        None => LogSink::Stderr,
+    };
+    let usual = if table { "warn" } else { "info" };
+    let level = args.log_level.as_deref().unwrap_or(usual);
+    let format = match format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    let colour = matches!(log, LogSink::Stderr) && io::stderr().is_terminal();
+    telemetry::start(format, level, colour, log.clone());
+    Ok(log)
+}
+
+/// Shows the table on a thread of its own, until it is left or a signal comes.
+async fn show_table(desk: &Desk, running: &Running, stop: &mut StopSignals) -> Result<(), Trouble> {
+    let leave = Arc::new(AtomicBool::new(false));
+    let table = live::Table {
+        answers: running.answers.clone(),
+        clock: desk.clock.clone(),
+        zone: desk.zone.clone(),
+        colour: desk.paint.is_on(),
+        config: desk.config.clone(),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let left = leave.clone();
+    let mut screen = tokio::task::spawn_blocking(move || table.show(&runtime, &left));
+    let shown = tokio::select! {
+        shown = &mut screen => shown,
+        () = stop.wait() => {
+            leave.store(true, Ordering::Relaxed);
+            screen.await
+        }
+    };
+    match shown {
+        Ok(shown) => Ok(shown?),
+        Err(error) => Err(Trouble::Unable(format!("the table ended by a fault: {error}"))),
+    }
+}
+
+/// Writes a line for each change, until a signal comes, the core ends or nobody reads any more.
+async fn follow(desk: &mut Desk, running: &Running, format: LogFormat, stop: &mut StopSignals) -> Result<(), Trouble> {
+    let mut announcer =
+        Announcer { out: &mut desk.out, format, clock: &*desk.clock, zone: &desk.zone, answers: &*running.answers };
+    tokio::select! {
+        written = announcer.follow(running.events.resubscribe()) => Ok(written?),
+        () = stop.wait() => Ok(()),
+    }
+}
+
+/// Lets the core finish. A second signal ends the process at once.
+async fn drain(running: Running, mut stop: StopSignals) -> Result<Exit, Trouble> {
+    let stopping = tokio::task::spawn_blocking(running.stop);
+    tokio::select! {
+        done = tokio::time::timeout(DRAIN, stopping) => match done {
+            Ok(Ok(())) => Ok(Exit::Fine),
+            Ok(Err(error)) => Err(Trouble::Unable(format!("the core ended by a fault: {error}"))),
+            Err(_) => Err(Trouble::Unable(format!(
+                "not everything could be written within {} s; what was acknowledged is kept", DRAIN.as_secs()
+            ))),
+        },
+        () = stop.wait() => Err(Trouble::Unable("ended at once, as asked; the last second may be missing".to_owned())),
+    }
+}
+
+/// What asks a process to stop: Ctrl-C, SIGTERM, SIGHUP.
+struct StopSignals {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 3],
+}
+
+impl StopSignals {
+    #[cfg(unix)]
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals =
+            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
+        Ok(Self { signals })
+    }
+
+    #[cfg(unix)]
+    async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn wait(&mut self) {
+        // Fails only where the system has no such signal: then nothing ever asks.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
