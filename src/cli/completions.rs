@@ -1,5 +1,7 @@
 //! `completions`.
 
+use std::io::Write as _;
+
 use super::args::{self, Completions};
 use super::desk::Desk;
 use super::exit::{Exit, Trouble};
@@ -9,6 +11,6 @@ pub(super) fn completions(desk: &mut Desk, completions: &Completions) -> Result<
     // Written to memory first: the generator panics where a pipe is closed.
     let mut script = Vec::new();
     clap_complete::generate(completions.shell, &mut args::command(), "hallmonitor", &mut script);
-    desk.out.write(&script)?;
+    desk.out.write_all(&script)?;
     Ok(Exit::Fine)
 }

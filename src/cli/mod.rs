@@ -37,6 +37,7 @@ mod uptime;
 mod validate;
 mod words;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;

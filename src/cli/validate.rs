@@ -90,7 +90,7 @@ pub(super) fn trouble(file: &Path, refused: &Refused) -> Trouble {
         Refused::Missing => format!("there is no configuration file {file}\n{FIRST_FILE}"),
         Refused::Unreadable(why) => format!("the configuration file {file} cannot be read: {why}"),
         Refused::Wrong(problems) => {
-            let mut text = format!("the configuration cannot be used:");
+            let mut text = "the configuration cannot be used:".to_owned();
             for problem in problems {
                 text.push('\n');
                 text.push_str(&problem.line);

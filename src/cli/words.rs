@@ -87,12 +87,12 @@ pub(super) fn short_length(us: u64) -> String {
 
 /// Date and time in the local zone, to the second.
 pub(super) fn local(time: UnixMicros, zone: &TimeZone) -> String {
-    time.timestamp().to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    time.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The same with milliseconds.
 pub(super) fn local_ms(time: UnixMicros, zone: &TimeZone) -> String {
-    time.timestamp().to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
+    time.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
 }
 
 /// A share of 1 in percent with two decimals, never rounded up: only a whole 1 is `100 %`.
