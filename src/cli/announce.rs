@@ -195,7 +195,7 @@ mod tests {
     #[async_trait]
     impl Answers for Known {
         async fn answer(&self, _: Request) -> Result<Answer, AnswerError> {
-            let monitors = vec![crate::cli::words::tests::monitor("router\u{1b}[2J", State::Up)];
+            let monitors = vec![words::tests::monitor("router\u{1b}[2J", State::Up)];
             Ok(Answer::Status(Status { monitors, ..Status::default() }))
         }
     }

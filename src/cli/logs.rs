@@ -49,10 +49,15 @@ impl Write for LogSink {
             Self::File(file) => (&**file).write(bytes),
             Self::Kept(lines) => {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                if lines.len() == KEPT {
+                let text = String::from_utf8_lossy(bytes);
+                match lines.back_mut() {
+                    // A line may come in parts.
+                    Some(last) if !last.ends_with('\n') => last.push_str(&text),
+                    _ => lines.push_back(text.into_owned()),
+                }
+                if lines.len() > KEPT {
                     lines.pop_front();
                 }
-                lines.push_back(String::from_utf8_lossy(bytes).into_owned());
                 Ok(bytes.len())
             }
         }
@@ -86,7 +91,8 @@ mod tests {
             writeln!(sink.make_writer(), "line {number}").expect("writes");
         }
         let kept = sink.take();
-        assert_eq!(kept.iter().filter(|line| line.starts_with("line")).count(), kept.len().min(KEPT));
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!((kept[0].as_str(), kept[KEPT - 1].as_str()), ("line 5\n", "line 204\n"));
         assert!(sink.take().is_empty());
     }
 

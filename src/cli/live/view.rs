@@ -64,6 +64,7 @@ pub(super) struct View {
     config: PathBuf,
     status: Option<Status>,
     sentence: String,
+    extent: Extent,
     first: usize,
     rows: usize,
 }
@@ -71,7 +72,8 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(zone: TimeZone, colour: bool, config: PathBuf) -> Self {
         let theme = Theme { colour };
-        Self { zone, theme, config, status: None, sentence: "Starting.".to_owned(), first: 0, rows: 1 }
+        let sentence = "Starting.".to_owned();
+        Self { zone, theme, config, status: None, sentence, extent: Extent::default(), first: 0, rows: 1 }
     }
 
     /// The revision of what is shown.
@@ -86,6 +88,7 @@ impl View {
             self.sentence = format!("No monitors yet. Add some to {} and they appear here.", self.config.display());
         }
         status.monitors.sort_by(|a, b| (words::urgency(a.state), &a.name).cmp(&(words::urgency(b.state), &b.name)));
+        self.extent = Extent::of(&status.monitors);
         self.status = Some(status);
     }
 
@@ -117,7 +120,7 @@ impl View {
         let last = (self.first + self.rows).min(status.monitors.len());
         let shown = &status.monitors[self.first..last];
         if !status.monitors.is_empty() {
-            let layout = Layout::fit(columns, &status.monitors, shown);
+            let layout = Layout::fit(columns, self.extent);
             put(frame, 2, Line::styled(layout.heads(), self.theme.muted()));
             for (at, monitor) in shown.iter().enumerate() {
                 let line = u16::try_from(at).unwrap_or(u16::MAX).saturating_add(ABOVE);
@@ -151,7 +154,10 @@ impl View {
         if room < 8 {
             return Line::styled(cut(&place, columns), self.theme.muted());
         }
-        Line::from(vec![Span::styled(left(&text, room + 2), style), Span::styled(place, self.theme.muted())])
+        Line::from(vec![
+            Span::styled(left(&cut(&text, room), room + 2), style),
+            Span::styled(place, self.theme.muted()),
+        ])
     }
 }
 
@@ -175,9 +181,29 @@ fn put(frame: &mut Frame<'_>, line: u16, text: Line<'_>) {
     }
 }
 
+/// What all monitors together would like to have: columns must not jump while scrolling.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    name: usize,
+    target: usize,
+    any_reason: bool,
+}
+
+impl Extent {
+    fn of(monitors: &[MonitorStatus]) -> Self {
+        let widest = |text: fn(&MonitorStatus) -> &str| monitors.iter().map(|m| width(text(m))).max().unwrap_or(0);
+        Self {
+            name: widest(|monitor| &monitor.name),
+            target: widest(|monitor| &monitor.target),
+            any_reason: monitors.iter().any(|m| m.failure.is_some() || !m.message.is_empty()),
+        }
+    }
+}
+
 /// How many columns each part of a row gets; 0 leaves it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Layout {
+    state: usize,
     name: usize,
     target: usize,
     spark: usize,
@@ -187,19 +213,20 @@ struct Layout {
 }
 
 impl Layout {
+    /// The shape and the longest word; where there is no room for it, the shape alone.
     const STATE: usize = 13;
+    const WIDE_ENOUGH: usize = 44;
     const LATENCY: usize = 8;
     const AGE: usize = 5;
     const BETWEEN: usize = 2;
 
     /// Shares the width out: state, name and latency always; then room for reasons where there are any, a short
     /// sparkline, the ages, the target, and the whole sparkline.
-    fn fit(columns: usize, all: &[MonitorStatus], shown: &[MonitorStatus]) -> Self {
-        let widest = |text: fn(&MonitorStatus) -> &str| shown.iter().map(|m| width(text(m))).max().unwrap_or(0);
-        let mut layout = Self { name: 0, target: 0, spark: 0, last: 0, next: 0, message: 0 };
-        let fixed = Self::STATE + Self::BETWEEN + Self::LATENCY + Self::BETWEEN;
-        let name = widest(|monitor| &monitor.name).clamp(4, 28);
-        layout.name = name.min(columns.saturating_sub(fixed).max(8));
+    fn fit(columns: usize, extent: Extent) -> Self {
+        let state = if columns < Self::WIDE_ENOUGH { 1 } else { Self::STATE };
+        let mut layout = Self { state, name: 0, target: 0, spark: 0, last: 0, next: 0, message: 0 };
+        let fixed = state + Self::BETWEEN + Self::LATENCY + Self::BETWEEN;
+        layout.name = extent.name.clamp(4, 28).min(columns.saturating_sub(fixed).max(8));
         let mut room = columns.saturating_sub(fixed + layout.name);
         // Gives a part up to `wish`, or nothing below `least`.
         let mut give = |least: usize, wish: usize| {
@@ -210,24 +237,22 @@ impl Layout {
             room -= given + Self::BETWEEN;
             given
         };
-        // All rows decide, not only those in sight: columns must not jump while scrolling.
-        let any_reason = all.iter().any(|monitor| !reason_of(monitor).is_empty());
-        layout.message = if any_reason { give(16, 26) } else { 0 };
+        layout.message = if extent.any_reason { give(16, 26) } else { 0 };
         layout.spark = give(10, 10);
         layout.last = give(Self::AGE, Self::AGE);
         layout.next = give(Self::AGE, Self::AGE);
-        layout.target = give(10, widest(|monitor| &monitor.target).clamp(10, 32));
+        layout.target = give(10, extent.target.clamp(10, 32));
         let more = if room >= 20 && layout.spark > 0 { 20 } else { 0 };
         layout.spark += more;
         room -= more;
-        if any_reason && layout.message > 0 {
+        if layout.message > 0 {
             layout.message += room;
         }
         layout
     }
 
     fn heads(&self) -> String {
-        let mut line = left("state", Self::STATE);
+        let mut line = left(if self.state > 1 { "state" } else { "" }, self.state);
         let mut add = |text: &str, columns: usize, to_right: bool| {
             if columns > 0 {
                 line.push_str("  ");
@@ -246,8 +271,9 @@ impl Layout {
 
     fn row(&self, monitor: &MonitorStatus, now: UnixMicros, theme: Theme) -> Line<'static> {
         let stale = if monitor.stale { theme.muted() } else { Style::new() };
-        let state = format!("{} {}", words::shape(monitor.state), monitor.state);
-        let mut spans = vec![Span::styled(left(&state, Self::STATE), theme.state(monitor.state).patch(stale))];
+        let shape = words::shape(monitor.state);
+        let state = if self.state > 1 { format!("{shape} {}", monitor.state) } else { shape.to_owned() };
+        let mut spans = vec![Span::styled(left(&state, self.state), theme.state(monitor.state).patch(stale))];
         let mut add = |text: String, style: Style| {
             spans.push(Span::raw("  "));
             spans.push(Span::styled(text, style));
