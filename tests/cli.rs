@@ -1,5 +1,7 @@
 //! The command as a person runs it: the real binary, real servers on loopback, exit codes and output.
 
+#![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
@@ -190,13 +192,12 @@ fn check_exits_with_1_when_something_is_down() {
 }
 
 #[test]
-fn check_tcp_reads_the_port_from_the_address_or_after_it() {
+fn check_tcp_reads_the_port_from_the_address_or_an_option() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("has an address");
-    for args in [vec![address.to_string()], vec!["127.0.0.1".to_owned(), address.port().to_string()]] {
-        let mut all = vec!["check", "tcp"];
-        all.extend(args.iter().map(String::as_str));
-        let up = run(&all);
+    let port = address.port().to_string();
+    for args in [&["check", "tcp", &address.to_string()][..], &["check", "tcp", "127.0.0.1", "--port", &port]] {
+        let up = run(args);
         assert_eq!(up.code, Some(0), "{args:?}: {}{}", up.out, up.err);
     }
     assert_eq!(run(&["check", "tcp", "127.0.0.1"]).code, Some(2));
@@ -445,4 +446,45 @@ fn a_second_run_on_the_same_folder_says_who_holds_it() {
     assert_eq!(second.code, Some(3), "{}{}", second.out, second.err);
     assert!(second.err.contains(&watching.child.id().to_string()), "{}", second.err);
     assert_eq!(watching.stop(), Some(0));
+}
+
+/// The table on a real terminal, made by script(1).
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_run_shows_a_table_and_gives_the_terminal_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("has an address").port();
+    let home = tempfile::tempdir().expect("home");
+    let config = write_config(home.path(), &tcp_monitor("door", port));
+    let command = format!("stty rows 24 cols 100 && exec {} run --config {config}", env!("CARGO_BIN_EXE_hallmonitor"));
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
+        .env_clear()
+        .envs([
+            ("HOME", home.path().as_os_str()),
+            ("TERM", "xterm-256color".as_ref()),
+            ("PATH", "/usr/bin:/bin".as_ref()),
+        ])
+        .current_dir(home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script(1) runs");
+    let mut out = child.stdout.take().expect("piped");
+    let mut screen = Vec::new();
+    let mut buffer = [0; 4096];
+    let shows = |screen: &[u8], text: &str| String::from_utf8_lossy(screen).contains(text);
+    // Cells that do not change are not drawn again, so the words come apart; these stand alone.
+    while !(shows(&screen, "The monitor is up.") && shows(&screen, "door")) {
+        let read = out.read(&mut buffer).expect("reads");
+        assert!(read > 0, "ended after {}", String::from_utf8_lossy(&screen));
+        screen.extend_from_slice(&buffer[..read]);
+    }
+    child.stdin.as_mut().expect("piped").write_all(b"q").expect("writes");
+    out.read_to_end(&mut screen).expect("reads");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+    let screen = String::from_utf8_lossy(&screen);
+    assert!(screen.contains("\u{1b}[?1049h"), "another page");
+    let after = screen.rsplit("\u{1b}[?1049l").next().expect("the terminal is given back");
+    assert!(after.contains("\u{1b}[?25h"), "the cursor is shown again: {after:?}");
 }

@@ -1,5 +1,6 @@
 //! The control socket with real sockets: who may ask, what comes back, and what rude clients can do (nothing).
 #![cfg(unix)]
+#![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -11,9 +11,6 @@ use crate::probe::{KINDS, KindConfig};
 
 /// The name of the one argument that is no field.
 const TIMEOUT: &str = "timeout";
-/// The fields that an address `HOST:PORT` fills.
-const HOST: &str = "target";
-const PORT: &str = "port";
 
 /// One subcommand a kind.
 pub(super) fn subcommands() -> impl Iterator<Item = Command> {
@@ -29,10 +26,8 @@ fn subcommand(kind: &'static str, fields: &'static [FieldSpec]) -> Command {
             .default_value("10s")
             .help("Longest time for the check"),
     );
-    // The port comes last: it may stand in the address instead.
-    let (port, others): (Vec<_>, Vec<_>) = fields.iter().partition(|field| field.key == PORT);
-    for field in others.into_iter().chain(port) {
-        command = command.arg(if is_positional(field) { positional(field, fields) } else { option(field, fields) });
+    for field in fields {
+        command = command.arg(if is_positional(field) { positional(field) } else { option(field, fields) });
     }
     command
 }
@@ -41,10 +36,8 @@ fn is_positional(field: &FieldSpec) -> bool {
     field.required && field.default.is_none() && !matches!(field.kind, FieldKind::TextMap | FieldKind::Toggle)
 }
 
-fn positional(field: &'static FieldSpec, fields: &[FieldSpec]) -> Arg {
-    let takes_port = field.key == HOST && fields.iter().any(|other| other.key == PORT);
-    let name = if takes_port { format!("{HOST}[:{PORT}]") } else { field.key.to_owned() };
-    Arg::new(field.key).required(field.key != PORT).value_name(name.to_uppercase()).help(field.doc)
+fn positional(field: &'static FieldSpec) -> Arg {
+    Arg::new(field.key).required(true).value_name(field.key.to_uppercase()).help(field.doc)
 }
 
 fn option(field: &'static FieldSpec, fields: &[FieldSpec]) -> Arg {
@@ -111,36 +104,10 @@ pub(super) fn read(kind: &str, matches: &ArgMatches) -> Result<(KindConfig, Dura
             object.insert(field.key.to_owned(), value(field, &given).map_err(|what| format!("{}: {what}", field.key))?);
         }
     }
-    if fields.iter().any(|field| field.key == PORT) {
-        split_port(&mut object)?;
-    }
-    if let Some(missing) = fields.iter().find(|field| is_positional(field) && !object.contains_key(field.key)) {
-        return Err(format!("{kind} needs a {}: {}", missing.key, missing.doc));
-    }
     let config = KindConfig::from_object(kind, Value::Object(object)).map_err(|error| error.to_string())?;
     config.validate().map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let timeout = matches.get_one(TIMEOUT).copied().unwrap_or(Duration::from_secs(10));
     Ok((config, timeout))
-}
-
-/// An address `HOST:PORT` or `[HOST]:PORT` fills two fields; a bare IPv6 address stays whole.
-fn split_port(object: &mut Map<String, Value>) -> Result<(), String> {
-    let Some(Value::String(address)) = object.get(HOST) else { return Ok(()) };
-    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host.to_owned(), rest.strip_prefix(':').map(str::to_owned)),
-        None => match address.split_once(':') {
-            Some((host, port)) if !port.contains(':') => (host.to_owned(), Some(port.to_owned())),
-            _ => return Ok(()),
-        },
-    };
-    if let Some(port) = port {
-        let number: u16 = port.parse().map_err(|_| format!("`{port}` is no port; one is 1 to 65535"))?;
-        if object.insert(PORT.to_owned(), number.into()).is_some() {
-            return Err("the port is given twice".to_owned());
-        }
-    }
-    object.insert(HOST.to_owned(), host.into());
-    Ok(())
 }
 
 /// The value of a field as its kind's settings take it.
@@ -186,7 +153,7 @@ mod tests {
 
     const FIELDS: &[FieldSpec] = &[
         field("target", FieldKind::Text, true),
-        field("port", FieldKind::Integer { min: 1, max: 65_535 }, true),
+        field("port", FieldKind::Integer { min: 1, max: 65_535 }, false),
         field("query", FieldKind::Text, true),
         field("queryType", FieldKind::Choice(&["A", "AAAA"]), false),
         field("headers", FieldKind::TextMap, false),
@@ -210,19 +177,14 @@ mod tests {
                 object.insert(field.key.to_owned(), value(field, &given)?);
             }
         }
-        split_port(&mut object)?;
         Ok(Value::Object(object))
     }
 
     #[test]
     fn fields_become_arguments() {
         let read = object(
-            "probe host:53 --query example.org --type aaaa --header A=b --header C:d=e --verify-tls --max-days -1",
+            "probe host example.org --port 53 --type aaaa --header A=b --header C:d=e --verify-tls --max-days -1",
         );
-        // `query` is required and so takes no option.
-        assert!(read.is_err());
-        let read =
-            object("probe host example.org 53 --type aaaa --header A=b --header C:d=e --verify-tls --max-days -1");
         assert_eq!(
             read.expect("reads"),
             serde_json::json!({
@@ -234,33 +196,17 @@ mod tests {
 
     #[test]
     fn a_short_name_that_two_fields_share_is_not_given() {
-        assert!(object("probe host q 53 --days 3").is_err());
-        assert!(object("probe host q 53 --max-days 3").is_ok());
-    }
-
-    #[test]
-    fn addresses_with_a_port_fill_two_fields() {
-        let split = |address: &str| {
-            let mut object = Map::new();
-            object.insert(HOST.to_owned(), address.into());
-            split_port(&mut object).map(|()| Value::Object(object))
-        };
-        assert_eq!(split("host:80"), Ok(serde_json::json!({"target": "host", "port": 80})));
-        assert_eq!(split("[::1]:80"), Ok(serde_json::json!({"target": "::1", "port": 80})));
-        assert_eq!(split("[::1]"), Ok(serde_json::json!({"target": "::1"})));
-        assert_eq!(split("::1"), Ok(serde_json::json!({"target": "::1"})));
-        assert_eq!(split("host"), Ok(serde_json::json!({"target": "host"})));
-        assert!(split("host:http").is_err());
-        assert!(split("host:70000").is_err());
+        assert!(object("probe host q --days 3").is_err());
+        assert!(object("probe host q --max-days 3").is_ok());
     }
 
     #[test]
     fn wrong_values_say_what_is_allowed() {
         for (line, allowed) in [
-            ("probe h q 99999", "from 1 to 65535"),
-            ("probe h q 1 --type MX", "A, AAAA"),
-            ("probe h q 1 --header x", "KEY=VALUE"),
-            ("probe h q 1 --verify-tls maybe", "true or false"),
+            ("probe h q --port 99999", "from 1 to 65535"),
+            ("probe h q --type MX", "A, AAAA"),
+            ("probe h q --header x", "KEY=VALUE"),
+            ("probe h q --verify-tls maybe", "true or false"),
         ] {
             let error = object(line).expect_err("wrong");
             assert!(error.contains(allowed), "{line}: {error}");

@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
+
+use tokio::sync::broadcast;
 
 use super::announce::Announcer;
 use super::args::{LogFormat, Run};
@@ -12,10 +15,14 @@ use super::exit::{Exit, Trouble};
 use super::live;
 use super::logs::LogSink;
 use super::open::{self, Running};
+use crate::control::Answers;
+use crate::event::Event;
 use crate::telemetry;
 
-/// Longest time that draining may take.
-const DRAIN: Duration = Duration::from_secs(5);
+/// Longest time that draining may take; less than the 5 seconds in which the process is to end.
+const DRAIN: Duration = Duration::from_millis(4_800);
+/// Draining that takes less is not spoken of.
+const UNNOTICED: Duration = Duration::from_millis(500);
 
 /// Watches: with a table on a terminal, with lines elsewhere.
 pub(super) async fn run(desk: &mut Desk, args: &Run) -> Result<Exit, Trouble> {
@@ -26,14 +33,14 @@ pub(super) async fn run(desk: &mut Desk, args: &Run) -> Result<Exit, Trouble> {
         None => LogFormat::Text,
     };
     let log = start_log(args, format, table)?;
-    let mut stop = StopSignals::listen()?;
-    let running = open::start(desk)?;
+    let mut stop = StopSignals::listen(table)?;
+    let Running { answers, events, stop: end } = open::start(desk)?;
     let ended = if table {
-        show_table(desk, &running, &mut stop).await
+        show_table(desk, answers, &mut stop).await
     } else {
-        follow(desk, &running, format, &mut stop).await
+        follow(desk, &*answers, events, format, &mut stop).await
     };
-    let drained = drain(running, stop).await;
+    let drained = drain(end, stop).await;
     for line in log.take() {
         io::stderr().write_all(line.as_bytes())?;
     }
@@ -54,16 +61,15 @@ fn start_log(args: &Run, format: LogFormat, table: bool) -> Result<LogSink, Trou
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    let colour = matches!(log, LogSink::Stderr) && io::stderr().is_terminal();
-    telemetry::start(format, level, colour, log.clone());
+    telemetry::start(format, level, false, log.clone());
     Ok(log)
 }
 
 /// Shows the table on a thread of its own, until it is left or a signal comes.
-async fn show_table(desk: &Desk, running: &Running, stop: &mut StopSignals) -> Result<(), Trouble> {
+async fn show_table(desk: &Desk, answers: Arc<dyn Answers>, stop: &mut StopSignals) -> Result<(), Trouble> {
     let leave = Arc::new(AtomicBool::new(false));
     let table = live::Table {
-        answers: running.answers.clone(),
+        answers,
         clock: desk.clock.clone(),
         zone: desk.zone.clone(),
         colour: desk.paint.is_on(),
@@ -86,57 +92,75 @@ async fn show_table(desk: &Desk, running: &Running, stop: &mut StopSignals) -> R
 }
 
 /// Writes a line for each change, until a signal comes, the core ends or nobody reads any more.
-async fn follow(desk: &mut Desk, running: &Running, format: LogFormat, stop: &mut StopSignals) -> Result<(), Trouble> {
-    let mut announcer =
-        Announcer { out: &mut desk.out, format, clock: &*desk.clock, zone: &desk.zone, answers: &*running.answers };
+async fn follow(
+    desk: &mut Desk,
+    answers: &dyn Answers,
+    events: broadcast::Receiver<Event>,
+    format: LogFormat,
+    stop: &mut StopSignals,
+) -> Result<(), Trouble> {
+    let mut announcer = Announcer { out: &mut desk.out, format, clock: &*desk.clock, zone: &desk.zone, answers };
     tokio::select! {
-        written = announcer.follow(running.events.resubscribe()) => Ok(written?),
+        written = announcer.follow(events) => Ok(written?),
         () = stop.wait() => Ok(()),
     }
 }
 
 /// Lets the core finish. A second signal ends the process at once.
-async fn drain(running: Running, mut stop: StopSignals) -> Result<Exit, Trouble> {
-    let stopping = tokio::task::spawn_blocking(running.stop);
+async fn drain(end: Box<dyn FnOnce() + Send>, mut stop: StopSignals) -> Result<Exit, Trouble> {
+    let mut ending = tokio::task::spawn_blocking(end);
+    let done = async {
+        if let Ok(done) = tokio::time::timeout(UNNOTICED, &mut ending).await {
+            return Ok(done);
+        }
+        if io::stderr().is_terminal() {
+            // Only a hint: where it cannot be written nobody misses it.
+            let _ = writeln!(io::stderr(), "Writing what is left; Ctrl-C ends it at once.");
+        }
+        tokio::time::timeout(DRAIN - UNNOTICED, ending).await
+    };
     tokio::select! {
-        done = tokio::time::timeout(DRAIN, stopping) => match done {
+        done = done => match done {
             Ok(Ok(())) => Ok(Exit::Fine),
             Ok(Err(error)) => Err(Trouble::Unable(format!("the core ended by a fault: {error}"))),
             Err(_) => Err(Trouble::Unable(format!(
-                "not everything could be written within {} s; what was acknowledged is kept", DRAIN.as_secs()
+                "not everything could be written within {} ms; what was acknowledged is kept", DRAIN.as_millis()
             ))),
         },
         () = stop.wait() => Err(Trouble::Unable("ended at once, as asked; the last second may be missing".to_owned())),
     }
 }
 
-/// What asks a process to stop: Ctrl-C, SIGTERM, SIGHUP.
+/// What asks a process to stop: Ctrl-C and SIGTERM, and under the table also SIGHUP: its terminal is gone. Elsewhere
+/// SIGHUP keeps its meaning, so that `nohup` works.
 struct StopSignals {
     #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 3],
+    signals: Vec<tokio::signal::unix::Signal>,
 }
 
 impl StopSignals {
     #[cfg(unix)]
-    fn listen() -> io::Result<Self> {
+    fn listen(table: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let signals =
-            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        if table {
+            kinds.push(SignalKind::hangup());
+        }
+        let signals = kinds.into_iter().map(signal).collect::<io::Result<_>>()?;
         Ok(Self { signals })
     }
 
     #[cfg(unix)]
     async fn wait(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+        std::future::poll_fn(|context| {
+            let came = self.signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if came { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     #[cfg(not(unix))]
-    fn listen() -> io::Result<Self> {
+    fn listen(_table: bool) -> io::Result<Self> {
         Ok(Self {})
     }
 
