@@ -24,9 +24,12 @@ Examples:
   hallmonitor history router --since 24h       what the checks said
   hallmonitor uptime --window 30d --json       figures for other programs
 
-Folders: the configuration is $XDG_CONFIG_HOME/hallmonitor/config.yml (else ~/.config), the data is in
-$XDG_DATA_HOME/hallmonitor (else ~/.local/share); on macOS both are in ~/Library/Application Support/hallmonitor, on
-Windows in %APPDATA% and %LOCALAPPDATA%. HALLMONITOR_CONFIG and HALLMONITOR_DATA_DIR name others.";
+Folders:
+  configuration  $XDG_CONFIG_HOME/hallmonitor/config.yml, else ~/.config/hallmonitor/config.yml
+  data           $XDG_DATA_HOME/hallmonitor, else ~/.local/share/hallmonitor
+  on macOS       ~/Library/Application Support/hallmonitor
+  on Windows     %APPDATA%\\hallmonitor and %LOCALAPPDATA%\\hallmonitor
+  HALLMONITOR_CONFIG and HALLMONITOR_DATA_DIR name others.";
 
 /// Watches hosts and services by ping, HTTP, TCP and DNS, and keeps what it saw.
 #[derive(Debug, Parser)]
@@ -40,6 +43,7 @@ pub(super) struct Args {
 
 /// What every command takes.
 #[derive(Debug, Clone, ArgGroup)]
+#[command(next_help_heading = "Everywhere")]
 pub(super) struct Common {
     /// The configuration file.
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

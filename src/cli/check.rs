@@ -84,7 +84,7 @@ async fn from_configuration(desk: &Desk, args: &args::Check) -> Result<Vec<Targe
     let configuration = validate::read(desk)?;
     for name in &args.monitors {
         if !configuration.monitors.iter().any(|monitor| monitor.name == *name) {
-            let nearest = words::nearest(name, configuration.monitors.iter().map(|monitor| monitor.name.as_str()));
+            let nearest = control::nearest(name, configuration.monitors.iter().map(|monitor| monitor.name.as_str()));
             return Err(control::AnswerError::UnknownMonitor { name: words::clean(name), nearest }.into());
         }
     }

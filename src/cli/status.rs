@@ -9,7 +9,7 @@ use super::exit::{Exit, Trouble};
 use super::json::StatusLine;
 use super::paint::Tone;
 use super::words;
-use crate::control::{Answer, AnswerError, MonitorStatus, Request, Status};
+use crate::control::{Answer, AnswerError, MonitorStatus, Request, Status, find_monitor};
 use crate::model::{State, UnixMicros};
 
 /// Says what every monitor is now.
@@ -35,15 +35,10 @@ pub(super) async fn status(desk: &mut Desk, args: &args::Status) -> Result<Exit,
 
 /// Keeps the named monitors.
 fn keep_only(status: &mut Status, names: &[String]) -> Result<(), AnswerError> {
-    let is = |monitor: &MonitorStatus, name: &str| *monitor.name == *name || monitor.id.to_string() == name;
-    for name in names {
-        if !status.monitors.iter().any(|monitor| is(monitor, name)) {
-            let nearest = words::nearest(name, status.monitors.iter().map(|monitor| &*monitor.name));
-            return Err(AnswerError::UnknownMonitor { name: words::clean(name), nearest });
-        }
-    }
+    let known = status.monitors.iter().map(|monitor| (monitor.id, &*monitor.name));
+    let wanted = names.iter().map(|name| find_monitor(name, known.clone())).collect::<Result<Vec<_>, _>>()?;
     if !names.is_empty() {
-        status.monitors.retain(|monitor| names.iter().any(|name| is(monitor, name)));
+        status.monitors.retain(|monitor| wanted.contains(&monitor.id));
     }
     Ok(())
 }

@@ -131,15 +131,6 @@ pub(super) fn plural(number: usize, one: &str, more: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { more })
 }
 
-/// The name that was most likely meant.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= 2.max(known.chars().count() / 3))
-        .map(|(_, known)| clean(known))
-}
-
 /// The state of everything in one sentence.
 pub(super) fn sentence(monitors: &[MonitorStatus], gap: Option<OwnGap>, zone: &TimeZone) -> String {
     if let Some(gap) = gap {

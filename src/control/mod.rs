@@ -5,11 +5,13 @@
 //!
 //! - [`Request`], [`Answer`], [`AnswerError`]: every question and answer there is.
 //! - [`Answers`]: who can answer. The live core does, and so do files opened by somebody alone with them.
+//! - [`find_monitor`]: the monitor that is meant by a name or an id.
 //! - `socket`: where the socket is and how it is bound; `wire`: lines and their limits.
 //! - [`serve`] on the side of the holder, [`ask`] on the other.
 
 mod answer;
 mod client;
+mod find;
 mod request;
 mod server;
 mod socket;
@@ -22,6 +24,8 @@ pub use self::answer::{
     Status, Storage, UptimeList,
 };
 pub use self::client::{AskError, ask};
+pub use self::find::find_monitor;
+pub(crate) use self::find::nearest;
 pub use self::request::{MAX_PAGE, Request};
 pub use self::server::{Listener, ServeError, serve};
 pub use self::socket::SOCKET_NAME;
