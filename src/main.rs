@@ -1,3 +1,5 @@
-//! The `hallmonitor` command.
+//! The command `hallmonitor`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hallmonitor::cli::main()
+}

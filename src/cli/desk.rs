@@ -1,0 +1,133 @@
+//! What every command has at hand.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::args::Common;
+use super::exit::Trouble;
+use super::folders::{self, Environment, Platform};
+use super::open;
+use super::paint::Paint;
+use crate::clock::{Clock, SystemClock};
+use crate::control::{self, Answer, AnswerError, Answers, AskError, Request};
+use crate::model::UnixMicros;
+
+/// Folders, clock, zone, output, and somebody to ask.
+pub(super) struct Desk {
+    /// Environment variables.
+    pub(super) vars: Environment,
+    /// The configuration file.
+    pub(super) config: PathBuf,
+    /// The data folder.
+    pub(super) data_dir: PathBuf,
+    /// The clocks.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The local zone.
+    pub(super) zone: TimeZone,
+    /// Whether JSON lines are wanted.
+    pub(super) json: bool,
+    /// Colours on standard output.
+    pub(super) paint: Paint,
+    /// Standard output.
+    pub(super) out: Out,
+    /// The folder's files, once it is clear that nobody holds them.
+    offline: Option<Arc<dyn Answers>>,
+}
+
+impl Desk {
+    /// Finds out where things are. The only place that reads the environment.
+    pub(super) fn set_up(common: &Common) -> Result<Self, Trouble> {
+        let vars: Environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let chosen = |given: &Option<PathBuf>, usual: &dyn Fn() -> Result<PathBuf, folders::NoFolder>| {
+            let path = match given {
+                Some(path) => path.clone(),
+                None => usual().map_err(|error| Trouble::Wrong(error.to_string()))?,
+            };
+            std::path::absolute(&path).map_err(|error| Trouble::Wrong(format!("{}: {error}", path.display())))
+        };
+        let stdout = io::stdout();
+        Ok(Self {
+            config: chosen(&common.config, &|| folders::config_file(Platform::HERE, &vars))?,
+            data_dir: chosen(&common.data_dir, &|| folders::data_dir(Platform::HERE, &vars))?,
+            paint: common.color.decide(&vars, &stdout),
+            vars,
+            clock: Arc::new(SystemClock),
+            zone: TimeZone::system(),
+            json: common.json,
+            out: Out { is_terminal: stdout.is_terminal(), to: BufWriter::with_capacity(32 * 1024, stdout) },
+            offline: None,
+        })
+    }
+
+    /// Asks whoever holds the data folder; when nobody does, its files.
+    pub(super) async fn ask(&mut self, request: Request) -> Result<Answer, Trouble> {
+        if let Some(offline) = &self.offline {
+            return Ok(offline.answer(request).await?);
+        }
+        match control::ask(&self.data_dir, &request).await {
+            Ok(answer) => Ok(answer),
+            Err(AskError::NobodyThere { .. }) => {
+                let offline = open::offline(&self.data_dir)?;
+                Ok(self.offline.insert(offline).answer(request).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks whoever holds the data folder, and nobody else.
+    pub(super) async fn ask_running(&self, request: &Request) -> Result<Answer, Trouble> {
+        match control::ask(&self.data_dir, request).await {
+            Err(AskError::NobodyThere { .. }) => Err(Trouble::Answer(AnswerError::NotRunning)),
+            other => Ok(other?),
+        }
+    }
+
+    /// The wall clock.
+    pub(super) fn now(&self) -> UnixMicros {
+        self.clock.wall()
+    }
+}
+
+/// What an answer of another kind than the question's is called.
+pub(super) fn unexpected(answer: &Answer) -> Trouble {
+    let name = match answer {
+        Answer::Holder(_) => "holder",
+        Answer::Status(_) => "status",
+        Answer::Unchanged => "unchanged",
+        Answer::History(_) => "history",
+        Answer::Uptime(_) => "uptime",
+        Answer::Incidents(_) => "incidents",
+        Answer::Done { .. } => "done",
+    };
+    Trouble::Unable(format!("the running Hall Monitor gave an answer of another kind ({name}); restart it"))
+}
+
+/// Standard output.
+pub(super) struct Out {
+    /// Whether a person reads it.
+    pub(super) is_terminal: bool,
+    to: BufWriter<io::Stdout>,
+}
+
+impl Out {
+    /// Writes a line of JSON.
+    pub(super) fn json(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, line)?;
+        self.to.write_all(b"\n")
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
