@@ -1,4 +1,5 @@
 //! Kind `http` against real servers: good ones, broken ones and hostile ones.
+#![allow(clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 
@@ -282,7 +283,7 @@ async fn a_server_that_never_answers_times_out() {
             std::future::pending::<()>().await;
         })
         .await;
-        let seen = get(&server, SHORT).await;
+        let seen = check_in(&env(), "http", json!({"url": server.url("/status/dns/tls")}), SHORT).await;
         assert_fails(&seen, Failure::Timeout, &["timed out after 700 ms while waiting for the answer"]);
         assert!(seen.phases.connect_us.is_some());
     }
@@ -449,7 +450,7 @@ fn trusting(authority: &Authority) -> ProbeEnv {
 
 #[tokio::test]
 async fn a_trusted_certificate_is_up_and_its_facts_are_told() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let server = authority.server(&Certificate::default(), ok("secure")).await;
     let seen = get_tls(&trusting(&authority), &server, json!({})).await;
     assert_up(&seen);
@@ -464,7 +465,7 @@ async fn a_trusted_certificate_is_up_and_its_facts_are_told() {
 
 #[tokio::test]
 async fn a_name_is_asked_for_and_found_in_the_certificate() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let server = authority.server(&Certificate { name: "nas.example", ..Certificate::default() }, ok("")).await;
     let url = format!("https://nas.example:{}/", server.addr.port());
     let seen = check_in(&trusting(&authority), "http", json!({"url": url}), LONG).await;
@@ -473,7 +474,7 @@ async fn a_name_is_asked_for_and_found_in_the_certificate() {
 
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_degraded() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let server = authority.server(&Certificate { days: (-60, 12), ..Certificate::default() }, ok("")).await;
     let env = trusting(&authority);
     for (days, warns) in [(json!({}), true), (json!({"sslCertExpiryWarningDays": 0}), true)]
@@ -497,19 +498,19 @@ async fn a_certificate_that_ends_soon_is_degraded() {
 
 #[tokio::test]
 async fn refused_certificates_say_why_and_still_tell_their_end() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let env = trusting(&authority);
     let expired = authority.server(&Certificate { days: (-60, -5), ..Certificate::default() }, ok("")).await;
     let early = authority.server(&Certificate { days: (5, 60), ..Certificate::default() }, ok("")).await;
     let wrong = authority.server(&Certificate { name: "other.example", ..Certificate::default() }, ok("")).await;
     let own = self_signed(&Certificate::default(), ok("")).await;
-    let stranger = Authority::new().server(&Certificate::default(), ok("")).await;
+    let stranger = Authority::named("stranger").server(&Certificate::default(), ok("")).await;
     for (server, parts, days) in [
         (&expired, vec!["the certificate has expired on 2", "(5 days ago)"], -5),
         (&early, vec!["not valid before 2"], 60),
         (&wrong, vec!["the certificate is for other.example, not for 127.0.0.1"], 365),
         (&own, vec!["self-signed", "leaf of 127.0.0.1"], 365),
-        (&stranger, vec!["issuer is not trusted", "test authority"], 365),
+        (&stranger, vec!["issuer is not trusted", "stranger"], 365),
     ] {
         let seen = get_tls(&env, server, json!({})).await;
         assert_fails(&seen, Failure::Tls, &parts);
@@ -527,9 +528,25 @@ async fn this_machines_trust_refuses_a_strangers_certificate() {
     assert_eq!(seen.facts.number(FactKey::TlsDaysLeft), Some(365));
 }
 
+#[test]
+fn a_machine_that_trusts_nobody_blames_itself() {
+    support::in_own_process("child_without_trust", "SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/nowhere exec TEST");
+}
+
+#[test]
+#[ignore = "needs an environment of its own: run by another test"]
+fn child_without_trust() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let server = self_signed(&Certificate::default(), ok("")).await;
+        let seen = get_tls(&env(), &server, json!({})).await;
+        assert_fails(&seen, Failure::Secret, &["trusted certificates cannot be read", "install ca-certificates"]);
+    });
+}
+
 #[tokio::test]
 async fn what_is_no_tls_is_tls() {
-    let env = trusting(&Authority::new());
+    let env = trusting(&Authority::named("test authority"));
     let plain = Server::start("127.0.0.1", |mut stream, _| async move {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     })
@@ -547,14 +564,14 @@ async fn a_silent_handshake_times_out() {
         drop(stream);
     })
     .await;
-    let env = trusting(&Authority::new());
+    let env = trusting(&Authority::named("test authority"));
     let seen = check_in(&env, "http", json!({"url": format!("https://{}/", silent.addr)}), SHORT).await;
     assert_fails(&seen, Failure::Timeout, &["timed out after 700 ms while waiting for the TLS handshake"]);
 }
 
 #[tokio::test]
 async fn a_redirect_to_tls_is_followed_and_drops_the_password() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let secure = authority.server(&Certificate::default(), ok("")).await;
     let to = format!("https://{}/", secure.addr);
     let server = Server::routing(move |_| redirect(&to)).await;
@@ -567,7 +584,7 @@ async fn a_redirect_to_tls_is_followed_and_drops_the_password() {
 
 #[tokio::test]
 async fn a_cut_off_body_is_seen_through_tls() {
-    let authority = Authority::new();
+    let authority = Authority::named("test authority");
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_owned();
     let server = authority.server(&Certificate::default(), answer).await;
     assert_fails(&get_tls(&trusting(&authority), &server, json!({})).await, Failure::Protocol, &["body"]);

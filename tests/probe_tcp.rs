@@ -1,4 +1,5 @@
 //! Kind `tcp` against real sockets.
+#![allow(clippy::expect_used, reason = "a test fails by it")]
 
 mod support;
 
@@ -124,18 +125,9 @@ async fn all_addresses_are_named_when_all_fail() {
     assert_fails(&seen, Failure::Connect, &["127.0.0.1:", "127.0.0.2:", "refused"]);
 }
 
-/// Runs one ignored test of this file in a process of its own, by a shell line in which `TEST` is that test.
-fn in_own_process(test: &str, line: &str) {
-    let program = std::env::current_exe().expect("this program");
-    let script = line.replace("TEST", &format!("{} --exact {test} --ignored --nocapture", program.display()));
-    let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("a shell");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && text.contains("1 passed"), "{script}: {text}");
-}
-
 #[test]
 fn used_up_descriptors_are_our_fault_and_pass() {
-    in_own_process("child_with_few_descriptors", "ulimit -n 64; exec TEST");
+    support::in_own_process("child_with_few_descriptors", "ulimit -n 64; exec TEST");
 }
 
 #[test]
@@ -158,7 +150,7 @@ fn child_with_few_descriptors() {
 
 #[test]
 fn used_up_ports_are_our_fault() {
-    in_own_process(
+    support::in_own_process(
         "child_without_ports",
         "exec unshare -rn sh -c 'ip link set lo up; echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range; exec TEST'",
     );
@@ -183,7 +175,7 @@ fn child_without_ports() {
 
 #[test]
 fn missing_routes_are_our_fault_and_a_host_that_is_off_is_not() {
-    in_own_process(
+    support::in_own_process(
         "child_with_own_routes",
         "exec unshare -rn sh -ec 'ip link set lo up; ip link add v0 type veth peer name v1; ip addr add 10.9.0.1/24 dev v0; \
          ip link set v0 up; ip link set v1 up; ip route add unreachable 10.8.0.0/24; ip route add prohibit 10.7.0.0/24; \

@@ -103,6 +103,16 @@ pub(crate) fn assert_up(seen: &Observation) {
     assert_eq!((seen.verdict, seen.failure, seen.message.as_str()), (Verdict::Up, None, ""), "{seen:?}");
 }
 
+/// Runs one ignored test of the same file in a process of its own, by a shell line in which `TEST` is that test.
+#[track_caller]
+pub(crate) fn in_own_process(test: &str, line: &str) {
+    let program = std::env::current_exe().expect("this program");
+    let script = line.replace("TEST", &format!("{} --exact {test} --ignored --nocapture", program.display()));
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{script}: {text}");
+}
+
 /// A port of this address on which nobody listens. It is bound while the guard lives, so nobody else takes it.
 pub(crate) fn refused(ip: &str) -> (SocketAddr, Socket) {
     let ip: IpAddr = ip.parse().expect("an address");

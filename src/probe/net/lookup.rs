@@ -205,19 +205,13 @@ impl Flight {
         let resolved = self.inner.resolver.resolve(&self.name);
         let now = self.inner.clock.mono();
         drop(place);
-        let outcome = resolved.and_then(|addresses| {
-            let mut unique: Vec<IpAddr> = Vec::with_capacity(addresses.len().min(MOST_ADDRESSES));
-            for ip in addresses {
-                if unique.len() < MOST_ADDRESSES && !unique.contains(&ip) {
-                    unique.push(ip);
-                }
-            }
-            if unique.is_empty() {
-                return Err(ResolveError::NoName("no address".to_owned()));
-            }
-            Ok(unique.into())
-        });
-        if matches!(outcome, Ok(_) | Err(ResolveError::NoName(_))) {
+        let outcome = resolved.and_then(few);
+        // This machine knows its own names without a resolver.
+        let by_resolver = match &outcome {
+            Ok(addresses) => !addresses.iter().all(IpAddr::is_loopback),
+            Err(error) => matches!(error, ResolveError::NoName(_)),
+        };
+        if by_resolver {
             let mut evidence = self.inner.evidence.lock().unwrap_or_else(PoisonError::into_inner);
             evidence.answered(&self.name, now, now.since_us(started));
         }
@@ -232,6 +226,17 @@ impl Flight {
             flights.remove(&self.name);
         }
     }
+}
+
+/// The first addresses of a name, each once.
+fn few(addresses: Vec<IpAddr>) -> Outcome {
+    let mut unique: Vec<IpAddr> = Vec::with_capacity(addresses.len().min(MOST_ADDRESSES));
+    for ip in addresses {
+        if unique.len() < MOST_ADDRESSES && !unique.contains(&ip) {
+            unique.push(ip);
+        }
+    }
+    if unique.is_empty() { Err(ResolveError::NoName("no address".to_owned())) } else { Ok(unique.into()) }
 }
 
 impl Drop for Flight {
@@ -283,7 +288,7 @@ mod tests {
     }
 
     fn here() -> Vec<IpAddr> {
-        vec![IpAddr::from([127, 0, 0, 1])]
+        vec![IpAddr::from([10, 0, 0, 1])]
     }
 
     fn by_name(name: &str) -> Result<Vec<IpAddr>, ResolveError> {
