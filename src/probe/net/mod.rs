@@ -4,7 +4,7 @@
 //!
 //! - [`host`]: a host as it is written in a setting
 //! - [`lookup`]: names resolved as the rest of the machine does
-//! - [`evidence`]: whether a look-up that failed is the resolver's fault or the name's
+//! - `evidence`: whether a look-up that failed is the resolver's fault or the name's
 //! - [`connect`]: TCP connections, several addresses in a race
 //! - [`tls`]: TLS handshakes that tell about the certificate even when they fail
 //! - [`certificate`]: what is told about a certificate
