@@ -1,0 +1,130 @@
+//! One check: find the server, ask it, judge what it says.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use hickory_proto::op::ResponseCode;
+
+use super::answer::{self, Answer};
+use super::exchange::{Exchange, Fault, Reply, says, short};
+use super::question::Question;
+use super::server::Server;
+use crate::model::{FactKey, Facts, Failure, Phases};
+use crate::probe::kinds::ping::resolve;
+use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
+
+/// Answers are listed in facts and messages up to about so many bytes; texts are cut there anyway.
+const LISTED_BYTES: usize = 512;
+
+/// Checks by asking a server.
+#[derive(Debug)]
+pub(super) struct DnsProbe {
+    pub(super) server: Server,
+    pub(super) question: Question,
+    pub(super) expected: Option<String>,
+    pub(super) env: ProbeEnv,
+}
+
+/// Stands for a probe whose settings were never valid.
+#[derive(Debug)]
+pub(super) struct Impossible {
+    pub(super) why: String,
+}
+
+#[async_trait]
+impl Probe for Impossible {
+    async fn run(&self, _attempt: &Attempt) -> Observation {
+        Observation::failed(Failure::Internal, format!("the settings of this monitor cannot be used: {}", self.why))
+    }
+}
+
+#[async_trait]
+impl Probe for DnsProbe {
+    async fn run(&self, attempt: &Attempt) -> Observation {
+        let (mut phases, mut facts) = (Phases::default(), Facts::new());
+        facts.set_text(FactKey::DnsType, &self.question.record_type().to_string());
+        let mut observation = match self.checked(attempt, &mut phases, &mut facts).await {
+            Ok(()) => Observation::up(),
+            Err((failure, message)) => Observation::failed(failure, message),
+        };
+        phases.total_us = Some(short(attempt.elapsed_us()));
+        observation.phases = phases;
+        observation.facts = facts;
+        observation
+    }
+}
+
+impl DnsProbe {
+    async fn checked(&self, attempt: &Attempt, phases: &mut Phases, facts: &mut Facts) -> Result<(), Fault> {
+        let server = self.address(attempt, phases).await?;
+        facts.set_text(FactKey::Peer, &server.to_string());
+        let exchange = Exchange { question: &self.question, server, attempt };
+        let Reply { message, transport } = exchange.ask(phases).await?;
+        facts.set_text(FactKey::DnsTransport, transport.as_str());
+        facts.set(FactKey::DnsBytes, number(message.len()));
+        let answer = answer::read(&self.question, &message)
+            .map_err(|error| (Failure::Protocol, format!("the answer of {} cannot be read: {error}", says(server))))?;
+        self.judge(&answer, server, facts)
+    }
+
+    async fn address(&self, attempt: &Attempt, phases: &mut Phases) -> Result<SocketAddr, Fault> {
+        if let Ok(address) = self.server.host.parse::<std::net::IpAddr>() {
+            return Ok(self.server.at(address.to_canonical()));
+        }
+        let addresses = resolve::addresses(&self.env, &self.server.host, attempt.left()).await;
+        phases.name_us = Some(short(attempt.elapsed_us()));
+        resolve::routed(&addresses?).map(|address| self.server.at(address))
+    }
+
+    fn judge(&self, answer: &Answer, server: SocketAddr, facts: &mut Facts) -> Result<(), Fault> {
+        facts.set(FactKey::DnsRcode, u16::from(answer.code).into());
+        facts.set(FactKey::DnsAuthoritative, answer.authoritative.into());
+        facts.set(FactKey::DnsAnswerCount, number(answer.records.len()));
+        if let Some(ttl) = answer.ttl_s {
+            facts.set(FactKey::DnsTtl, ttl.into());
+        }
+        let mut listed = String::new();
+        let mut found = false;
+        for record in &answer.records {
+            let text = answer::text(record);
+            found =
+                found || self.expected.as_ref().is_some_and(|expected| answer::is_expected(record, &text, expected));
+            if listed.len() < LISTED_BYTES {
+                listed.push_str(if listed.is_empty() { "" } else { ", " });
+                listed.push_str(&text);
+            }
+        }
+        facts.set_text(FactKey::DnsAnswers, &listed);
+        if answer.code != ResponseCode::NoError {
+            return Err((Failure::Dns, format!("{}, says {}", in_words(answer.code), says(server))));
+        }
+        if answer.records.is_empty() {
+            return Err((Failure::Assertion, format!("no {} records found", self.question.record_type())));
+        }
+        match &self.expected {
+            Some(expected) if !found => {
+                Err((Failure::Assertion, format!("expected response '{expected}' not found in answers: [{listed}]")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A response code as the IANA registry writes it, and what it means.
+fn in_words(code: ResponseCode) -> String {
+    let known = match code {
+        ResponseCode::FormErr => "FORMERR: the server could not read the query",
+        ResponseCode::ServFail => "SERVFAIL: the server failed to find an answer",
+        ResponseCode::NXDomain => "NXDOMAIN: the name does not exist",
+        ResponseCode::NotImp => "NOTIMP: the server does not know such queries",
+        ResponseCode::Refused => "REFUSED: the server refuses to answer",
+        ResponseCode::NotAuth => "NOTAUTH: the server has no authority for the name",
+        ResponseCode::BADVERS | ResponseCode::BADSIG => "BADVERS: the server does not know this version of EDNS",
+        other => return format!("response code {}", u16::from(other)),
+    };
+    known.to_owned()
+}

@@ -1,0 +1,117 @@
+//! Which server is asked, as it is written in the file.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use crate::model::FieldError;
+use crate::probe::kinds::ping::check_host;
+
+/// A name server: host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    /// Name or address, without brackets.
+    pub(super) host: String,
+    /// Port.
+    pub(super) port: u16,
+}
+
+impl Server {
+    /// Reads `ip`, `ip:port`, `[v6]`, `[v6]:port`, a bare v6 address, `name` or `name:port`; where no port is in the
+    /// text it is `port`.
+    ///
+    /// # Errors
+    /// Text of another form, or a port outside 1 to 65535.
+    pub(super) fn parse(target: &str, port: i64) -> Result<Self, FieldError> {
+        let target = target.trim();
+        if target.is_empty() {
+            return Err(FieldError::new("target", "DNS monitor requires target"));
+        }
+        let (host, own_port) = split(target).map_err(|what| {
+            FieldError::new("target", format!("invalid DNS target: {what}; write `host`, `host:port` or `[v6]:port`"))
+        })?;
+        let port = match own_port {
+            Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong_port("target", &text))?,
+            None => u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| wrong_port("port", &port))?,
+        };
+        Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// Where an address of the host is asked.
+    pub(super) fn at(&self, address: IpAddr) -> SocketAddr {
+        SocketAddr::new(address, self.port)
+    }
+}
+
+fn wrong_port(key: &'static str, port: &dyn std::fmt::Display) -> FieldError {
+    FieldError::new(key, format!("invalid port: {port}; must be between 1 and 65535"))
+}
+
+/// Host and, where there is one, the text of the port.
+fn split(target: &str) -> Result<(&str, Option<&str>), String> {
+    if let Some(inner) = target.strip_prefix('[') {
+        let (address, behind) = inner.split_once(']').ok_or("the closing bracket is missing")?;
+        address.parse::<Ipv6Addr>().map_err(|_| format!("`{address}` is no IPv6 address"))?;
+        check_host(address)?;
+        return match behind.strip_prefix(':') {
+            Some(port) => Ok((address, Some(port))),
+            None if behind.is_empty() => Ok((address, None)),
+            None => Err(format!("`{behind}` behind the bracket is no port")),
+        };
+    }
+    let (host, port) = match target.split_once(':') {
+        _ if target.parse::<IpAddr>().is_ok() => (target, None),
+        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+        Some(_) => return Err(format!("`{target}` is no IPv6 address")),
+        None => (target, None),
+    };
+    check_host(host)?;
+    Ok((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(target: &str) -> Result<(String, u16), String> {
+        Server::parse(target, 53).map(|server| (server.host, server.port)).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn every_form_of_a_server_is_read() {
+        for (text, host, port) in [
+            ("10.0.0.1", "10.0.0.1", 53),
+            (" 10.0.0.1:5353 ", "10.0.0.1", 5353),
+            ("[2001:db8::1]:5353", "2001:db8::1", 5353),
+            ("[2001:db8::1]", "2001:db8::1", 53),
+            ("2001:db8::1", "2001:db8::1", 53),
+            ("::1", "::1", 53),
+            ("ns.example", "ns.example", 53),
+            ("ns.example:54", "ns.example", 54),
+        ] {
+            assert_eq!(read(text), Ok((host.to_owned(), port)), "{text}");
+        }
+        assert_eq!(Server::parse("10.0.0.1", 5300).map(|server| server.port), Ok(5300));
+        assert_eq!(Server::parse("10.0.0.1:54", 5300).map(|server| server.port), Ok(54), "the text wins");
+    }
+
+    #[test]
+    fn wrong_servers_are_refused_in_words() {
+        for (text, part) in [
+            ("", "target: DNS monitor requires target"),
+            ("10.0.0.1:0", "target: invalid port: 0"),
+            ("10.0.0.1:99999", "invalid port: 99999"),
+            ("[::1]:99999", "invalid port: 99999"),
+            ("ns:dns", "invalid port: dns"),
+            ("[::1", "invalid DNS target: the closing bracket is missing"),
+            ("[10.0.0.1]:53", "is no IPv6 address"),
+            ("[::1]53", "is no port"),
+            ("2001:db8::1::2", "is no IPv6 address"),
+            ("https://dns.example", "invalid DNS target"),
+            ("10.0.0.300", "is no IPv4 address"),
+        ] {
+            let what = read(text).expect_err(text);
+            assert!(what.contains(part), "{text}: {what}");
+        }
+        let fault = Server::parse("10.0.0.1", 70_000).expect_err("no port");
+        assert_eq!(fault.key, "port");
+    }
+}
