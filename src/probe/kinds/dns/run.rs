@@ -1,6 +1,6 @@
 //! One check: find the server, ask it, judge what it says.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
@@ -56,24 +56,47 @@ impl Probe for DnsProbe {
 
 impl DnsProbe {
     async fn checked(&self, attempt: &Attempt, phases: &mut Phases, facts: &mut Facts) -> Result<(), Fault> {
-        let server = self.address(attempt, phases).await?;
-        facts.set_text(FactKey::Peer, &server.to_string());
-        let exchange = Exchange { question: &self.question, server, attempt };
-        let Reply { message, transport } = exchange.ask(phases).await?;
-        facts.set_text(FactKey::DnsTransport, transport.as_str());
-        facts.set(FactKey::DnsBytes, number(message.len()));
-        let answer = answer::read(&self.question, &message)
+        let (server, reply) = self.ask(attempt, phases, facts).await?;
+        facts.set_text(FactKey::DnsTransport, reply.transport.as_str());
+        facts.set(FactKey::DnsBytes, number(reply.message.len()));
+        let answer = answer::read(&self.question, &reply.message)
             .map_err(|error| (Failure::Protocol, format!("the answer of {} cannot be read: {error}", says(server))))?;
         self.judge(&answer, server, facts)
     }
 
-    async fn address(&self, attempt: &Attempt, phases: &mut Phases) -> Result<SocketAddr, Fault> {
-        if let Ok(address) = self.server.host.parse::<std::net::IpAddr>() {
-            return Ok(self.server.at(address.to_canonical()));
+    /// Asks the server; where its name has several addresses and one cannot be reached, the next one.
+    async fn ask(
+        &self,
+        attempt: &Attempt,
+        phases: &mut Phases,
+        facts: &mut Facts,
+    ) -> Result<(SocketAddr, Reply), Fault> {
+        let addresses = self.addresses(attempt, phases).await?;
+        let mut fault = (Failure::Dns, "the name of the server has no address".to_owned());
+        for address in addresses {
+            let server = self.server.at(address);
+            facts.set_text(FactKey::Peer, &server.to_string());
+            let exchange = Exchange { question: &self.question, server, attempt };
+            match exchange.ask(phases).await {
+                Ok(reply) => return Ok((server, reply)),
+                // What the target refused says more than a family that this machine does not have.
+                Err((Failure::NoRoute, _)) if fault.0 == Failure::Connect => {}
+                Err(next) => fault = next,
+            }
+            if !matches!(fault.0, Failure::Connect | Failure::NoRoute) {
+                break;
+            }
+        }
+        Err(fault)
+    }
+
+    async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Vec<IpAddr>, Fault> {
+        if let Ok(address) = self.server.host.parse::<IpAddr>() {
+            return Ok(vec![address.to_canonical()]);
         }
         let addresses = resolve::addresses(&self.env, &self.server.host, attempt.left()).await;
         phases.name_us = Some(short(attempt.elapsed_us()));
-        resolve::routed(&addresses?).map(|address| self.server.at(address))
+        addresses
     }
 
     fn judge(&self, answer: &Answer, server: SocketAddr, facts: &mut Facts) -> Result<(), Fault> {

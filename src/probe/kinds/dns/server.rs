@@ -47,6 +47,9 @@ fn wrong_port(key: &'static str, port: &dyn std::fmt::Display) -> FieldError {
 
 /// Host and, where there is one, the text of the port.
 fn split(target: &str) -> Result<(&str, Option<&str>), String> {
+    if target.contains('/') {
+        return Err(format!("`{target}` is a URL or a network, not a server"));
+    }
     if let Some(inner) = target.strip_prefix('[') {
         let (address, behind) = inner.split_once(']').ok_or("the closing bracket is missing")?;
         address.parse::<Ipv6Addr>().map_err(|_| format!("`{address}` is no IPv6 address"))?;

@@ -167,12 +167,6 @@ impl EchoSocket {
         self.waiting().remove(token);
     }
 
-    /// Requests that wait for an answer.
-    #[cfg(test)]
-    pub(super) fn waiting_count(&self) -> usize {
-        self.waiting().len()
-    }
-
     fn waiting(&self) -> MutexGuard<'_, HashMap<Token, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
