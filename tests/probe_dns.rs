@@ -1,5 +1,7 @@
 //! Kind `dns` against a name server of our own on loopback that answers well, wrongly, late, twice or never.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support_dns;
 mod support_namespace;
 

@@ -2,6 +2,8 @@
 //! where it may do as it likes with addresses, routes and system settings. The kernel's own echo is switched off
 //! there, and a responder of ours answers on raw sockets: well, late, twice, wrongly, or not at all.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support_namespace;
 
 use std::collections::HashMap;
