@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use hallmonitor::clock::SystemClock;
 use hallmonitor::model::{FactKey, Failure, Verdict};
+use hallmonitor::probe::net::{Lookup, ResolveError, Resolver};
 use hallmonitor::probe::{Attempt, KindConfig, Observation, ProbeEnv};
 use hickory_proto::op::{Edns, ResponseCode};
 use hickory_proto::rr::rdata::{AAAA, CAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
@@ -27,11 +28,14 @@ const LONG_MS: u64 = 20_000;
 const SHORT_MS: u64 = 300;
 
 async fn check(settings: serde_json::Value, timeout_ms: u64) -> Observation {
-    let env = ProbeEnv::new(Arc::new(SystemClock));
+    check_in(&ProbeEnv::new(Arc::new(SystemClock)), settings, timeout_ms).await
+}
+
+async fn check_in(env: &ProbeEnv, settings: serde_json::Value, timeout_ms: u64) -> Observation {
     let kind = KindConfig::from_object("dns", settings).expect("settings");
     assert_eq!(kind.validate(), Ok(()));
     let attempt = Attempt::start(env.clock.clone(), Duration::from_millis(timeout_ms));
-    let observation = kind.probe(&env).run(&attempt).await;
+    let observation = kind.probe(env).run(&attempt).await;
     assert!(attempt.elapsed_us() < 1000 * (timeout_ms + 1500), "ended {} µs after its start", attempt.elapsed_us());
     observation
 }
@@ -380,7 +384,7 @@ async fn hostile_text_is_cleaned_and_bounded() {
 fn in_namespace(name: &str, body: impl Future<Output = ()>) {
     if !Namespace::is_entered() {
         let prepare = ["ip link set lo up\n", "ip route add unreachable 10.8.0.0/24\n"];
-        return Namespace { prepare: &prepare, as_nobody: false }.enter(name);
+        return Namespace { prepare: &prepare, unprivileged: false }.enter(name);
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(body);
 }
@@ -423,4 +427,32 @@ fn a_server_may_be_a_name_and_one_dead_family_is_no_false_alarm() {
         let observation = check(json!({"target": "both.test:9", "query": "x.test"}), LONG_MS).await;
         assert_down(&observation, Failure::Connect, "refused");
     });
+}
+
+#[derive(Debug)]
+struct NoResolver(ResolveError);
+
+impl Resolver for NoResolver {
+    fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn the_resolver_of_this_machine_is_asked_for_the_server_only() {
+    let dead = ResolveError::Failed("try again".into());
+    let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
+    let by_address = json!({"target": server.address.to_string(), "query": "x.test"});
+    assert_up(&check_in(&env_with(dead.clone()), by_address, LONG_MS).await);
+    let by_name = json!({"target": "ns.test", "query": "x.test"});
+    let observation = check_in(&env_with(dead), by_name.clone(), LONG_MS).await;
+    assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "resolver");
+    let none = ResolveError::NoName("no such name".into());
+    assert_down(&check_in(&env_with(none), by_name, LONG_MS).await, Failure::Dns, "ns.test");
+}
+
+fn env_with(fault: ResolveError) -> ProbeEnv {
+    let env = ProbeEnv::new(Arc::new(SystemClock));
+    env.shared.get_or_make(|| Lookup::with(env.clock.clone(), Arc::new(NoResolver(fault))));
+    env
 }

@@ -9,13 +9,14 @@ mod support_namespace;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use hallmonitor::clock::SystemClock;
 use hallmonitor::model::{FactKey, Failure, Verdict};
+use hallmonitor::probe::net::{Lookup, ResolveError, Resolver};
 use hallmonitor::probe::{Attempt, KindConfig, Observation, ProbeEnv};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -30,15 +31,17 @@ const ADDRESSES: &str = "
     ip -6 route add unreachable fd00:8::/64
 ";
 const OWN_ECHO_OFF: &str = "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all\n";
-const ALLOWED_FOR_ALL: &str = "echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range\n";
-const ALLOWED_FOR_NONE: &str = "echo '1 0' > /proc/sys/net/ipv4/ping_group_range\n";
+/// The test's own group is 0.
+const ALLOWED: &str = "echo '0 0' > /proc/sys/net/ipv4/ping_group_range\n";
+/// Datagram sockets are for nobody in a fresh namespace.
+const REFUSED: &str = "";
 
 /// Runs the test `name` again in a fresh namespace, and there its `body`.
-fn in_namespace<F: Future<Output = ()>>(prepare: &[&str], as_nobody: bool, name: &str, body: impl FnOnce() -> F) {
+fn in_namespace<F: Future<Output = ()>>(prepare: &[&str], unprivileged: bool, name: &str, body: impl FnOnce() -> F) {
     if Namespace::is_entered() {
         return runtime().block_on(body());
     }
-    Namespace { prepare: &[&[ADDRESSES], prepare].concat(), as_nobody }.enter(name);
+    Namespace { prepare: &[&[ADDRESSES], prepare].concat(), unprivileged }.enter(name);
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -51,19 +54,29 @@ macro_rules! both_methods {
         mod raw {
             use super::*;
             $(#[test] fn $name() {
-                let prepare = [OWN_ECHO_OFF, ALLOWED_FOR_NONE];
+                let prepare = [OWN_ECHO_OFF, REFUSED];
                 in_namespace(&prepare, false, concat!("raw::", stringify!($name)), || $body(Setting::new("raw")));
             })+
         }
         mod datagram {
             use super::*;
             $(#[test] fn $name() {
-                let prepare = [OWN_ECHO_OFF, ALLOWED_FOR_ALL];
+                let prepare = [OWN_ECHO_OFF, ALLOWED];
                 let name = concat!("datagram::", stringify!($name));
                 in_namespace(&prepare, false, name, || $body(Setting::new("datagram")));
             })+
         }
     };
+}
+
+/// A resolver that has one answer for all names.
+#[derive(Debug)]
+struct Fixed(Result<Vec<IpAddr>, ResolveError>);
+
+impl Resolver for Fixed {
+    fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        self.0.clone()
+    }
 }
 
 /// What tests share: the environment of probes, and the kind of socket that must be in use.
@@ -75,6 +88,13 @@ struct Setting {
 impl Setting {
     fn new(method: &'static str) -> Self {
         Self { env: ProbeEnv::new(Arc::new(SystemClock)), method }
+    }
+
+    /// With another resolver in the place of this machine's.
+    fn with_resolver(self, answer: Result<Vec<IpAddr>, ResolveError>) -> Self {
+        let clock = self.env.clock.clone();
+        self.env.shared.get_or_make(|| Lookup::with(clock, Arc::new(Fixed(answer))));
+        self
     }
 
     async fn ping(&self, settings: serde_json::Value, timeout_ms: u64) -> Observation {
@@ -365,6 +385,23 @@ both_methods! {
         assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), "no route to");
     };
 
+    a_family_without_a_route_may_come_first => |setting: Setting| async move {
+        start_responder();
+        let v6 = IpAddr::V6("2001:db8::9".parse().expect("v6"));
+        let setting = setting.with_resolver(Ok(vec![v6, IpAddr::from([10, 9, 0, 2])]));
+        let observation = setting.three("both.test", 3000).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("10.9.0.2"));
+    };
+
+    a_name_that_does_not_exist_is_down_and_a_dead_resolver_is_our_fault => |_: Setting| async move {
+        let none = Setting::new("none").with_resolver(Err(ResolveError::NoName("no such name".into())));
+        assert_says(&none.three("gone.test", 1000).await, Verdict::Down, Some(Failure::Dns), "gone.test");
+        let dead = Setting::new("none").with_resolver(Err(ResolveError::Failed("try again".into())));
+        let observation = dead.three("gone.test", 1000).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "resolver");
+    };
+
     no_descriptor_left_is_our_fault => |setting: Setting| async move {
         let taken = use_up_descriptors();
         let observation = setting.three("10.9.0.2", 500).await;
@@ -380,7 +417,7 @@ fn descriptors() -> usize {
 #[test]
 fn errors_on_the_way_end_a_request_early_and_are_told() {
     let name = "errors_on_the_way_end_a_request_early_and_are_told";
-    in_namespace(&[OWN_ECHO_OFF, ALLOWED_FOR_NONE], false, name, || async {
+    in_namespace(&[OWN_ECHO_OFF, REFUSED], false, name, || async {
         start_responder();
         let setting = Setting::new("raw");
         // With the whole request quoted, and with the eight bytes that are sure to be quoted.
@@ -396,7 +433,7 @@ fn errors_on_the_way_end_a_request_early_and_are_told() {
 #[test]
 fn without_privilege_the_datagram_socket_is_used_where_it_is_allowed() {
     let name = "without_privilege_the_datagram_socket_is_used_where_it_is_allowed";
-    in_namespace(&[ALLOWED_FOR_ALL], true, name, || async {
+    in_namespace(&[ALLOWED], true, name, || async {
         let setting = Setting::new("datagram");
         for address in ["127.0.0.1", "::1"] {
             let observation = setting.three(address, 2000).await;
@@ -409,7 +446,7 @@ fn without_privilege_the_datagram_socket_is_used_where_it_is_allowed() {
 #[test]
 fn without_privilege_and_permission_the_remedy_is_named() {
     let name = "without_privilege_and_permission_the_remedy_is_named";
-    in_namespace(&[ALLOWED_FOR_NONE], true, name, || async {
+    in_namespace(&[REFUSED], true, name, || async {
         let setting = Setting::new("none");
         for address in ["127.0.0.1", "::1"] {
             let observation = setting.three(address, 2000).await;
@@ -425,7 +462,7 @@ fn the_sockets_follow_the_runtime() {
     // The only test with more than one runtime, so it makes them itself.
     let name = "the_sockets_follow_the_runtime";
     if !Namespace::is_entered() {
-        return in_namespace(&[ALLOWED_FOR_NONE], false, name, || async {});
+        return in_namespace(&[REFUSED], false, name, || async {});
     }
     let setting = Setting::new("raw");
     let kept = runtime();

@@ -1,9 +1,7 @@
 //! Tests that need a network of their own start themselves again inside a fresh network namespace, where they may do
 //! as they like with addresses, routes, names, system settings and limits of the process.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::fs::{self, File};
 use std::process::Command;
 
 /// Set inside the namespace.
@@ -14,10 +12,10 @@ const TOOLS: &str = "unshare, setpriv and mount (package util-linux, mount), ip 
 
 /// A namespace to be.
 pub(crate) struct Namespace<'a> {
-    /// Shell lines that prepare it, run as root.
+    /// Shell lines that prepare it, run as its root.
     pub(crate) prepare: &'a [&'a str],
-    /// Whether the test itself runs as nobody, with no privilege at all.
-    pub(crate) as_nobody: bool,
+    /// Whether the test itself runs without any privilege.
+    pub(crate) unprivileged: bool,
 }
 
 impl Namespace<'_> {
@@ -35,18 +33,15 @@ impl Namespace<'_> {
             let found = Command::new("sh").args(["-c", "command -v \"$0\" >/dev/null", tool]).status();
             assert!(found.is_ok_and(|status| status.success()), "the tool `{tool}` is missing; needed are {TOOLS}");
         }
-        // A copy in a folder of its own, because nobody may be kept out of the one the test was built in.
-        let folder = tempfile::Builder::new().prefix("hallmonitor-test").tempdir().expect("a folder");
-        let program = folder.path().join("test");
-        fs::copy(std::env::current_exe().expect("own path"), &program).expect("copies itself");
-        open_up(folder.path());
-        open_up(&program);
-        let privilege = if self.as_nobody { "setpriv --reuid 65534 --regid 65534 --clear-groups" } else { "" };
+        let program = std::env::current_exe().expect("own path");
+        // Not another user: one who is not root here has but one to give away.
+        let privilege = if self.unprivileged { "setpriv --bounding-set=-all --inh-caps=-all" } else { "" };
         let prepare = self.prepare.concat();
         let script = format!("set -e\n{prepare}exec {privilege} \"$0\" --exact \"$1\" --nocapture --test-threads 1");
         let output = Command::new("unshare")
+            .args(if rustix::process::geteuid().is_root() { &[][..] } else { &["--map-root-user"] })
             .args(["--net", "--mount", "sh", "-c", &script])
-            .arg(&program)
+            .arg(program)
             .arg(name)
             .env(INSIDE, "1")
             .current_dir("/")
@@ -55,10 +50,6 @@ impl Namespace<'_> {
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && text.contains("1 passed"), "in the namespace:\n{text}");
     }
-}
-
-fn open_up(path: &Path) {
-    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("opens up");
 }
 
 /// Puts these lines in the place of the machine's hosts file. Only inside a namespace.

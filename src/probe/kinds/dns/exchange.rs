@@ -14,15 +14,13 @@ use super::answer;
 use super::question::Question;
 use crate::model::{Failure, Phases};
 use crate::probe::Attempt;
-use crate::probe::kinds::ping::resolve::{is_no_route, is_used_up};
+use crate::probe::net::fault::{failure_of, plain, spell};
+use crate::probe::net::{Fault, phase_us};
 
 /// Room for an answer over UDP: more than we ask for, since servers differ.
 const UDP_BUFFER: usize = 2048;
 /// An unanswered question is asked again after a third of the time, at the latest after this.
 const LATEST_REPEAT: Duration = Duration::from_secs(2);
-
-/// What failed, and in words.
-pub(super) type Fault = (Failure, String);
 
 /// How an answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +73,18 @@ impl Exchange<'_> {
         if !answer::is_cut_off(&message) {
             return Ok(Reply { message, transport: Transport::Udp });
         }
-        let left = self.attempt.left();
-        let message = match timeout(left, self.over_tcp(id, &query, phases)).await {
-            Ok(message) => message,
-            Err(_) => Err((Failure::Timeout, format!("no answer over TCP in {}", in_words(self.attempt.timeout())))),
-        };
-        message
-            .map(|message| Reply { message, transport: Transport::Tcp })
-            .map_err(|(failure, what)| (failure, format!("{} cut its answer off over UDP; {what}", says(self.server))))
+        match timeout(self.attempt.left(), self.over_tcp(id, &query, phases)).await {
+            Ok(Ok(message)) => Ok(Reply { message, transport: Transport::Tcp }),
+            Ok(Err(fault)) => Err(self.after_cut(fault.failure, &fault.message)),
+            Err(_) => {
+                let words = format!("no answer over TCP in {}", spell(self.attempt.timeout()));
+                Err(self.after_cut(Failure::Timeout, &words))
+            }
+        }
+    }
+
+    fn after_cut(&self, failure: Failure, words: &str) -> Fault {
+        Fault::new(failure, format!("{} cut its answer off over UDP; {words}", says(self.server)))
     }
 
     async fn over_udp(&self, id: u16, query: &[u8], phases: &mut Phases) -> Result<Vec<u8>, Fault> {
@@ -99,7 +101,7 @@ impl Exchange<'_> {
             match timeout(wait, socket.recv(&mut buffer)).await {
                 Ok(Ok(length)) => match self.question.is_answered_by(id, &buffer[..length]) {
                     Ok(()) => {
-                        phases.first_byte_us = Some(short(self.attempt.now().since_us(asked)));
+                        phases.first_byte_us = Some(phase_us(self.attempt.now().since_us(asked)));
                         buffer.truncate(length);
                         return Ok(buffer);
                     }
@@ -129,17 +131,17 @@ impl Exchange<'_> {
     }
 
     async fn over_tcp(&self, id: u16, query: &[u8], phases: &mut Phases) -> Result<Vec<u8>, Fault> {
-        let length = u16::try_from(query.len()).map_err(|_| (Failure::Internal, "the query is too long".to_owned()))?;
+        let length = u16::try_from(query.len()).map_err(|_| Fault::new(Failure::Internal, "the query is too long"))?;
         let began = self.attempt.now();
         let mut stream = TcpStream::connect(self.server).await.map_err(|error| self.fault(&error, true))?;
         let connected = self.attempt.now();
-        phases.connect_us = Some(short(connected.since_us(began)));
+        phases.connect_us = Some(phase_us(connected.since_us(began)));
         let mut framed = Vec::with_capacity(query.len() + 2);
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(query);
         stream.write_all(&framed).await.map_err(|error| self.fault(&error, false))?;
         let length = stream.read_u16().await.map_err(|error| self.fault(&error, false))?;
-        phases.first_byte_us = Some(short(self.attempt.now().since_us(connected)));
+        phases.first_byte_us = Some(phase_us(self.attempt.now().since_us(connected)));
         // The length is the server's word: room is made for what really comes.
         let mut message = Vec::with_capacity(usize::from(length).min(4096));
         let whole = (&mut stream).take(length.into()).read_to_end(&mut message).await;
@@ -149,34 +151,39 @@ impl Exchange<'_> {
         }
         match self.question.is_answered_by(id, &message) {
             Ok(()) => Ok(message),
-            Err(why) => Err((Failure::Protocol, format!("its message over TCP has {why}"))),
+            Err(why) => Err(Fault::new(Failure::Protocol, format!("its message over TCP has {why}"))),
         }
     }
 
     /// What an error of the system means. `ours` while nothing has left this machine, so that a missing route is its
     /// own; later it was a router's word.
     fn fault(&self, error: &io::Error, ours: bool) -> Fault {
-        let server = says(self.server);
+        let (server, words) = (says(self.server), plain(error));
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            return (Failure::Protocol, format!("{server} closed the connection before its answer was whole"));
+            let text = format!("{server} closed the connection before its answer was whole");
+            return Fault::new(Failure::Protocol, text);
         }
-        if is_used_up(error) {
-            return (Failure::Resources, format!("cannot open a socket to ask {server}: {error}"));
+        match failure_of(error) {
+            Failure::Resources => {
+                Fault::new(Failure::Resources, format!("cannot open a socket to ask {server}: {words}"))
+            }
+            Failure::Permission => Fault::new(
+                Failure::Permission,
+                format!("this machine's firewall or routes forbid to ask {server}: {words}"),
+            ),
+            Failure::NoRoute if ours => {
+                Fault::new(Failure::NoRoute, format!("this machine has no route to {server}: {words}"))
+            }
+            Failure::Timeout => Fault::new(Failure::Timeout, format!("no answer from {server}: {words}")),
+            _ => Fault::new(Failure::Connect, format!("{server} cannot be asked: {words}")),
         }
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            return (Failure::Permission, format!("this machine's firewall or routes forbid to ask {server}: {error}"));
-        }
-        if ours && is_no_route(error) {
-            return (Failure::NoRoute, format!("this machine has no route to {server}: {error}"));
-        }
-        (Failure::Connect, format!("{server} cannot be asked: {error}"))
     }
 
     fn silence(&self, strays: &Strays) -> Fault {
-        let (server, time) = (says(self.server), in_words(self.attempt.timeout()));
+        let (server, time) = (says(self.server), spell(self.attempt.timeout()));
         match strays.last {
-            None => (Failure::Timeout, format!("no answer from {server} in {time}")),
-            Some(why) => (
+            None => Fault::new(Failure::Timeout, format!("no answer from {server} in {time}")),
+            Some(why) => Fault::new(
                 Failure::Protocol,
                 format!("no usable answer from {server} in {time}; {} came, the last with {why}", strays.describe()),
             ),
@@ -205,20 +212,6 @@ impl Strays {
 /// The server in messages: its port only where it is not the usual one.
 pub(super) fn says(server: SocketAddr) -> String {
     if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
-}
-
-/// Microseconds as phases hold them: up to 71 minutes.
-pub(super) fn short(us: u64) -> u32 {
-    u32::try_from(us).unwrap_or(u32::MAX)
-}
-
-/// `3 s`, `1.5 s` or `250 ms`.
-fn in_words(time: Duration) -> String {
-    if time >= Duration::from_secs(1) {
-        format!("{} s", time.as_secs_f64())
-    } else {
-        format!("{} ms", time.as_millis())
-    }
 }
 
 fn random_id() -> u16 {

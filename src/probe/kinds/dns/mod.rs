@@ -16,6 +16,7 @@ use self::question::Question;
 use self::run::{DnsProbe, Impossible};
 use self::server::Server;
 use crate::model::{FieldError, FieldKind, FieldSpec};
+use crate::probe::net::Lookup;
 use crate::probe::{MonitorKind, Probe, ProbeEnv};
 
 /// Settings of a `dns` monitor.
@@ -100,7 +101,7 @@ impl MonitorKind for Dns {
         match self.question().and_then(|question| Ok((question, self.server()?))) {
             Ok((question, server)) => {
                 let expected = self.expected_response.clone().filter(|expected| !expected.trim().is_empty());
-                Box::new(DnsProbe { server, question, expected, env: env.clone() })
+                Box::new(DnsProbe { server, question, expected, lookup: Lookup::shared(env) })
             }
             Err(fault) => Box::new(Impossible { why: fault.to_string() }),
         }

@@ -1,17 +1,18 @@
 //! One check: find the server, ask it, judge what it says.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
 
 use super::answer::{self, Answer};
-use super::exchange::{Exchange, Fault, Reply, says, short};
+use super::exchange::{Exchange, Reply, says};
 use super::question::Question;
 use super::server::Server;
 use crate::model::{FactKey, Facts, Failure, Phases};
-use crate::probe::kinds::ping::resolve;
-use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
+use crate::probe::net::{Fault, Lookup, phase_us};
+use crate::probe::{Attempt, Observation, Probe};
 
 /// Answers are listed in facts and messages up to about so many bytes; texts are cut there anyway.
 const LISTED_BYTES: usize = 512;
@@ -22,7 +23,7 @@ pub(super) struct DnsProbe {
     pub(super) server: Server,
     pub(super) question: Question,
     pub(super) expected: Option<String>,
-    pub(super) env: ProbeEnv,
+    pub(super) lookup: Arc<Lookup>,
 }
 
 /// Stands for a probe whose settings were never valid.
@@ -45,9 +46,9 @@ impl Probe for DnsProbe {
         facts.set_text(FactKey::DnsType, &self.question.record_type().to_string());
         let mut observation = match self.checked(attempt, &mut phases, &mut facts).await {
             Ok(()) => Observation::up(),
-            Err((failure, message)) => Observation::failed(failure, message),
+            Err(fault) => fault.into(),
         };
-        phases.total_us = Some(short(attempt.elapsed_us()));
+        phases.total_us = Some(phase_us(attempt.elapsed_us()));
         observation.phases = phases;
         observation.facts = facts;
         observation
@@ -59,8 +60,9 @@ impl DnsProbe {
         let (server, reply) = self.ask(attempt, phases, facts).await?;
         facts.set_text(FactKey::DnsTransport, reply.transport.as_str());
         facts.set(FactKey::DnsBytes, number(reply.message.len()));
-        let answer = answer::read(&self.question, &reply.message)
-            .map_err(|error| (Failure::Protocol, format!("the answer of {} cannot be read: {error}", says(server))))?;
+        let answer = answer::read(&self.question, &reply.message).map_err(|error| {
+            Fault::new(Failure::Protocol, format!("the answer of {} cannot be read: {error}", says(server)))
+        })?;
         self.judge(&answer, server, facts)
     }
 
@@ -72,30 +74,30 @@ impl DnsProbe {
         facts: &mut Facts,
     ) -> Result<(SocketAddr, Reply), Fault> {
         let addresses = self.addresses(attempt, phases).await?;
-        let mut fault = (Failure::Dns, "the name of the server has no address".to_owned());
-        for address in addresses {
-            let server = self.server.at(address);
+        let mut fault = Fault::new(Failure::Dns, "the name of the server has no address");
+        for address in addresses.iter() {
+            let server = self.server.at(*address);
             facts.set_text(FactKey::Peer, &server.to_string());
             let exchange = Exchange { question: &self.question, server, attempt };
             match exchange.ask(phases).await {
                 Ok(reply) => return Ok((server, reply)),
                 // What the target refused says more than a family that this machine does not have.
-                Err((Failure::NoRoute, _)) if fault.0 == Failure::Connect => {}
+                Err(next) if next.failure == Failure::NoRoute && fault.failure == Failure::Connect => {}
                 Err(next) => fault = next,
             }
-            if !matches!(fault.0, Failure::Connect | Failure::NoRoute) {
+            if !matches!(fault.failure, Failure::Connect | Failure::NoRoute) {
                 break;
             }
         }
         Err(fault)
     }
 
-    async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Vec<IpAddr>, Fault> {
-        if let Ok(address) = self.server.host.parse::<IpAddr>() {
-            return Ok(vec![address.to_canonical()]);
+    async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
+        let host = &self.server.host;
+        let addresses = self.lookup.addresses_within(host, attempt.left()).await;
+        if host.name().is_some() {
+            phases.name_us = Some(phase_us(attempt.elapsed_us()));
         }
-        let addresses = resolve::addresses(&self.env, &self.server.host, attempt.left()).await;
-        phases.name_us = Some(short(attempt.elapsed_us()));
         addresses
     }
 
@@ -119,15 +121,16 @@ impl DnsProbe {
         }
         facts.set_text(FactKey::DnsAnswers, &listed);
         if answer.code != ResponseCode::NoError {
-            return Err((Failure::Dns, format!("{}, says {}", in_words(answer.code), says(server))));
+            return Err(Fault::new(Failure::Dns, format!("{}, says {}", in_words(answer.code), says(server))));
         }
         if answer.records.is_empty() {
-            return Err((Failure::Assertion, format!("no {} records found", self.question.record_type())));
+            return Err(Fault::new(Failure::Assertion, format!("no {} records found", self.question.record_type())));
         }
         match &self.expected {
-            Some(expected) if !found => {
-                Err((Failure::Assertion, format!("expected response '{expected}' not found in answers: [{listed}]")))
-            }
+            Some(expected) if !found => Err(Fault::new(
+                Failure::Assertion,
+                format!("expected response '{expected}' not found in answers: [{listed}]"),
+            )),
             _ => Ok(()),
         }
     }

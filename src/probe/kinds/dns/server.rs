@@ -1,15 +1,16 @@
 //! Which server is asked, as it is written in the file.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::model::FieldError;
-use crate::probe::kinds::ping::check_host;
+use crate::probe::kinds::ping::one_host;
+use crate::probe::net::Host;
 
 /// A name server: host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
-    /// Name or address, without brackets.
-    pub(super) host: String,
+    /// Name or address.
+    pub(super) host: Host,
     /// Port.
     pub(super) port: u16,
 }
@@ -32,12 +33,12 @@ impl Server {
             Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong_port("target", &text))?,
             None => u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| wrong_port("port", &port))?,
         };
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host, port })
     }
 
     /// Where an address of the host is asked.
     pub(super) fn at(&self, address: IpAddr) -> SocketAddr {
-        SocketAddr::new(address, self.port)
+        SocketAddr::new(address.to_canonical(), self.port)
     }
 }
 
@@ -46,28 +47,17 @@ fn wrong_port(key: &'static str, port: &dyn std::fmt::Display) -> FieldError {
 }
 
 /// Host and, where there is one, the text of the port.
-fn split(target: &str) -> Result<(&str, Option<&str>), String> {
+fn split(target: &str) -> Result<(Host, Option<&str>), String> {
     if target.contains('/') {
         return Err(format!("`{target}` is a URL or a network, not a server"));
     }
-    if let Some(inner) = target.strip_prefix('[') {
-        let (address, behind) = inner.split_once(']').ok_or("the closing bracket is missing")?;
-        address.parse::<Ipv6Addr>().map_err(|_| format!("`{address}` is no IPv6 address"))?;
-        check_host(address)?;
-        return match behind.strip_prefix(':') {
-            Some(port) => Ok((address, Some(port))),
-            None if behind.is_empty() => Ok((address, None)),
-            None => Err(format!("`{behind}` behind the bracket is no port")),
-        };
-    }
-    let (host, port) = match target.split_once(':') {
-        _ if target.parse::<IpAddr>().is_ok() => (target, None),
-        Some((host, port)) if !port.contains(':') => (host, Some(port)),
-        Some(_) => return Err(format!("`{target}` is no IPv6 address")),
+    let (host, port) = match target.rsplit_once(':') {
+        // The colon is one of the address.
+        _ if target.ends_with(']') || target.parse::<IpAddr>().is_ok() => (target, None),
+        Some((host, port)) => (host, Some(port)),
         None => (target, None),
     };
-    check_host(host)?;
-    Ok((host, port))
+    one_host(host).map(|host| (host, port))
 }
 
 #[cfg(test)]
@@ -75,7 +65,9 @@ mod tests {
     use super::*;
 
     fn read(target: &str) -> Result<(String, u16), String> {
-        Server::parse(target, 53).map(|server| (server.host, server.port)).map_err(|fault| fault.to_string())
+        Server::parse(target, 53)
+            .map(|server| (server.host.to_string(), server.port))
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]
@@ -83,10 +75,10 @@ mod tests {
         for (text, host, port) in [
             ("10.0.0.1", "10.0.0.1", 53),
             (" 10.0.0.1:5353 ", "10.0.0.1", 5353),
-            ("[2001:db8::1]:5353", "2001:db8::1", 5353),
-            ("[2001:db8::1]", "2001:db8::1", 53),
-            ("2001:db8::1", "2001:db8::1", 53),
-            ("::1", "::1", 53),
+            ("[2001:db8::1]:5353", "[2001:db8::1]", 5353),
+            ("[2001:db8::1]", "[2001:db8::1]", 53),
+            ("2001:db8::1", "[2001:db8::1]", 53),
+            ("::1", "[::1]", 53),
             ("ns.example", "ns.example", 53),
             ("ns.example:54", "ns.example", 54),
         ] {
@@ -104,10 +96,10 @@ mod tests {
             ("10.0.0.1:99999", "invalid port: 99999"),
             ("[::1]:99999", "invalid port: 99999"),
             ("ns:dns", "invalid port: dns"),
-            ("[::1", "invalid DNS target: the closing bracket is missing"),
+            ("[::1", "missing closing bracket"),
             ("[10.0.0.1]:53", "is no IPv6 address"),
-            ("[::1]53", "is no port"),
-            ("2001:db8::1::2", "is no IPv6 address"),
+            ("[::1]53", "invalid DNS target"),
+            ("2001:db8::1::2", "invalid DNS target"),
             ("https://dns.example", "invalid DNS target"),
             ("10.0.0.300", "is no IPv4 address"),
         ] {

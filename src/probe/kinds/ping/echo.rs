@@ -68,7 +68,6 @@ async fn read_replies(socket: Arc<EchoSocket>) {
             tracing::warn!(%error, "icmp socket cannot be read; the next check opens another");
             return;
         }
-        tokio::task::yield_now().await;
     }
 }
 

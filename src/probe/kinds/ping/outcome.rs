@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::echo::{Fate, Method, Undelivered};
 use crate::model::{FactKey, Facts, Failure, Verdict};
 use crate::probe::Observation;
+use crate::probe::net::fault::spell;
 
 /// What a run saw.
 pub(super) struct Outcome<'a> {
@@ -54,7 +55,7 @@ impl Outcome<'_> {
                 }
                 why => {
                     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-                    let text = format!("no answer from {} in {}{why}", self.peer, in_words(self.timeout));
+                    let text = format!("no answer from {} in {}{why}", self.peer, spell(self.timeout));
                     Observation::failed(Failure::Timeout, format!("100% packet loss: {text}"))
                 }
             };
@@ -111,15 +112,6 @@ impl Outcome<'_> {
 
 fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// `3 s`, `1.5 s` or `250 ms`.
-fn in_words(time: Duration) -> String {
-    if time >= Duration::from_secs(1) {
-        format!("{} s", time.as_secs_f64())
-    } else {
-        format!("{} ms", time.as_millis())
-    }
 }
 
 #[cfg(test)]
@@ -182,11 +174,5 @@ mod tests {
         assert!(observation.message.ends_with("(host unreachable, says this machine)"), "{}", observation.message);
         let observation = said(&[Fate::Answered(9), unreachable(router), LOST]);
         assert_eq!(observation.message, "high packet loss: 66.7% (1 of 3 answered; host unreachable, says 10.0.0.1)");
-    }
-
-    #[test]
-    fn times_are_written_for_people() {
-        assert_eq!(in_words(Duration::from_millis(1500)), "1.5 s");
-        assert_eq!(in_words(Duration::from_millis(250)), "250 ms");
     }
 }

@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::echo::{EchoSocket, EchoSockets, Fates, Request, Undelivered};
 use super::icmp::{Family, Token};
 use super::outcome::Outcome;
-use super::{Ping, resolve};
-use crate::clock::Mono;
+use super::{Ping, one_host};
+use crate::clock::{Clock, Mono};
 use crate::model::{Failure, Phases};
+use crate::probe::net::fault::{failure_of, plain};
+use crate::probe::net::{Fault, Host, Lookup, phase_us};
 use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
 
 /// Remedy where neither kind of ICMP socket may be opened.
@@ -25,10 +27,11 @@ const NOT_ALLOWED: &str = "this system does not let us open ICMP sockets; allow 
 /// Checks by echo requests.
 #[derive(Debug)]
 pub(super) struct PingProbe {
-    host: String,
+    host: Result<Host, String>,
     count: u16,
     spacing: Duration,
-    env: ProbeEnv,
+    clock: Arc<dyn Clock>,
+    lookup: Arc<Lookup>,
     sockets: Arc<EchoSockets>,
     /// Identifier of the requests. Chosen anew after silence: a firewall that has a broken state under the old one
     /// would keep it as long as we ask.
@@ -43,9 +46,9 @@ impl Probe for PingProbe {
         let mut phases = Phases::default();
         let mut observation = match self.checked(attempt, &mut phases).await {
             Ok(observation) => observation,
-            Err((failure, message)) => Observation::failed(failure, message),
+            Err(fault) => fault.into(),
         };
-        phases.total_us = Some(short(attempt.elapsed_us()));
+        phases.total_us = Some(phase_us(attempt.elapsed_us()));
         observation.phases = phases;
         observation
     }
@@ -56,19 +59,41 @@ impl PingProbe {
     pub(super) fn new(settings: &Ping, env: &ProbeEnv) -> Self {
         let [id, seq] = random_pair();
         Self {
-            host: settings.target.trim().to_owned(),
+            host: one_host(&settings.target),
             count: settings.requests(),
             spacing: settings.packet_interval.get(),
-            env: env.clone(),
+            clock: env.clock.clone(),
+            lookup: Lookup::shared(env),
             sockets: env.shared.get_or_make(EchoSockets::default),
             id: AtomicU16::new(id),
             seq: AtomicU16::new(seq),
         }
     }
 
-    async fn checked(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Observation, (Failure, String)> {
-        let peer = self.peer(attempt, phases).await?;
-        let socket = self.sockets.socket(Family::of(peer), &self.env.clock).map_err(|error| refused(&error, peer))?;
+    /// Pings the first address this machine has a route to, so that a dead family is no false alarm.
+    async fn checked(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Observation, Fault> {
+        let addresses = self.addresses(attempt, phases).await?;
+        let mut fault = Fault::new(Failure::Dns, "the name has no address");
+        for peer in addresses.iter() {
+            match self.ping(peer.to_canonical(), attempt).await {
+                Err(no_route) if no_route.failure == Failure::NoRoute => fault = no_route,
+                done => return done,
+            }
+        }
+        Err(fault)
+    }
+
+    async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
+        let host = self.host.as_ref().map_err(|what| Fault::new(Failure::Internal, what))?;
+        let addresses = self.lookup.addresses_within(host, attempt.left()).await;
+        if host.name().is_some() {
+            phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        }
+        addresses
+    }
+
+    async fn ping(&self, peer: IpAddr, attempt: &Attempt) -> Result<Observation, Fault> {
+        let socket = self.sockets.socket(Family::of(peer), &self.clock).map_err(|error| refused(&error, peer))?;
         let fates = self.ask(&socket, peer, attempt).await.map_err(|error| unsendable(&error, peer))?;
         let fates = fates.all();
         let outcome = Outcome {
@@ -82,15 +107,6 @@ impl PingProbe {
             self.id.store(random_pair()[0], Ordering::Relaxed);
         }
         Ok(outcome.observation())
-    }
-
-    async fn peer(&self, attempt: &Attempt, phases: &mut Phases) -> Result<IpAddr, (Failure, String)> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(address.to_canonical());
-        }
-        let addresses = resolve::addresses(&self.env, &self.host, attempt.left()).await;
-        phases.name_us = Some(short(attempt.elapsed_us()));
-        resolve::routed(&addresses?)
     }
 
     /// Sends the requests and waits until each has its fate or the time is up.
@@ -169,11 +185,6 @@ fn until(next: Mono, now: Mono) -> Duration {
     next.since(now).max(Duration::from_micros(100))
 }
 
-/// Microseconds as phases hold them: up to 71 minutes.
-fn short(us: u64) -> u32 {
-    u32::try_from(us).unwrap_or(u32::MAX)
-}
-
 /// Two random numbers: identifier and first sequence number.
 fn random_pair() -> [u16; 2] {
     let bytes = Uuid::new_v4().into_bytes();
@@ -181,29 +192,33 @@ fn random_pair() -> [u16; 2] {
     [u16::from_be_bytes([bytes[0], bytes[1]]), u16::from_be_bytes([bytes[2], bytes[3]])]
 }
 
-/// Neither kind of socket could be opened.
-fn refused(error: &io::Error, peer: IpAddr) -> (Failure, String) {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        (Failure::Permission, NOT_ALLOWED.to_owned())
-    } else if resolve::is_no_route(error) {
-        (Failure::NoRoute, format!("this machine has no network of the kind of {peer}: {error}"))
-    } else if resolve::is_used_up(error) {
-        (Failure::Resources, format!("cannot open an ICMP socket: {error}"))
-    } else {
-        (Failure::Internal, format!("cannot open an ICMP socket: {error}"))
+/// Neither kind of socket could be opened. Whatever the reason, it is ours.
+fn refused(error: &io::Error, peer: IpAddr) -> Fault {
+    let words = plain(error);
+    match failure_of(error) {
+        Failure::Permission => Fault::new(Failure::Permission, NOT_ALLOWED),
+        Failure::NoRoute => {
+            Fault::new(Failure::NoRoute, format!("this machine has no network of the kind of {peer}: {words}"))
+        }
+        failure => {
+            let failure = if failure.is_ours() { failure } else { Failure::Internal };
+            Fault::new(failure, format!("cannot open an ICMP socket: {words}"))
+        }
     }
 }
 
-/// The system did not send a request.
-fn unsendable(error: &io::Error, peer: IpAddr) -> (Failure, String) {
-    if resolve::is_no_route(error) {
-        (Failure::NoRoute, format!("this machine has no route to {peer}: {error}"))
-    } else if error.kind() == io::ErrorKind::PermissionDenied {
-        (Failure::Permission, format!("this machine's firewall or routes forbid to ping {peer}: {error}"))
-    } else if resolve::is_used_up(error) {
-        (Failure::Resources, format!("cannot send to {peer}: {error}"))
-    } else {
-        (Failure::Internal, format!("cannot send to {peer}: {error}"))
+/// The system did not send a request. What it says about the target itself never comes here.
+fn unsendable(error: &io::Error, peer: IpAddr) -> Fault {
+    let words = plain(error);
+    match failure_of(error) {
+        Failure::NoRoute => Fault::new(Failure::NoRoute, format!("this machine has no route to {peer}: {words}")),
+        Failure::Permission => {
+            Fault::new(Failure::Permission, format!("this machine's firewall or routes forbid to ping {peer}: {words}"))
+        }
+        failure => {
+            let failure = if failure.is_ours() { failure } else { Failure::Internal };
+            Fault::new(failure, format!("cannot send to {peer}: {words}"))
+        }
     }
 }
 
