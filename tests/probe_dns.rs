@@ -263,6 +263,21 @@ async fn messages_that_are_no_answers_are_passed_over() {
 }
 
 #[tokio::test]
+async fn a_flood_of_wrong_messages_does_not_hold_a_check_up() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
+    let target = socket.local_addr().expect("is bound").to_string();
+    let flood = std::thread::spawn(move || {
+        let (_, from) = socket.recv_from(&mut [0; 512]).expect("is asked");
+        socket.connect(from).expect("is loopback");
+        // Until the check is over and its port refuses.
+        while socket.send(&[7; 20]).is_ok() {}
+    });
+    let observation = check(json!({"target": target, "query": "x.test"}), SHORT_MS).await;
+    assert_down(&observation, Failure::Protocol, "other messages came, the last with another id");
+    flood.join().expect("ends");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_read_is_told_at_once() {
     type Broken = fn(&mut Vec<u8>);
     let broken: [Broken; 3] = [
@@ -424,6 +439,13 @@ fn a_server_may_be_a_name_and_one_dead_family_is_no_false_alarm() {
             assert!(observation.phases.name_us.is_some());
             assert_eq!(observation.facts.text(FactKey::Peer), Some(server.address.to_string().as_str()));
         }
+        // The first family takes questions and says nothing.
+        let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
+        let silent = std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, server.address.port())).expect("binds");
+        let target = format!("both.test:{}", server.address.port());
+        let observation = check(json!({"target": target, "query": "x.test"}), 3000).await;
+        assert_up(&observation);
+        drop(silent);
         let observation = check(json!({"target": "both.test:9", "query": "x.test"}), LONG_MS).await;
         assert_down(&observation, Failure::Connect, "refused");
     });

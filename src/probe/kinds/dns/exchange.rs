@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::answer;
 use super::question::Question;
+use crate::clock::Mono;
 use crate::model::{Failure, Phases};
 use crate::probe::Attempt;
 use crate::probe::net::fault::{failure_of, plain, spell};
@@ -54,6 +55,8 @@ pub(super) struct Exchange<'a> {
     pub(super) question: &'a Question,
     pub(super) server: SocketAddr,
     pub(super) attempt: &'a Attempt,
+    /// When it gives up; not after the attempt's end.
+    pub(super) until: Mono,
 }
 
 impl Exchange<'_> {
@@ -66,6 +69,10 @@ impl Exchange<'_> {
         if answer::rejects_edns(&reply.message) { self.ask_with(false, phases).await } else { Ok(reply) }
     }
 
+    fn left(&self) -> Duration {
+        self.until.since(self.attempt.now())
+    }
+
     async fn ask_with(&self, edns: bool, phases: &mut Phases) -> Result<Reply, Fault> {
         let id = random_id();
         let query = self.question.message(id, edns);
@@ -73,7 +80,7 @@ impl Exchange<'_> {
         if !answer::is_cut_off(&message) {
             return Ok(Reply { message, transport: Transport::Udp });
         }
-        match timeout(self.attempt.left(), self.over_tcp(id, &query, phases)).await {
+        match timeout(self.left(), self.over_tcp(id, &query, phases)).await {
             Ok(Ok(message)) => Ok(Reply { message, transport: Transport::Tcp }),
             Ok(Err(fault)) => Err(self.after_cut(fault.failure, &fault.message)),
             Err(_) => {
@@ -90,13 +97,13 @@ impl Exchange<'_> {
     async fn over_udp(&self, id: u16, query: &[u8], phases: &mut Phases) -> Result<Vec<u8>, Fault> {
         let socket = self.udp_socket().await.map_err(|error| self.fault(&error, true))?;
         let asked = self.attempt.now();
-        let repeat_after = (self.attempt.left() / 3).min(LATEST_REPEAT);
+        let repeat_after = (self.left() / 3).min(LATEST_REPEAT);
         let mut repeat = Some(repeat_after);
         let mut strays = Strays::default();
         let mut buffer = vec![0; UDP_BUFFER];
         socket.send(query).await.map_err(|error| self.fault(&error, true))?;
         loop {
-            let left = self.attempt.left();
+            let left = self.left();
             let wait = repeat.map_or(left, |at| left.min(at.saturating_sub(self.attempt.now().since(asked))));
             match timeout(wait, socket.recv(&mut buffer)).await {
                 Ok(Ok(length)) => match self.question.is_answered_by(id, &buffer[..length]) {
@@ -105,10 +112,16 @@ impl Exchange<'_> {
                         buffer.truncate(length);
                         return Ok(buffer);
                     }
-                    Err(why) => strays.note(why),
+                    Err(why) => {
+                        strays.note(why);
+                        // A flood leaves no moment in which nothing is there to be read.
+                        if self.left().is_zero() {
+                            return Err(self.silence(&strays));
+                        }
+                    }
                 },
                 Ok(Err(error)) => return Err(self.fault(&error, false)),
-                Err(_) if self.attempt.left().is_zero() => return Err(self.silence(&strays)),
+                Err(_) if self.left().is_zero() => return Err(self.silence(&strays)),
                 Err(_) if repeat.take().is_some() => {
                     socket.send(query).await.map_err(|error| self.fault(&error, false))?;
                 }

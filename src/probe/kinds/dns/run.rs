@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
@@ -66,7 +67,8 @@ impl DnsProbe {
         self.judge(&answer, server, facts)
     }
 
-    /// Asks the server; where its name has several addresses and one cannot be reached, the next one.
+    /// Asks the server. Where its name has several addresses and one cannot be reached or is silent for half of the
+    /// time that is left, the next one, so that a dead family is no false alarm.
     async fn ask(
         &self,
         attempt: &Attempt,
@@ -75,17 +77,19 @@ impl DnsProbe {
     ) -> Result<(SocketAddr, Reply), Fault> {
         let addresses = self.addresses(attempt, phases).await?;
         let mut fault = Fault::new(Failure::Dns, "the name of the server has no address");
-        for address in addresses.iter() {
+        for (n, address) in addresses.iter().enumerate() {
             let server = self.server.at(*address);
             facts.set_text(FactKey::Peer, &server.to_string());
-            let exchange = Exchange { question: &self.question, server, attempt };
+            let shares = if n + 1 == addresses.len() { 1 } else { 2 };
+            let until = attempt.now().plus_us(micros(attempt.left() / shares));
+            let exchange = Exchange { question: &self.question, server, attempt, until };
             match exchange.ask(phases).await {
                 Ok(reply) => return Ok((server, reply)),
-                // What the target refused says more than a family that this machine does not have.
-                Err(next) if next.failure == Failure::NoRoute && fault.failure == Failure::Connect => {}
+                // What a target refused says more than a family that this machine does not have.
+                Err(next) if next.failure == Failure::NoRoute && n > 0 => {}
                 Err(next) => fault = next,
             }
-            if !matches!(fault.failure, Failure::Connect | Failure::NoRoute) {
+            if !matches!(fault.failure, Failure::Connect | Failure::NoRoute | Failure::Timeout) {
                 break;
             }
         }
@@ -134,6 +138,10 @@ impl DnsProbe {
             _ => Ok(()),
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn number(count: usize) -> i64 {
