@@ -79,6 +79,17 @@ impl Resolver for Fixed {
     }
 }
 
+/// A resolver that leaves nearly no time.
+#[derive(Debug)]
+struct Slow;
+
+impl Resolver for Slow {
+    fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        thread::sleep(Duration::from_millis(950));
+        Ok(vec![IpAddr::from([10, 9, 0, 3])])
+    }
+}
+
 /// What tests share: the environment of probes, and the kind of socket that must be in use.
 struct Setting {
     env: ProbeEnv,
@@ -333,7 +344,7 @@ both_methods! {
         start_responder();
         let before = descriptors();
         // The fourth byte decides: 2 answers, 3 is silent.
-        let runs = (1..=100).map(|n| {
+        let runs = (1..=40).map(|n| {
             let (setting, target) = (&setting, format!("10.9.{n}.{}", 2 + n % 2));
             async move { (n, setting.three(&target, 2000).await) }
         });
@@ -397,6 +408,10 @@ both_methods! {
     a_name_that_does_not_exist_is_down_and_a_dead_resolver_is_our_fault => |_: Setting| async move {
         let none = Setting::new("none").with_resolver(Err(ResolveError::NoName("no such name".into())));
         assert_says(&none.three("gone.test", 1000).await, Verdict::Down, Some(Failure::Dns), "gone.test");
+        let slow = Setting::new("none");
+        slow.env.shared.get_or_make(|| Lookup::with(slow.env.clock.clone(), Arc::new(Slow)));
+        let observation = slow.three("slow.test", 1000).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "looking up slow.test took");
         let dead = Setting::new("none").with_resolver(Err(ResolveError::Failed("try again".into())));
         let observation = dead.three("gone.test", 1000).await;
         assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "resolver");

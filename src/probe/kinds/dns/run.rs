@@ -12,6 +12,7 @@ use super::exchange::{Exchange, Reply, says};
 use super::question::Question;
 use super::server::Server;
 use crate::model::{FactKey, Facts, Failure, Phases};
+use crate::probe::kinds::ping::time_is_left;
 use crate::probe::net::{Fault, Lookup, phase_us};
 use crate::probe::{Attempt, Observation, Probe};
 
@@ -99,10 +100,13 @@ impl DnsProbe {
     async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
         let host = &self.server.host;
         let addresses = self.lookup.addresses_within(host, attempt.left()).await;
-        if host.name().is_some() {
-            phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        if host.name().is_none() {
+            return addresses;
         }
-        addresses
+        phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        let addresses = addresses?;
+        time_is_left(attempt, host)?;
+        Ok(addresses)
     }
 
     fn judge(&self, answer: &Answer, server: SocketAddr, facts: &mut Facts) -> Result<(), Fault> {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::interval::PacketInterval;
 use self::run::PingProbe;
-pub(in crate::probe::kinds) use self::target::one_host;
+pub(in crate::probe::kinds) use self::target::{one_host, time_is_left};
 use crate::model::{FieldError, FieldKind, FieldSpec};
 use crate::probe::{MonitorKind, Probe, ProbeEnv};
 

@@ -43,8 +43,11 @@ impl Outcome<'_> {
     }
 
     fn verdict(&self, sent: usize, received: usize) -> Observation {
+        if sent == 0 {
+            return Observation::failed(Failure::Resources, "this machine was too busy to send a request in time");
+        }
         let lost = sent - received;
-        if lost == 0 && sent > 0 {
+        if lost == 0 {
             return Observation::up();
         }
         if received == 0 {
@@ -159,6 +162,7 @@ mod tests {
             assert_eq!((observation.verdict, observation.failure), (verdict, Some(failure)), "{message}");
             assert_eq!(observation.message, message);
         }
+        assert_eq!(said(&[Fate::Unsent; 3]).verdict, Verdict::Inconclusive, "nothing was asked");
         assert_eq!(said(&[LOST; 3]).duration_us, Some(3_000_000), "the time that was waited");
         assert_eq!(said(&[LOST; 3]).facts.number(FactKey::PingAvg), None);
     }

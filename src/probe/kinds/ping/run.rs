@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::echo::{EchoSocket, EchoSockets, Fates, Request, Undelivered};
 use super::icmp::{Family, Token};
 use super::outcome::Outcome;
-use super::{Ping, one_host};
+use super::{Ping, one_host, time_is_left};
 use crate::clock::{Clock, Mono};
 use crate::model::{Failure, Phases};
 use crate::probe::net::fault::{failure_of, plain};
@@ -86,10 +86,13 @@ impl PingProbe {
     async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
         let host = self.host.as_ref().map_err(|what| Fault::new(Failure::Internal, what))?;
         let addresses = self.lookup.addresses_within(host, attempt.left()).await;
-        if host.name().is_some() {
-            phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        if host.name().is_none() {
+            return addresses;
         }
-        addresses
+        phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        let addresses = addresses?;
+        time_is_left(attempt, host)?;
+        Ok(addresses)
     }
 
     async fn ping(&self, peer: IpAddr, attempt: &Attempt) -> Result<Observation, Fault> {

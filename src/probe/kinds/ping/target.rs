@@ -1,8 +1,11 @@
-//! A target that is one host.
+//! A target that is one host, by name or address.
 
 use std::net::IpAddr;
 
-use crate::probe::net::Host;
+use crate::model::Failure;
+use crate::probe::Attempt;
+use crate::probe::net::fault::spell;
+use crate::probe::net::{Fault, Host};
 
 /// Reads the name or the address of one host.
 ///
@@ -16,6 +19,19 @@ pub(in crate::probe::kinds) fn one_host(text: &str) -> Result<Host, String> {
         }
         name @ Host::Name(_) => Ok(name),
     }
+}
+
+/// The fault where finding the addresses of a target left less than a tenth of the time for the target itself: whoever
+/// then does not answer may have had no chance to.
+///
+/// # Errors
+/// `resolver`.
+pub(in crate::probe::kinds) fn time_is_left(attempt: &Attempt, host: &Host) -> Result<(), Fault> {
+    if attempt.left() >= attempt.timeout() / 10 {
+        return Ok(());
+    }
+    let (took, of) = (spell(attempt.now().since(attempt.started())), spell(attempt.timeout()));
+    Err(Fault::new(Failure::Resolver, format!("looking up {host} took {took} of the {of} there are")))
 }
 
 fn check(address: IpAddr) -> Result<IpAddr, String> {
