@@ -1,0 +1,246 @@
+//! One run: requests a little apart, and their answers awaited together.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::echo::{EchoSocket, EchoSockets, Fates, Request, Undelivered};
+use super::icmp::{Family, Token};
+use super::outcome::Outcome;
+use super::{Ping, one_host, time_is_left};
+use crate::clock::{Clock, Mono};
+use crate::model::{Failure, Phases};
+use crate::probe::net::fault::{failure_of, plain};
+use crate::probe::net::{Fault, Host, Lookup, phase_us};
+use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
+
+/// Remedy where neither kind of ICMP socket may be opened.
+const NOT_ALLOWED: &str = "this system does not let us open ICMP sockets; allow it for everybody with \
+    `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"` (governs IPv6 too), or for this program with \
+    `setcap cap_net_raw+ep` on its file";
+
+/// Checks by echo requests.
+#[derive(Debug)]
+pub(super) struct PingProbe {
+    host: Result<Host, String>,
+    count: u16,
+    spacing: Duration,
+    clock: Arc<dyn Clock>,
+    lookup: Arc<Lookup>,
+    sockets: Arc<EchoSockets>,
+    /// Identifier of the requests. Chosen anew after silence: a firewall that has a broken state under the old one
+    /// would keep it as long as we ask.
+    id: AtomicU16,
+    /// Next sequence number; goes on from run to run.
+    seq: AtomicU16,
+}
+
+#[async_trait]
+impl Probe for PingProbe {
+    async fn run(&self, attempt: &Attempt) -> Observation {
+        let mut phases = Phases::default();
+        let mut observation = match self.checked(attempt, &mut phases).await {
+            Ok(observation) => observation,
+            Err(fault) => fault.into(),
+        };
+        phases.total_us = Some(phase_us(attempt.elapsed_us()));
+        observation.phases = phases;
+        observation
+    }
+}
+
+impl PingProbe {
+    /// What is built once for a monitor.
+    pub(super) fn new(settings: &Ping, env: &ProbeEnv) -> Self {
+        let [id, seq] = random_pair();
+        Self {
+            host: one_host(&settings.target),
+            count: settings.requests(),
+            spacing: settings.packet_interval.get(),
+            clock: env.clock.clone(),
+            lookup: Lookup::shared(env),
+            sockets: env.shared.get_or_make(EchoSockets::default),
+            id: AtomicU16::new(id),
+            seq: AtomicU16::new(seq),
+        }
+    }
+
+    /// Pings the first address this machine has a route to, so that a dead family is no false alarm.
+    async fn checked(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Observation, Fault> {
+        let addresses = self.addresses(attempt, phases).await?;
+        let mut fault = Fault::new(Failure::Dns, "the name has no address");
+        for peer in addresses.iter() {
+            match self.ping(peer.to_canonical(), attempt).await {
+                Err(no_route) if no_route.failure == Failure::NoRoute => fault = no_route,
+                done => return done,
+            }
+        }
+        Err(fault)
+    }
+
+    async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
+        let host = self.host.as_ref().map_err(|what| Fault::new(Failure::Internal, what))?;
+        let addresses = self.lookup.addresses_within(host, attempt.left()).await;
+        if host.name().is_none() {
+            return addresses;
+        }
+        phases.name_us = Some(phase_us(attempt.elapsed_us()));
+        let addresses = addresses?;
+        time_is_left(attempt, host)?;
+        Ok(addresses)
+    }
+
+    async fn ping(&self, peer: IpAddr, attempt: &Attempt) -> Result<Observation, Fault> {
+        let socket = self.sockets.socket(Family::of(peer), &self.clock).map_err(|error| refused(&error, peer))?;
+        let fates = self.ask(&socket, peer, attempt).await.map_err(|error| unsendable(&error, peer))?;
+        let fates = fates.all();
+        let outcome = Outcome {
+            peer,
+            method: socket.method(),
+            fates: &fates,
+            timeout: attempt.timeout(),
+            waited_us: attempt.elapsed_us(),
+        };
+        if outcome.is_silence() {
+            self.id.store(random_pair()[0], Ordering::Relaxed);
+        }
+        Ok(outcome.observation())
+    }
+
+    /// Sends the requests and waits until each has its fate or the time is up.
+    async fn ask(&self, socket: &EchoSocket, peer: IpAddr, attempt: &Attempt) -> io::Result<Arc<Fates>> {
+        let count = usize::from(self.count);
+        let fates = Arc::new(Fates::new(count));
+        let mut run = Run { socket, tokens: Vec::with_capacity(count) };
+        let spacing = spacing(self.spacing, self.count, attempt.left());
+        let mut next = attempt.now();
+        loop {
+            let (now, left) = (attempt.now(), attempt.left());
+            if left.is_zero() {
+                break;
+            }
+            if run.tokens.len() < count && now >= next {
+                // From this one, not from a plan: after a stall they must not go out in a burst.
+                next = now.plus_us(u64::try_from(spacing.as_micros()).unwrap_or(u64::MAX));
+                self.send(&mut run, peer, &fates, left).await?;
+                continue;
+            }
+            if fates.is_decided() {
+                return Ok(fates);
+            }
+            let wait = if run.tokens.len() < count { left.min(until(next, now)) } else { left };
+            // Running out is no fault: it is time for the next request, or the time is up.
+            let _ = tokio::time::timeout(wait, fates.decided_all()).await;
+        }
+        // What has arrived counts, even where the reader had no turn yet. A socket that fails here has nothing.
+        let _ = socket.read_arrived();
+        Ok(fates)
+    }
+
+    async fn send(&self, run: &mut Run<'_>, peer: IpAddr, fates: &Arc<Fates>, left: Duration) -> io::Result<()> {
+        let token = *Uuid::new_v4().as_bytes();
+        let index = run.tokens.len();
+        run.tokens.push(token);
+        let id = self.id.load(Ordering::Relaxed);
+        let request = Request { peer, id, seq: self.seq.fetch_add(1, Ordering::Relaxed), token };
+        match tokio::time::timeout(left, run.socket.send(&request, fates, index)).await {
+            // A full send buffer for the whole time: nothing of ours gets out.
+            Err(_) => Err(rustix::io::Errno::NOBUFS.into()),
+            // The target's own network has no such host: that is an answer about the target.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::HostUnreachable => {
+                fates.undelivered(index, Undelivered { what: "host unreachable", says: None });
+                Ok(())
+            }
+            Ok(sent) => sent,
+        }
+    }
+}
+
+/// The requests of a run; forgotten at its end and when it is cancelled, so that a late answer finds nobody.
+struct Run<'a> {
+    socket: &'a EchoSocket,
+    tokens: Vec<Token>,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        for token in &self.tokens {
+            self.socket.forget(token);
+        }
+    }
+}
+
+/// Time between two requests: as wished, but the last request keeps at least half of the time for its answer.
+fn spacing(wished: Duration, count: u16, left: Duration) -> Duration {
+    match u32::from(count).checked_sub(1) {
+        Some(steps) if steps > 0 => wished.min(left / 2 / steps),
+        _ => wished,
+    }
+}
+
+fn until(next: Mono, now: Mono) -> Duration {
+    // At least a little, so that a rounded wait does not spin.
+    next.since(now).max(Duration::from_micros(100))
+}
+
+/// Two random numbers: identifier and first sequence number.
+fn random_pair() -> [u16; 2] {
+    let bytes = Uuid::new_v4().into_bytes();
+    // These four are random in a UUIDv4 (RFC 9562); later ones hold its version.
+    [u16::from_be_bytes([bytes[0], bytes[1]]), u16::from_be_bytes([bytes[2], bytes[3]])]
+}
+
+/// Neither kind of socket could be opened. Whatever the reason, it is ours.
+fn refused(error: &io::Error, peer: IpAddr) -> Fault {
+    let words = plain(error);
+    match failure_of(error) {
+        Failure::Permission => Fault::new(Failure::Permission, NOT_ALLOWED),
+        Failure::NoRoute => {
+            Fault::new(Failure::NoRoute, format!("this machine has no network of the kind of {peer}: {words}"))
+        }
+        failure => {
+            let failure = if failure.is_ours() { failure } else { Failure::Internal };
+            Fault::new(failure, format!("cannot open an ICMP socket: {words}"))
+        }
+    }
+}
+
+/// The system did not send a request. What it says about the target itself never comes here.
+fn unsendable(error: &io::Error, peer: IpAddr) -> Fault {
+    let words = plain(error);
+    match failure_of(error) {
+        Failure::NoRoute => Fault::new(Failure::NoRoute, format!("this machine has no route to {peer}: {words}")),
+        Failure::Permission => {
+            Fault::new(Failure::Permission, format!("this machine's firewall or routes forbid to ping {peer}: {words}"))
+        }
+        failure => {
+            let failure = if failure.is_ours() { failure } else { Failure::Internal };
+            Fault::new(failure, format!("cannot send to {peer}: {words}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_request_keeps_half_of_the_time() {
+        let ms = Duration::from_millis;
+        assert_eq!(spacing(ms(200), 3, ms(3000)), ms(200));
+        assert_eq!(spacing(ms(200), 1, ms(10)), ms(200));
+        assert_eq!(spacing(ms(200), 11, ms(1000)), ms(50));
+        assert_eq!(spacing(Duration::from_secs(1), 100, ms(990)), ms(5));
+    }
+
+    #[test]
+    fn identifiers_are_not_fixed() {
+        let ids: std::collections::BTreeSet<_> = (0..100).map(|_| random_pair()).collect();
+        assert!(ids.len() > 90);
+    }
+}
