@@ -1,34 +1,53 @@
 //! Answers from the files of a data folder that nobody holds.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::StartError;
 use super::reads::Reads;
-use crate::clock::{Clock, SystemClock};
+use super::{Options, StartError};
+use crate::clock::Clock;
+use crate::config;
 use crate::control::{
     Answer, AnswerError, Answers, Fault, MonitorName, MonitorStatus, Recent, Request, Source, Status, Storage,
 };
 use crate::deliver::History;
 use crate::event::Events;
 use crate::journal::Reader;
-use crate::model::{Row, error_chain};
+use crate::model::{KnownMonitor, Monitor, Row, Thresholds, error_chain};
+use crate::probe::KINDS;
 use crate::record::{AliveFile, BoardRow, DataFolder, LedgerEntry, LocalState, Recorder, RowSink, StateFile};
-use crate::secret::MemoryVault;
 use crate::storage::{BackendConfig, BackendEnv, ResultStore};
 
 /// Opens the files of a data folder. It is held until the answers are dropped.
 ///
 /// # Errors
 /// Somebody holds the folder, or its state file cannot be read.
-pub fn offline(data_dir: &Path) -> Result<Arc<dyn Answers>, StartError> {
+pub fn offline(options: Options) -> Result<Arc<dyn Answers>, StartError> {
+    let data_dir = &options.data_dir;
     let folder = DataFolder::hold(data_dir)?;
     let state =
         StateFile::new(data_dir).load()?.state.unwrap_or_else(|| LocalState::new(uuid::Uuid::nil(), String::new()));
-    Ok(Arc::new(Files { folder, state, clock: Arc::new(SystemClock), history: OnceCell::new() }))
+    Ok(Arc::new(Files { folder, state, clock: options.clock.clone(), history: OnceCell::new(), options }))
+}
+
+/// A monitor as far as a store remembers it; when it runs is in its results.
+fn monitor_of(known: &KnownMonitor) -> Monitor {
+    let kind = KINDS.iter().map(|(id, _)| *id).find(|id| *id == known.kind).unwrap_or("unknown");
+    Monitor {
+        id: known.id,
+        name: known.name.clone(),
+        group: known.group.clone(),
+        kind,
+        target: known.target.clone(),
+        interval: Duration::ZERO,
+        timeout: Duration::ZERO,
+        thresholds: Thresholds::default(),
+        labels: BTreeMap::new(),
+    }
 }
 
 /// Files that this process holds.
@@ -37,6 +56,7 @@ struct Files {
     folder: DataFolder,
     state: LocalState,
     clock: Arc<dyn Clock>,
+    options: Options,
     history: OnceCell<(History, Source)>,
 }
 
@@ -65,7 +85,7 @@ impl Answers for Files {
 struct Nowhere;
 
 impl RowSink for Nowhere {
-    fn push(&self, _row: Row) {}
+    fn push(&self, _row: &Row) {}
 
     fn position(&self) -> u64 {
         0
@@ -81,7 +101,7 @@ impl Files {
         let alive = AliveFile::read(self.folder.path()).map(|alive| alive.at);
         recorder.restore(recorded, alive, reader.rows().map(|(_, row)| row));
         let monitors = self.state.remembered.iter().filter(|monitor| monitor.configured);
-        recorder.set_monitors(monitors.map(|monitor| Arc::new(monitor.known.as_monitor())).collect(), Vec::new());
+        recorder.set_monitors(monitors.map(|monitor| Arc::new(monitor_of(&monitor.known))).collect(), Vec::new());
         recorder.board().snapshot()
     }
 
@@ -157,15 +177,21 @@ impl Files {
         Ok((history, Source { backend: entry.backend, keeps_history, note }))
     }
 
-    /// Opens the store as the ledger knows it: one of this folder, with the settings that its address says.
+    /// Opens the store that rows last went to, with the settings of the configuration where it still names that one.
     async fn open_store(&self, entry: &LedgerEntry) -> Result<Arc<dyn ResultStore>, String> {
         let env = BackendEnv {
             data_dir: self.folder.path().to_owned(),
             instance: self.state.instance.id,
             clock: Arc::clone(&self.clock),
-            vault: Arc::new(MemoryVault::default()),
+            vault: Arc::clone(&self.options.vault),
         };
-        let config = BackendConfig::from_contact(&entry.fingerprint).map_err(|error| error.to_string())?;
+        let configured = config::load(&self.options.config, &self.options.vars, &*self.options.vault).ok();
+        let config = match configured.map(|config| config.storage.backend) {
+            Some(config) if config.contact() == entry.fingerprint => config,
+            _ => {
+                BackendConfig::from_object(&entry.backend, serde_json::json!({})).map_err(|error| error.to_string())?
+            }
+        };
         config.open(&env).await.map_err(|error| error_chain(&error))
     }
 }

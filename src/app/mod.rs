@@ -29,9 +29,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
+use self::core::Core;
 pub use self::files::offline;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LoadError, Vars};
+use crate::config::Vars;
 use crate::control::Answers;
 use crate::event::Event;
 use crate::journal::JournalError;
@@ -70,7 +71,7 @@ impl Options {
             vars,
             clock: Arc::new(SystemClock),
             vault: Arc::new(MemoryVault::default()),
-            connectivity: Arc::new(SystemConnectivity),
+            connectivity: Arc::new(SystemConnectivity::default()),
         }
     }
 }
@@ -78,9 +79,6 @@ impl Options {
 /// Why the core cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The configuration is refused, and there is no earlier one.
-    #[error(transparent)]
-    Config(#[from] LoadError),
     /// The data folder is held by another process or cannot be used.
     #[error(transparent)]
     Folder(#[from] HoldError),
@@ -101,7 +99,7 @@ pub enum StartError {
 /// A running core. Watches until it is stopped or dropped.
 #[derive(Debug)]
 pub struct App {
-    core: Arc<self::core::Core>,
+    core: Arc<Core>,
     stop: watch::Sender<bool>,
     keeper: Option<JoinHandle<()>>,
     checks: Option<JoinHandle<()>>,

@@ -14,37 +14,35 @@ use super::fleet::Fleet;
 use super::keeper;
 use super::wiring::{ToJournal, ToRecorder};
 use super::{App, Options, StartError};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions, OpenStore};
 use crate::event::Events;
 use crate::journal::{Reader, Recovered};
 use crate::model::{InstanceId, KnownMonitor, MonitorId, UnixMicros};
 use crate::probe::ProbeEnv;
-use crate::record::{
-    Alive, AliveFile, DataFolder, Instance, LedgerEntry, LocalState, Recorder, RememberedMonitor, StateFile,
-};
+use crate::record::{Alive, AliveFile, DataFolder, LedgerEntry, LocalState, Recorder, RememberedMonitor, StateFile};
 use crate::schedule::{FirstCheck, Limits, Parts, Runner};
 use crate::storage::{BackendEnv, StoreError};
 
 impl App {
-    /// Reads the configuration, takes the data folder, and starts watching.
+    /// Takes the data folder and starts watching what the configuration says; `options.config` is the file it was
+    /// read from, which is watched for changes.
     ///
     /// # Errors
-    /// The configuration is refused, the folder is held or unusable, or the system gives no thread.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let config = config::load(&options.config, &options.vars, &*options.vault)?;
+    /// The folder is held or unusable, or the system gives no thread.
+    pub fn start(options: Options, config: &Config) -> Result<Self, StartError> {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         let folder = DataFolder::hold(&options.data_dir)?;
         let alive = AliveFile::read(folder.path());
         let state_file = StateFile::new(folder.path());
-        let mut state = load_state(&state_file, &options, &config)?;
-        note_backend(&mut state, &config, &options);
+        let mut state = load_state(&state_file, &options, config)?;
+        note_backend(&mut state, config, &options);
 
         let events = Events::new();
         let recorder_of_delivery = Arc::new(OnceLock::new());
-        let delivery = start_delivery(&options, &config, &state, &events, &recorder_of_delivery)?;
+        let delivery = start_delivery(&options, config, &state, &events, &recorder_of_delivery)?;
         let recorder = Arc::new(Recorder::new(
             options.clock.clone(),
             Arc::new(ToJournal(delivery.journal().clone())),
@@ -80,7 +78,7 @@ impl App {
             state_file,
             clock: options.clock,
         });
-        core.apply(&config, FirstCheck::Spread);
+        core.apply(config, FirstCheck::Spread);
         let (stop, stopping) = watch::channel(false);
         let checks = thread("checks", move |runtime| runtime.block_on(runner.run()))?;
         let kept = core.clone();
@@ -170,6 +168,7 @@ fn start_delivery(
 ) -> Result<Delivery, StartError> {
     let mut delivery = DeliveryOptions::new(options.data_dir.clone(), options.clock.clone(), events.clone());
     delivery.retention = config.storage.retention;
+    delivery.rollup_of = Some(super::rollup::of_rows);
     let recorder = recorder.clone();
     delivery.undecided = Arc::new(move |monitor| undecided_since(&recorder, monitor));
     let opener = opener(options, config, state.instance.id);
@@ -187,7 +186,14 @@ fn report(recovered: &Recovered) {
         tracing::warn!(bytes = recovered.cut_bytes, "a half-written row at the end of the journal was cut off");
     }
     for damage in &recovered.damaged {
-        tracing::error!("{damage}");
+        let kept = damage.set_aside.as_deref().unwrap_or(&damage.segment);
+        tracing::error!(
+            segment = %damage.segment.display(),
+            kept = %kept.display(),
+            rows_kept = damage.rows_kept,
+            bytes_lost = damage.bytes_lost,
+            "a segment of the journal is damaged: {}", damage.what
+        );
     }
 }
 

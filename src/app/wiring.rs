@@ -14,13 +14,12 @@ use crate::schedule::{Checked, Next, Sink};
 pub(super) struct ToJournal(pub(super) JournalWriter);
 
 impl RowSink for ToJournal {
-    fn push(&self, row: Row) {
-        self.0.push(&row);
+    fn push(&self, row: &Row) {
+        self.0.push(row);
     }
 
     fn position(&self) -> u64 {
-        let figures = self.0.figures();
-        figures.next + figures.waiting_rows
+        self.0.next()
     }
 }
 

@@ -72,7 +72,7 @@ impl Desk {
         match control::ask(&self.data_dir, &request).await {
             Ok(answer) => Ok(answer),
             Err(AskError::NobodyThere { .. }) => {
-                let offline = open::offline(&self.data_dir)?;
+                let offline = open::offline(self)?;
                 Ok(self.offline.insert(offline).answer(request).await?)
             }
             Err(error) => Err(error.into()),

@@ -8,9 +8,11 @@ use tokio::sync::broadcast;
 
 use super::desk::Desk;
 use super::exit::Trouble;
+use crate::app::{self, App, Options, StartError};
+use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
 use crate::event::Event;
-use crate::model::MonitorId;
+use crate::model::{MonitorId, error_chain};
 use crate::probe::KindConfig;
 
 /// A core that watches.
@@ -73,29 +75,95 @@ pub(super) enum Refused {
     Wrong(Vec<Problem>),
 }
 
-/// Starts watching.
-pub(super) fn start(desk: &Desk) -> Result<Running, Trouble> {
-    let _ = desk;
-    Err(Trouble::Unable("this build has no core".to_owned()))
+/// Starts watching what the configuration says.
+pub(super) fn start(desk: &Desk, config: &config::Config) -> Result<Running, Trouble> {
+    let app = App::start(options(desk), config).map_err(refused_start)?;
+    Ok(Running {
+        answers: app.answers(),
+        events: app.events(),
+        stop: Box::new(move || {
+            if !app.stop() {
+                tracing::warn!("not everything ended in time; what was acknowledged is kept");
+            }
+        }),
+    })
+}
+
+fn options(desk: &Desk) -> Options {
+    let vars = desk.vars.clone().into_iter().collect();
+    let options = Options::new(desk.config.clone(), desk.data_dir.clone(), vars);
+    Options { clock: Arc::clone(&desk.clock), ..options }
+}
+
+fn refused_start(error: StartError) -> Trouble {
+    Trouble::Unable(error_chain(&error))
 }
 
 /// Opens the files of a data folder that nobody holds.
-pub(super) fn offline(data_dir: &Path) -> Result<Arc<dyn Answers>, Trouble> {
-    if !data_dir.is_dir() {
-        let data_dir = data_dir.display();
+pub(super) fn offline(desk: &Desk) -> Result<Arc<dyn Answers>, Trouble> {
+    if !desk.data_dir.is_dir() {
+        let data_dir = desk.data_dir.display();
         return Err(Trouble::Unable(format!(
             "nobody is watching and there is no data folder {data_dir}; start with `hallmonitor run`, or name another \
              folder with --data-dir"
         )));
     }
-    Err(Trouble::Unable("this build cannot open files".to_owned()))
+    app::offline(options(desk)).map_err(refused_start)
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file, for whoever only looks at it.
 pub(super) fn configuration(desk: &Desk, file: &Path) -> Result<Configuration, Refused> {
-    let _ = desk;
-    if !file.exists() {
-        return Err(Refused::Missing);
+    let config = load(desk, file)?;
+    let warnings = config.warnings.iter().map(|warning| told(warning, &config.text, desk)).collect();
+    let monitors = config.monitors.into_iter().map(Configured::from).collect();
+    Ok(Configuration { monitors, warnings })
+}
+
+/// Reads a configuration file, to put it in force.
+pub(super) fn load(desk: &Desk, file: &Path) -> Result<config::Config, Refused> {
+    let options = options(desk);
+    config::load(file, &options.vars, &*options.vault).map_err(|error| match &error {
+        LoadError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Refused::Missing,
+        LoadError::Read { source, .. } => Refused::Unreadable(source.to_string()),
+        LoadError::Refused(refusal) => {
+            Refused::Wrong(refusal.problems.iter().map(|problem| told(problem, &refusal.text, desk)).collect())
+        }
+    })
+}
+
+fn told(problem: &config::Problem, text: &str, desk: &Desk) -> Problem {
+    Problem {
+        line: problem.to_string(),
+        picture: config::picture(problem, text, desk.paint.is_on()),
+        json: serde_json::json!({
+            "severity": match problem.severity {
+                config::Severity::Error => "error",
+                config::Severity::Warning => "warning",
+            },
+            "file": &*problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "length": problem.len,
+            "what": problem.what,
+            "allowed": problem.allowed,
+            "nearest": problem.nearest,
+        }),
     }
-    Err(Refused::Unreadable("this build cannot read configurations".to_owned()))
+}
+
+impl From<MonitorEntry> for Configured {
+    fn from(entry: MonitorEntry) -> Self {
+        Self {
+            id: entry.id,
+            name: entry.name,
+            group: entry.group.to_string(),
+            kind: entry.what.kind().to_owned(),
+            enabled: entry.enabled,
+            timeout: entry.timeout.value,
+            what: match entry.what {
+                Entry::Ready(kind) => Ok(kind),
+                Entry::Pending { reason, .. } => Err(reason),
+            },
+        }
+    }
 }

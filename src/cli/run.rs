@@ -15,6 +15,8 @@ use super::exit::{Exit, Trouble};
 use super::live;
 use super::logs::LogSink;
 use super::open::{self, Running};
+use super::validate;
+use crate::config::{self, LogOutput, Logging};
 use crate::control::Answers;
 use crate::event::Event;
 use crate::telemetry;
@@ -27,14 +29,17 @@ const UNNOTICED: Duration = Duration::from_millis(500);
 /// Watches: with a table on a terminal, with lines elsewhere.
 pub(super) async fn run(desk: &mut Desk, args: &Run) -> Result<Exit, Trouble> {
     let table = args.log_format.is_none() && !desk.json && desk.out.is_terminal && io::stdin().is_terminal();
-    let format = match args.log_format {
-        Some(format) => format,
-        None if desk.json => LogFormat::Json,
-        None => LogFormat::Text,
+    let config = open::load(desk, &desk.config).map_err(|refused| validate::trouble(&desk.config, &refused))?;
+    let format = match (args.log_format, config.logging.format) {
+        (Some(format), _) => format,
+        (None, _) if desk.json => LogFormat::Json,
+        (None, Some(config::LogFormat::Json)) => LogFormat::Json,
+        (None, Some(config::LogFormat::Text) | None) => LogFormat::Text,
     };
-    let log = start_log(args, format, table)?;
+    let log = start_log(args, format, table, &config.logging)?;
     let mut stop = StopSignals::listen(table)?;
-    let Running { answers, events, stop: end } = open::start(desk)?;
+    let Running { answers, events, stop: end } = open::start(desk, &config)?;
+    drop(config);
     let ended = if table {
         show_table(desk, answers, &mut stop).await
     } else {
@@ -48,14 +53,19 @@ pub(super) async fn run(desk: &mut Desk, args: &Run) -> Result<Exit, Trouble> {
     drained
 }
 
-fn start_log(args: &Run, format: LogFormat, table: bool) -> Result<LogSink, Trouble> {
-    let log = match &args.log_file {
+/// What the arguments say comes first, then the configuration.
+fn start_log(args: &Run, format: LogFormat, table: bool, logging: &Logging) -> Result<LogSink, Trouble> {
+    let file = match (&args.log_file, &logging.output) {
+        (Some(file), _) | (None, Some(LogOutput::File(file))) => Some(file),
+        (None, Some(LogOutput::Stdout | LogOutput::Stderr) | None) => None,
+    };
+    let log = match file {
         Some(file) => LogSink::file(file)
             .map_err(|error| Trouble::Wrong(format!("cannot write the log file {}: {error}", file.display())))?,
         None if table => LogSink::kept(),
         None => LogSink::Stderr,
     };
-    let usual = if table { "warn" } else { "info" };
+    let usual = if table { "warn" } else { logging.level };
     let level = args.log_level.as_deref().unwrap_or(usual);
     let format = match format {
         LogFormat::Text => telemetry::LogFormat::Text,

@@ -59,6 +59,33 @@ pub struct Status {
     pub faults: Vec<Fault>,
     /// Where history goes.
     pub storage: Option<Storage>,
+    /// How punctual checks are, when live.
+    pub schedule: Option<Schedule>,
+}
+
+/// What the scheduler did since it started, and how punctual it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Checks that gave a result.
+    pub done: u64,
+    /// Those of them that occupied no slot: first checks, re-checks, checks that somebody asked for.
+    pub extra: u64,
+    /// Slots in which no check was started.
+    pub missed: u64,
+    /// Checks that were started and gave no result.
+    pub cancelled: u64,
+    /// Lateness that half of the checks in a slot kept.
+    pub late_p50_us: u64,
+    /// Lateness that 99 % of them kept.
+    pub late_p99_us: u64,
+    /// The largest lateness.
+    pub late_max_us: u64,
+    /// Checks that run.
+    pub running: usize,
+    /// Checks that wait for a permit.
+    pub waiting: usize,
+    /// Checks that may run at the same time.
+    pub limit: usize,
 }
 
 /// A running gap of the whole instance.

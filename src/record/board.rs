@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::live::Live;
 use super::recent::SparkPoint;
-use crate::model::{CheckResult, GapReason, IncidentId, Monitor, MonitorId, State, UnixMicros};
+use crate::model::{CheckResult, Gap, GapReason, IncidentId, Monitor, MonitorId, State, UnixMicros};
 
 /// One monitor as it is now.
 ///
@@ -125,6 +125,19 @@ impl Board {
     #[must_use]
     pub fn row(&self, id: MonitorId) -> Option<BoardRow> {
         self.lock().row(id)
+    }
+
+    /// The gap of the whole instance that is running, the latest where there are several.
+    #[must_use]
+    pub fn gap(&self) -> Option<Gap> {
+        self.lock().gaps.last().copied()
+    }
+
+    /// The monitors that are paused.
+    #[must_use]
+    pub fn paused(&self) -> Vec<MonitorId> {
+        let live = self.lock();
+        live.entries.iter().filter(|entry| entry.pause.is_some()).map(|entry| entry.monitor.id).collect()
     }
 
     /// How many monitors are in which state.

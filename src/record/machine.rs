@@ -181,10 +181,10 @@ impl Machine {
         self.blind.filter(|blind| blind.shown).map(|blind| gap_reason(blind.failure))
     }
 
-    /// Whether a run of failures or of successes is under way that has not decided anything yet.
-    #[must_use]
-    pub(super) fn is_undecided(&self) -> bool {
-        self.suspicion.is_some() || self.recovery.is_some()
+    /// Start of the run of failures or of successes that has not decided anything yet, if there is one.
+    pub(super) fn undecided_since(&self) -> Option<UnixMicros> {
+        let failing = self.suspicion.as_ref().map(|suspicion| suspicion.first);
+        failing.or(self.recovery.map(|recovery| recovery.first))
     }
 
     /// Takes one result and draws conclusions.

@@ -239,10 +239,11 @@ impl Recorder {
         true
     }
 
-    /// Whether any run of failures or successes is under way that has not decided anything yet.
+    /// Start of a monitor's run of failures or successes that has not decided anything yet, if there is one: what was
+    /// observed since then may still be judged otherwise.
     #[must_use]
-    pub fn is_undecided(&self, id: MonitorId) -> bool {
-        self.live().entry(id).is_some_and(|entry| entry.machine.is_undecided())
+    pub fn undecided_since(&self, id: MonitorId) -> Option<UnixMicros> {
+        self.live().entry(id)?.machine.undecided_since()
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {

@@ -119,6 +119,12 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
         Ok(())
     }
 
+    /// Where the store is, to tell it from others before it was ever reached: backend and address, never a user, a
+    /// password or a setting of TLS.
+    fn contact(&self) -> String {
+        Self::ID.to_owned()
+    }
+
     /// Opens the store, making it where there is none.
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError>;
 

@@ -57,6 +57,12 @@ macro_rules! backends {
                 match self { $(Self::$config(config) => config.validate()),+ }
             }
 
+            /// See [`Backend::contact`].
+            #[must_use]
+            pub fn contact(&self) -> String {
+                match self { $(Self::$config(config) => config.contact()),+ }
+            }
+
             /// See [`Backend::open`].
             ///
             /// # Errors

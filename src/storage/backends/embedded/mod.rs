@@ -58,6 +58,13 @@ impl Backend for Embedded {
         doc: "Folder of the database; `embedded` in the data folder when it is not given.",
     }];
 
+    fn contact(&self) -> String {
+        match &self.path {
+            Some(path) => format!("{}:{}", Self::ID, path.display()),
+            None => Self::ID.to_owned(),
+        }
+    }
+
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
         // A relative folder is one of the data folder's, never of the working directory's.
         let folder = env.data_dir.join(self.path.as_deref().unwrap_or("embedded".as_ref()));
