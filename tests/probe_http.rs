@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::server::{Server, ok, redirect};
 use support::tls::{Authority, Certificate, self_signed};
 use support::{Fails, Silent, SilentPort, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(700);
@@ -548,6 +548,8 @@ fn child_without_trust() {
 async fn what_is_no_tls_is_tls() {
     let env = trusting(&Authority::named("test authority"));
     let plain = Server::start("127.0.0.1", |mut stream, _| async move {
+        // Unread bytes would turn the end into a reset.
+        let _ = stream.read(&mut [0; 4096]).await;
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     })
     .await;
