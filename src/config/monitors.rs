@@ -1,6 +1,8 @@
 //! Groups and their monitors: what every kind has in common.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,7 +154,7 @@ impl Reading<'_, '_> {
         let place = slots.get("name").map_or(node.place, |(_, entry)| entry.value.place);
         let name = self.name(&slots, node.place, "monitor");
         if let Some(name) = &name
-            && let Some(first) = self.names.insert(name.clone(), place.line)
+            && let Some(first) = first_line(&mut self.names, name.clone(), place)
         {
             let what = format!("duplicate monitor name: {} (first on line {first})", quoted(name));
             self.reader.problems.error(place, what);
@@ -224,7 +226,7 @@ impl Reading<'_, '_> {
             problem.allowed("a UUID as in `0192f0c1-7b3a-7c52-9d64-1f2e3a4b5c6d`, or no `id` at all");
             return None;
         };
-        if let Some(first) = self.ids.insert(id, place.line) {
+        if let Some(first) = first_line(&mut self.ids, id, place) {
             self.reader.problems.error(place, format!("duplicate monitor id: `{id}` (first on line {first})"));
         }
         Some(id)
@@ -255,6 +257,17 @@ impl Reading<'_, '_> {
         match self.value(slots, name, missing)? {
             Value::Integer(number) => u32::try_from(number).ok(),
             _ => None,
+        }
+    }
+}
+
+/// The line where a name or an id stands already; else it is remembered.
+fn first_line<K: Eq + Hash>(seen: &mut HashMap<K, u32>, key: K, place: Place) -> Option<u32> {
+    match seen.entry(key) {
+        Slot::Occupied(first) => Some(*first.get()),
+        Slot::Vacant(free) => {
+            free.insert(place.line);
+            None
         }
     }
 }
