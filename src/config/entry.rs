@@ -97,7 +97,7 @@ pub struct MonitorEntry {
     /// A person's own words; keys keep their case.
     pub labels: BTreeMap<String, String>,
     /// What it checks.
-    pub what: Entry,
+    pub kind: Entry,
     /// Where it starts in the file, from 1.
     pub line: u32,
 }
@@ -112,6 +112,6 @@ impl PartialEq for MonitorEntry {
             && self.timeout.value == other.timeout.value
             && self.thresholds == other.thresholds
             && self.labels == other.labels
-            && self.what == other.what
+            && self.kind == other.kind
     }
 }

@@ -8,12 +8,13 @@
 //!
 //! The way of a file: `source.rs` bytes to text, `node.rs` text to a tree with places, `value.rs` one value (with
 //! `expand.rs` for `${…}` and `duration.rs`), `section.rs` the fixed sections and the variables above them (`vars.rs`),
-//! then `monitors.rs`, `storage.rs`, `logging.rs` and `notify.rs` make plain data of it (`entry.rs`). `problem.rs` says
-//! what is wrong, `render.rs` shows it, `watch.rs` waits for a change.
+//! then `monitors.rs` (with `fields.rs` for what depends on the kind), `storage.rs`, `logging.rs` and `notify.rs` make
+//! plain data of it (`entry.rs`). `problem.rs` says what is wrong, `render.rs` shows it, `watch.rs` waits for a change.
 
 mod duration;
 mod entry;
 mod expand;
+mod fields;
 mod logging;
 mod monitors;
 mod node;

@@ -1,24 +1,22 @@
-//! Groups and their monitors. What a kind's own keys hold comes from its fields; nothing about a kind is written here.
+//! Groups and their monitors: what every kind has in common.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Entry as What, GroupEntry, MonitorEntry, Setting, Source};
-use super::expand::Origin;
+use super::entry::{GroupEntry, MonitorEntry, Setting, Source};
+use super::fields::Own;
 use super::node::{Entry, Node};
-use super::problem::{Place, nearest, quoted};
-use super::schema::{GROUP_KEYS, IDLE_MONITOR_KEYS, Key, MONITOR_KEYS, Shape, TOLERATED_MONITOR_KEYS, kind_of};
+use super::problem::{Place, quoted};
+use super::schema::{GROUP_KEYS, Key, MONITOR_KEYS};
 use super::section::Given;
 use super::value::{Reader, Stop, Value};
-use crate::model::{FieldKind, FieldSpec, MonitorId, Thresholds, clean_text};
-use crate::probe::{KINDS, KindConfig};
+use crate::model::{MonitorId, Thresholds, clean_text};
 
 /// Longest name of a monitor or a group, in bytes.
 const NAME_LIMIT: usize = 256;
-
-/// The one setting of a kind that the file has a default for.
-const CERTIFICATE_DAYS: &str = "sslCertExpiryWarningDays";
 
 /// What monitors inherit.
 struct Defaults {
@@ -41,7 +39,7 @@ impl Defaults {
             },
             certificate_days: given
                 .integer("monitoring.defaultSSLCertExpiryWarningDays")
-                .filter(|days| *days > 0)
+                .filter(|days| *days != 0)
                 .unwrap_or(30),
         }
     }
@@ -96,15 +94,6 @@ impl<'n, 't> Slots<'n, 't> {
         let at = self.table.iter().position(|key| key.name == name)?;
         Some((&self.table[at], self.found[at]?))
     }
-}
-
-/// What the keys of a kind hold, so far.
-struct Fields<'n, 't> {
-    specs: &'static [FieldSpec],
-    found: Vec<Option<&'n Entry<'t>>>,
-    object: serde_json::Map<String, serde_json::Value>,
-    /// Texts that come from elsewhere than the file, which no message may repeat.
-    foreign: Vec<(&'static str, String)>,
 }
 
 struct Reading<'r, 'a> {
@@ -165,7 +154,7 @@ impl Reading<'_, '_> {
         let place = slots.get("name").map_or(node.place, |(_, entry)| entry.value.place);
         let name = self.name(&slots, node.place, "monitor");
         if let Some(name) = &name
-            && let Some(first) = self.names.insert(name.clone(), place.line)
+            && let Some(first) = first_line(&mut self.names, name.clone(), place)
         {
             let what = format!("duplicate monitor name: {} (first on line {first})", quoted(name));
             self.reader.problems.error(place, what);
@@ -176,9 +165,9 @@ impl Reading<'_, '_> {
             Some(Value::Toggle(enabled)) => enabled,
             _ => true,
         };
-        let own = |value| Setting { value, from: Source::Own };
-        let interval = self.time(&slots, "interval", &mut missing).map_or(group.interval, own);
-        let timeout = self.time(&slots, "timeout", &mut missing).map_or(group.timeout, own);
+        let set = |value| Setting { value, from: Source::Own };
+        let interval = self.time(&slots, "interval", &mut missing).map_or(group.interval, set);
+        let timeout = self.time(&slots, "timeout", &mut missing).map_or(group.timeout, set);
         let usual = self.defaults.thresholds;
         let thresholds = Thresholds {
             failures: self.count(&slots, "failureThreshold", &mut missing).unwrap_or(usual.failures),
@@ -188,10 +177,11 @@ impl Reading<'_, '_> {
             Some(Value::Map(labels)) => labels,
             _ => BTreeMap::new(),
         };
-        let what = self.kind(&slots, place, missing)?;
+        let own = Own { word: slots.get("type"), rest: &slots.rest, place };
+        let kind = own.read(self.reader, missing, self.defaults.certificate_days)?;
         let group = Arc::clone(&group.name);
         let line = node.place.line;
-        Some(MonitorEntry { id, name: name?, group, enabled, interval, timeout, thresholds, labels, what, line })
+        Some(MonitorEntry { id, name: name?, group, enabled, interval, timeout, thresholds, labels, kind, line })
     }
 
     /// The name of a group or a monitor: needed, and fit to be shown.
@@ -236,7 +226,7 @@ impl Reading<'_, '_> {
             problem.allowed("a UUID as in `0192f0c1-7b3a-7c52-9d64-1f2e3a4b5c6d`, or no `id` at all");
             return None;
         };
-        if let Some(first) = self.ids.insert(id, place.line) {
+        if let Some(first) = first_line(&mut self.ids, id, place) {
             self.reader.problems.error(place, format!("duplicate monitor id: `{id}` (first on line {first})"));
         }
         Some(id)
@@ -269,188 +259,15 @@ impl Reading<'_, '_> {
             _ => None,
         }
     }
-
-    /// The kind with its settings, or what it waits for.
-    fn kind(&mut self, slots: &Slots<'_, '_>, place: Place, mut missing: Option<String>) -> Option<What> {
-        let Some((kind, specs)) = self.kind_word(slots, place) else {
-            self.keys_of_no_kind(&slots.rest);
-            return None;
-        };
-        let mut fields =
-            Fields { specs, found: vec![None; specs.len()], object: serde_json::Map::new(), foreign: Vec::new() };
-        for entry in &slots.rest {
-            let at = specs.iter().position(|spec| spec.key.eq_ignore_ascii_case(&entry.key));
-            match at {
-                Some(at) if fields.found[at].is_some() => self.reader.again(entry, specs[at].key),
-                Some(at) => self.field(&mut fields, at, entry, &mut missing),
-                None => self.foreign_key(kind, specs, entry),
-            }
-        }
-        for (at, spec) in specs.iter().enumerate() {
-            if fields.found[at].is_none() && spec.required {
-                let problem = self.reader.problems.error(place, format!("{kind} monitor requires `{}`", spec.key));
-                problem.allowed(spec.doc);
-            } else if fields.found[at].is_none() && spec.key == CERTIFICATE_DAYS {
-                fields.object.insert(spec.key.to_owned(), self.defaults.certificate_days.into());
-            }
-        }
-        let complete = specs.iter().enumerate().all(|(at, spec)| match fields.found[at] {
-            Some(_) => fields.object.contains_key(spec.key),
-            None => !spec.required,
-        });
-        match missing {
-            Some(reason) => Some(What::Pending { kind, reason }),
-            None if complete => self.ready(kind, fields, place).map(What::Ready),
-            None => None,
-        }
-    }
-
-    fn kind_word(&mut self, slots: &Slots<'_, '_>, place: Place) -> Option<(&'static str, &'static [FieldSpec])> {
-        let words = || KINDS.iter().map(|(id, _)| *id);
-        let allowed = || words().collect::<Vec<_>>().join(", ");
-        let Some((key, entry)) = slots.get("type").filter(|(_, entry)| !entry.value.is_empty()) else {
-            self.reader.problems.error(place, "monitor type is required").allowed(allowed());
-            return None;
-        };
-        match self.reader.read_open(key.name, key.shape, &entry.value) {
-            Ok(Some(Value::Text(word))) => kind_of(&word).or_else(|| {
-                let what = format!("invalid monitor type: {}", quoted(&word));
-                let problem = self.reader.problems.error(entry.value.place, what);
-                problem.allowed(allowed()).nearest(nearest(&word, words()));
-                None
-            }),
-            Err(Stop::Missing(reason)) => {
-                self.reader.problems.error(entry.value.place, format!("`type`: {reason}"));
-                None
-            }
-            _ => None,
-        }
-    }
-
-    /// Reads one of the kind's own keys.
-    fn field<'n, 't>(
-        &mut self,
-        fields: &mut Fields<'n, 't>,
-        at: usize,
-        entry: &'n Entry<'t>,
-        missing: &mut Option<String>,
-    ) {
-        let spec = &fields.specs[at];
-        if !spec.required && stands_for_default(spec, &entry.value) {
-            return;
-        }
-        match self.reader.read(spec.key, Shape::Field(spec.kind), &entry.value) {
-            Ok(None) => return,
-            Ok(Some((Value::Duration(time), _))) if time.is_zero() && !spec.required => return,
-            Ok(Some((value, origin))) => {
-                let json = value.into_json();
-                if origin != Origin::Written {
-                    fields.foreign.push((spec.key, String::new()));
-                    texts_of(&json, &mut |text| fields.foreign.push((spec.key, text.to_owned())));
-                }
-                fields.object.insert(spec.key.to_owned(), json);
-            }
-            Err(Stop::Wrong) => {}
-            Err(Stop::Missing(reason)) => {
-                missing.get_or_insert(reason);
-            }
-        }
-        fields.found[at] = Some(entry);
-    }
-
-    /// Notes a key that this kind has not.
-    fn foreign_key(&mut self, kind: &str, specs: &[FieldSpec], entry: &Entry<'_>) {
-        let is = |name: &&str| name.eq_ignore_ascii_case(&entry.key);
-        if IDLE_MONITOR_KEYS.iter().any(is) {
-            let what = format!("{} has no effect: HallMonitor knew it and never used it", quoted(&entry.key));
-            self.reader.problems.warning(entry.place, what);
-        } else if TOLERATED_MONITOR_KEYS.iter().any(is) {
-            // HallMonitor's own files hold it with an empty value, which says nothing.
-            if !entry.value.is_empty() && !is_zero(&entry.value) {
-                let what = format!("{} has no effect on a {kind} monitor", quoted(&entry.key));
-                self.reader.problems.warning(entry.place, what);
-            }
-        } else {
-            let own = specs.iter().map(|spec| spec.key).chain(MONITOR_KEYS.iter().map(|key| key.name));
-            match KINDS.iter().find(|(_, specs)| specs.iter().any(|spec| is(&spec.key))) {
-                Some((other, _)) => {
-                    let what = format!("{} belongs to kind {other}, not to {kind}", quoted(&entry.key));
-                    self.reader.problems.error(entry.place, what).allowed(own.collect::<Vec<_>>().join(", "));
-                }
-                None => self.reader.unknown(entry, own),
-            }
-        }
-    }
-
-    /// Notes the keys that no kind has, of a monitor whose kind is not known.
-    fn keys_of_no_kind(&mut self, rest: &[&Entry<'_>]) {
-        let known = || {
-            let fields = KINDS.iter().flat_map(|(_, specs)| specs.iter().map(|spec| spec.key));
-            let common = MONITOR_KEYS.iter().map(|key| key.name);
-            fields.chain(TOLERATED_MONITOR_KEYS.iter().copied()).chain(IDLE_MONITOR_KEYS.iter().copied()).chain(common)
-        };
-        for entry in rest {
-            if !known().any(|name| name.eq_ignore_ascii_case(&entry.key)) {
-                let near = nearest(&entry.key, known());
-                self.reader.problems.error(entry.place, format!("unknown key {}", quoted(&entry.key))).nearest(near);
-            }
-        }
-    }
-
-    /// Hands the fields to the kind, and puts its faults where the fields stand.
-    fn ready(&mut self, kind: &'static str, fields: Fields<'_, '_>, place: Place) -> Option<KindConfig> {
-        let Fields { specs, found, object, foreign } = fields;
-        let config = match KindConfig::from_object(kind, serde_json::Value::Object(object)) {
-            Ok(config) => config,
-            Err(fault) => {
-                let why = if foreign.is_empty() {
-                    format!(": {}", clean_text(&fault.to_string(), 200))
-                } else {
-                    String::new()
-                };
-                self.reader.problems.error(place, format!("the settings of this {kind} monitor cannot be read{why}"));
-                return None;
-            }
-        };
-        let Err(faults) = config.validate() else { return Some(config) };
-        for fault in faults {
-            let at = specs.iter().position(|spec| spec.key == fault.key);
-            let entry = at.and_then(|at| found[at]);
-            let place = entry.map_or(place, |entry| entry.value.place);
-            // The text of a fault may repeat the value.
-            let tells = foreign
-                .iter()
-                .any(|(key, text)| *key == fault.key || (!text.is_empty() && fault.what.contains(text.as_str())));
-            if tells {
-                let what = format!("`{}`: what it stands for cannot be used", fault.key);
-                let problem = self.reader.problems.error(place, what);
-                if let Some(at) = at {
-                    problem.allowed(specs[at].doc);
-                }
-            } else {
-                let what = format!("`{}`: {}", fault.key, clean_text(&fault.what, 300));
-                self.reader.problems.error(place, what);
-            }
-        }
-        None
-    }
 }
 
-/// Whether a value of an optional key means that it is not given: HallMonitor wrote 0 for numbers that were not set.
-fn stands_for_default(spec: &FieldSpec, value: &Node<'_>) -> bool {
-    matches!(spec.kind, FieldKind::Integer { min, .. } if min > 0) && is_zero(value)
-}
-
-fn is_zero(node: &Node<'_>) -> bool {
-    matches!(&node.kind, super::node::Kind::Scalar { text, .. } if text == "0")
-}
-
-/// Calls `take` for every text in a value.
-fn texts_of(json: &serde_json::Value, take: &mut dyn FnMut(&str)) {
-    match json {
-        serde_json::Value::String(text) => take(text),
-        serde_json::Value::Object(map) => map.values().for_each(|value| texts_of(value, take)),
-        serde_json::Value::Array(items) => items.iter().for_each(|value| texts_of(value, take)),
-        _ => {}
+/// The line where a name or an id stands already; else it is remembered.
+fn first_line<K: Eq + Hash>(seen: &mut HashMap<K, u32>, key: K, place: Place) -> Option<u32> {
+    match seen.entry(key) {
+        Slot::Occupied(first) => Some(*first.get()),
+        Slot::Vacant(free) => {
+            free.insert(place.line);
+            None
+        }
     }
 }

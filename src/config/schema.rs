@@ -284,9 +284,9 @@ const MONITORING: &[Key] = &[
     Key::new("defaultTimeout", Shape::Field(TIMEOUT), Some("10s"), "Longest time one check may take."),
     Key::new(
         "defaultSSLCertExpiryWarningDays",
-        integer(0, 3_650),
+        integer(-36_500, 36_500),
         Some("30"),
-        "Days before a certificate's end at which a monitor is degraded; 0 stands for 30.",
+        "Days before a certificate's end at which a monitor is degraded; 0 stands for 30, a negative number for never.",
     ),
     Key::new(
         "defaultFailureThreshold",

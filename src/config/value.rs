@@ -277,7 +277,9 @@ fn duration(text: &str, plain: bool, min: Duration, max: Duration) -> Result<Dur
         let min = format_duration(min);
         if plain && is_number(text) {
             let what = format!("without a unit is nanoseconds, which is too short (min {min})");
-            return Err(Fault { nearest: Some(format!("{text}s")), ..Fault::new(what) });
+            // What was meant, where it would be allowed.
+            let seconds = text.parse().ok().filter(|seconds| Duration::from_secs(*seconds) <= max);
+            return Err(Fault { nearest: seconds.map(|seconds| format!("{seconds}s")), ..Fault::new(what) });
         }
         return Err(Fault::new(format!("is too short (min {min})")));
     }

@@ -126,7 +126,7 @@ fn its_own_file_is_read_without_an_edit() {
     assert_eq!(config.monitors[1].interval.value, Duration::from_secs(15));
     assert_eq!(config.monitors[3].interval.value, Duration::from_secs(60));
     assert!(!config.monitors[5].enabled);
-    assert!(config.monitors.iter().all(|monitor| matches!(monitor.what, Entry::Ready(_))));
+    assert!(config.monitors.iter().all(|monitor| matches!(monitor.kind, Entry::Ready(_))));
     assert_eq!((config.storage.backend.id(), config.storage.retention.raw_days), ("embedded", Some(60)));
     let warnings = warnings(&config);
     for key in

@@ -53,6 +53,8 @@ fn every_problem_of_a_monitor_has_its_place() {
 fn a_bare_number_proposes_seconds() {
     let refusal = read_with(&http("interval: 30"), NO_VARS).expect_err("refused");
     assert_eq!(refusal.problems[0].nearest.as_deref(), Some("30s"));
+    let refusal = read_with(&http("interval: 500000000"), NO_VARS).expect_err("refused");
+    assert_eq!(refusal.problems[0].nearest, None, "that many seconds are not allowed either");
     let nanoseconds = accepted(&http("interval: 90000000000\ntimeout: 1500ms"));
     assert_eq!(nanoseconds.monitors[0].interval.value, Duration::from_secs(90));
     assert_eq!(nanoseconds.monitors[0].timeout.value, Duration::from_millis(1_500));

@@ -25,7 +25,7 @@ fn keys_are_read_in_any_case_and_labels_keep_theirs() {
 ",
     );
     let monitor = &config.monitors[0];
-    assert_eq!((monitor.name.as_str(), &*monitor.group, monitor.what.kind()), ("m", "g", "http"));
+    assert_eq!((monitor.name.as_str(), &*monitor.group, monitor.kind.kind()), ("m", "g", "http"));
     assert_eq!(monitor.thresholds, Thresholds { failures: 3, recoveries: 2 });
     assert_eq!(monitor.interval.value, Duration::from_secs(7));
     let labels: Vec<_> = monitor.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

@@ -24,7 +24,7 @@ fn a_monitor_waits_for_what_is_not_there() {
     let reasons: Vec<_> = config
         .monitors
         .iter()
-        .map(|monitor| match &monitor.what {
+        .map(|monitor| match &monitor.kind {
             Entry::Ready(_) => "ready".to_owned(),
             Entry::Pending { kind, reason } => format!("{kind}: {reason}"),
         })
@@ -35,7 +35,7 @@ fn a_monitor_waits_for_what_is_not_there() {
     assert_eq!(reasons[3], "ping: the environment variable `EVERY` is not set");
     assert_eq!(reasons[4], "ready");
     let later = accepted_with(text, [("HOST", "a.example"), ("EVERY", "5s")]);
-    assert!(matches!(&later.monitors[0].what, Entry::Ready(kind) if kind.target().contains("a.example")));
+    assert!(matches!(&later.monitors[0].kind, Entry::Ready(kind) if kind.target().contains("a.example")));
     assert_eq!(later.monitors[3].interval.value, Duration::from_secs(5));
     // A value that waits hides no other problem of its monitor.
     assert_error(&monitor("type: http\nurl: ${HOST}\ntimeout: 1h"), "f.yml:8:18: `timeout`: `1h` is too long");
@@ -51,14 +51,14 @@ fn files_are_found_beside_the_configuration() {
     let path = folder.path().join("config.yml");
     fs::write(&path, monitor("type: http\nurl: http://${file:host}/$${x}")).expect("written");
     let config = load(&path, &Vars::default(), &MemoryVault::default()).expect("loads");
-    assert!(matches!(&config.monitors[0].what, Entry::Ready(kind) if kind.target().contains("b.example")));
+    assert!(matches!(&config.monitors[0].kind, Entry::Ready(kind) if kind.target().contains("b.example")));
 }
 
 #[test]
 fn an_expanded_value_is_never_shown() {
     let secret = "hunter2";
     let config = accepted(&monitor("type: http\nurl: http://u:${secret:token}@h/\nheaders: {A: 'b ${secret:token}'}"));
-    assert!(matches!(config.monitors[0].what, Entry::Ready(_)));
+    assert!(matches!(config.monitors[0].kind, Entry::Ready(_)));
     assert!(!format!("{config:?}").contains(secret));
     // As a number, a duration, a choice, and as a value that the kind refuses.
     for keys in [
