@@ -5,6 +5,7 @@ pub mod backends;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod error;
+mod evidence;
 mod query;
 mod registry;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use error::{StoreError, StoreErrorKind};
+pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
     Batch, Bucket, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
     Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
