@@ -1,4 +1,20 @@
 //! The storage seam: where history is kept. Each backend is a folder in `backends/` and one line in `registry.rs`.
+//!
+//! A store promises: what it acknowledged is durable; writing a row twice changes nothing; of two results with one key
+//! the first stays; every answer is the same from every backend. The conformance suite holds each of them to it.
+//!
+//! | where | what is in it |
+//! |---|---|
+//! | `mod.rs` | the traits: what a store does, what a backend is |
+//! | `query.rs` | what goes into a store and what is asked of it |
+//! | `error.rs` | why a store did not do what was asked |
+//! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
+//! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
+//! | `registry.rs` | the list of backends |
+//! | `backends/` | one folder a backend |
+//! | `conformance/` | what every store promises, as cases (feature `testing`) |
+//!
+//! How to write a backend: `docs/write-a-backend.md`.
 
 pub mod answer;
 pub mod backends;

@@ -18,8 +18,11 @@ use super::{block, chunk};
 use crate::model::{Gap, Incident, MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, Pruned, Retention, ScanCursor, ScanPage, StoreErrorKind};
 
-/// Drops what the policy does not keep. Each monitor is a transaction, so that others get their turn in between. The
-/// rollups of what is dropped must be there.
+/// Monitors in one transaction of pruning.
+const PRUNED_AT_ONCE: usize = 32;
+
+/// Drops what the policy does not keep. A transaction drops what few monitors have, so that it stays short and
+/// small. The rollups of what is dropped must be there.
 pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
     let (monitors, floors) = file.with(|live| {
         let mut writer = Writer::begin(live)?;
@@ -37,10 +40,16 @@ pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Out
         Ok((monitors, floors))
     })?;
     let mut pruned = Pruned::default();
-    for (monitor, number) in monitors {
+    let monitors: Vec<_> = monitors.into_iter().collect();
+    for some in monitors.chunks(PRUNED_AT_ONCE) {
         let dropped = file.with(|live| {
             let mut writer = Writer::begin(live)?;
-            let dropped = drop_below(&mut writer, monitor, number, &floors)?;
+            let mut dropped = Pruned::default();
+            for (monitor, number) in some {
+                let own = drop_below(&mut writer, *monitor, *number, &floors)?;
+                dropped.results += own.results;
+                dropped.rollups += own.rollups;
+            }
             writer.commit()?;
             Ok(dropped)
         })?;
