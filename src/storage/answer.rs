@@ -5,20 +5,14 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Bucket, GapQuery, IncidentQuery, PageCursor, ReadRows, ResultQuery, RollupQuery, Series, SeriesQuery, StoreError,
-    Uptime, UptimeQuery,
-};
-use crate::model::{Counts, Coverage, Evidence, GapReason, Latency, MonitorId, Seen, Span, Tier, UnixMicros};
+use super::evidence::Found;
+use super::{Bucket, GapQuery, ReadRows, RollupQuery, Series, SeriesQuery, StoreError, Uptime, UptimeQuery};
+use crate::model::{Coverage, GapReason, Latency, MonitorId, Span, Tier, UnixMicros, Verdict};
 
 /// Most buckets of one series, whatever is asked for.
 const MOST_BUCKETS: usize = 10_000;
-/// Results in one page of a read.
-const PAGE: usize = 4_096;
 /// Longest span of results that is held in memory at once, in microseconds: a week.
 const PIECE_US: u64 = 7 * 86_400_000_000;
-/// Most results that are looked through for the state before a span.
-const LOOK_BACK: usize = 512;
 
 const SECOND_US: u64 = 1_000_000;
 const DAY_US: u64 = Tier::Day.width_us();
@@ -269,47 +263,22 @@ async fn fill_from_results<R: ReadRows + ?Sized>(
     now: UnixMicros,
     gathered: &mut Gathered,
 ) -> Result<bool, StoreError> {
-    let mut results = Vec::new();
-    read_back(rows, monitor, span, usize::MAX, |seen| {
-        results.push(seen);
-        true
-    })
-    .await?;
-    let inside = results.len();
-    let mut oldest = span.from;
-    if let Some(before) = rows.last_before(monitor, span.from).await? {
-        let before = Seen::from(&before);
-        oldest = before.time.max(span.from.minus_us(before.reach_us));
-        results.push(before);
-        if !before.verdict.is_good() {
-            // The state it leaves as it was is further back.
-            let further = Span::new(UnixMicros::MIN, before.time);
-            read_back(rows, monitor, further, LOOK_BACK, |seen| {
-                results.push(seen);
-                !seen.verdict.is_good()
-            })
-            .await?;
-        }
-    }
-    if results.is_empty() && gathered.buckets.len() == 1 {
-        // Nothing was looking, and nobody asks why.
+    let found = Found::read(rows, monitor, span).await?;
+    if found.results.is_empty() && gathered.buckets.len() == 1 {
+        // Nobody was looking, and nobody asks why.
         return Ok(false);
     }
-    let earlier = results.len() > inside;
-    for seen in &results[..inside] {
+    for seen in &found.results[found.before..] {
         gathered.saw(Span::new(seen.time, seen.time));
         if let Some(bucket) = gathered.bucket_at(seen.time) {
-            let mut counts = Counts { latency: std::mem::take(&mut bucket.latency), ..Counts::default() };
-            counts.add(seen);
-            bucket.checks += counts.checks;
-            bucket.down += counts.down;
-            bucket.latency = counts.latency;
+            bucket.checks += 1;
+            bucket.down += u64::from(seen.verdict == Verdict::Down);
+            if seen.verdict.is_good() {
+                bucket.latency.add(seen.duration_us);
+            }
         }
     }
-    results.reverse();
-    let gaps = rows.gaps(&GapQuery { monitor: Some(monitor), span: Span::new(oldest, span.to) }).await?;
-    let incidents = rows.incidents(&IncidentQuery { monitor: Some(monitor), span, limit: usize::MAX }).await?;
-    let evidence = Evidence { results: &results, gaps: &gaps, incidents: &incidents, now };
+    let evidence = found.evidence(now);
     let coverage = Coverage::of(&evidence, span);
     let first = gathered.buckets.partition_point(|bucket| bucket.span.to <= span.from);
     for bucket in gathered.buckets[first..].iter_mut().take_while(|bucket| bucket.span.from < span.to) {
@@ -319,34 +288,7 @@ async fn fill_from_results<R: ReadRows + ?Sized>(
         bucket.down_us += times.down_us;
     }
     gathered.gaps.extend(coverage.gaps);
-    Ok(earlier)
-}
-
-/// Hands on the results of a span, newest first, until `each` says enough or `most` were read.
-async fn read_back<R: ReadRows + ?Sized>(
-    rows: &R,
-    monitor: MonitorId,
-    span: Span,
-    most: usize,
-    mut each: impl FnMut(Seen) -> bool,
-) -> Result<(), StoreError> {
-    let mut left = most;
-    let mut after: Option<PageCursor> = None;
-    while left > 0 && !span.is_empty() {
-        let limit = PAGE.min(left);
-        let page = rows.results(&ResultQuery { monitor: Some(monitor), span, limit, after }).await?;
-        for result in &page.results {
-            if !each(Seen::from(result)) {
-                return Ok(());
-            }
-        }
-        left -= page.results.len().min(left);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
-    }
-    Ok(())
+    Ok(found.before > 0)
 }
 
 #[cfg(test)]

@@ -1,10 +1,27 @@
 //! The storage seam: where history is kept. Each backend is a folder in `backends/` and one line in `registry.rs`.
+//!
+//! A store promises: what it acknowledged is durable; writing a row twice changes nothing; of two results with one key
+//! the first stays; every answer is the same from every backend. The conformance suite holds each of them to it.
+//!
+//! | where | what is in it |
+//! |---|---|
+//! | `mod.rs` | the traits: what a store does, what a backend is |
+//! | `query.rs` | what goes into a store and what is asked of it |
+//! | `error.rs` | why a store did not do what was asked |
+//! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
+//! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
+//! | `registry.rs` | the list of backends |
+//! | `backends/` | one folder a backend |
+//! | `conformance/` | what every store promises, as cases (feature `testing`) |
+//!
+//! How to write a backend: `docs/write-a-backend.md`.
 
 pub mod answer;
 pub mod backends;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod error;
+mod evidence;
 mod query;
 mod registry;
 
@@ -14,6 +31,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use error::{StoreError, StoreErrorKind};
+pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
     Batch, Bucket, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
     Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,

@@ -30,8 +30,10 @@ struct Columns {
     texts: Vec<String>,
     /// Number of the message in `texts`.
     message: Runs<u32>,
-    /// Name, connect, TLS, first byte, total.
-    phases: [Sparse<u32>; 5],
+    /// Name, connect, TLS, first byte, µs.
+    phases: [Sparse<u32>; 4],
+    /// The total less the duration, which it mostly is.
+    total: Sparse<i64>,
     /// One column a fact.
     facts: Vec<FactColumn>,
 }
@@ -140,9 +142,10 @@ fn columns(rows: &[CheckResult]) -> Columns {
         columns.duration.push(row.duration_us);
         run(&mut columns.message, texts.number(&row.message));
         let Phases { name_us, connect_us, tls_us, first_byte_us, total_us } = row.phases;
-        for (column, value) in columns.phases.iter_mut().zip([name_us, connect_us, tls_us, first_byte_us, total_us]) {
+        for (column, value) in columns.phases.iter_mut().zip([name_us, connect_us, tls_us, first_byte_us]) {
             column.add(value);
         }
+        columns.total.add(total_us.map(|total| i64::from(total).wrapping_sub_unsigned(row.duration_us)));
     }
     columns.facts = keys.into_iter().map(|key| fact_column(key, rows, &mut texts)).collect();
     columns.texts = texts.texts;
@@ -228,13 +231,18 @@ fn rows(monitor: MonitorId, head: Head, columns: &Columns) -> Option<Vec<CheckRe
     let mut failures = Walk::new(&columns.failure);
     let mut messages = Walk::new(&columns.message);
     let mut phases = columns.phases.each_ref().map(SparseWalk::new);
+    let mut totals = SparseWalk::new(&columns.total);
     let mut rows = Vec::with_capacity(count);
     for (lateness, duration) in columns.lateness.iter().zip(&columns.duration) {
         let interval_us = intervals.next()?;
         time = time.wrapping_add(lateness.wrapping_add(i64::try_from(interval_us).unwrap_or(i64::MAX)));
         let failure = failures.next()?;
         let text = columns.texts.get(usize::try_from(messages.next()?).ok()?)?;
-        let [name_us, connect_us, tls_us, first_byte_us, total_us] = phases.each_mut().map(SparseWalk::next);
+        let [name_us, connect_us, tls_us, first_byte_us] = phases.each_mut().map(SparseWalk::next);
+        let total_us = match totals.next()? {
+            Some(less) => Some(u32::try_from(less.wrapping_add_unsigned(*duration)).ok()?),
+            None => None,
+        };
         rows.push(CheckResult {
             monitor,
             time: UnixMicros::new(time),
@@ -249,7 +257,7 @@ fn rows(monitor: MonitorId, head: Head, columns: &Columns) -> Option<Vec<CheckRe
                 connect_us: connect_us?,
                 tls_us: tls_us?,
                 first_byte_us: first_byte_us?,
-                total_us: total_us?,
+                total_us,
             },
             facts: Facts::new(),
         });

@@ -17,6 +17,7 @@ use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, Monitor
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    missing_rollups,
 };
 
 /// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
@@ -58,6 +59,24 @@ impl EmbeddedStore {
             fault.during("open")
         })?;
         Ok(Self { file: Arc::new(file), writing: Arc::new(Mutex::new(())), reading: Arc::new(Semaphore::new(READERS)) })
+    }
+
+    /// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
+    async fn roll_up(&self, floor: UnixMicros) -> Result<(), StoreError> {
+        let monitors: Vec<MonitorId> =
+            self.reads("prune", |reader| Ok(reader.index.numbers.keys().copied().collect())).await?;
+        for monitor in monitors {
+            let mut from = UnixMicros::MIN;
+            let day_after = |from| self.reads("prune", move |reader| upkeep::next_day(reader, monitor, from, floor));
+            while let Some(day) = day_after(from).await? {
+                let rollups = missing_rollups(self, monitor, day).await?;
+                if !rollups.is_empty() {
+                    self.append(&Batch { rollups, ..Batch::default() }).await?;
+                }
+                from = day.to;
+            }
+        }
+        Ok(())
     }
 
     async fn reads<T: Send + 'static>(
@@ -208,6 +227,9 @@ impl ResultStore for EmbeddedStore {
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+        if let Some(floor) = policy.floor(None, now) {
+            self.roll_up(floor).await?;
+        }
         let policy = *policy;
         self.writes("prune", move |file| upkeep::prune(file, &policy, now)).await
     }

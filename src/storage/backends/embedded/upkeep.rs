@@ -1,6 +1,7 @@
 //! Pruning, forgetting and the stream of everything.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -14,43 +15,42 @@ use super::record::{
 };
 use super::table::{Tables, Writes};
 use super::{block, chunk};
-use crate::model::{Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of};
-use crate::storage::{
-    Batch, GapQuery, IncidentQuery, Pruned, ResultQuery, Retention, RollupQuery, ScanCursor, ScanPage, StoreErrorKind,
-};
+use crate::model::{Gap, Incident, MonitorId, Span, Tier, UnixMicros};
+use crate::storage::{Batch, Pruned, Retention, ScanCursor, ScanPage, StoreErrorKind};
 
-/// Drops what the policy does not keep. Each monitor is a transaction, so that others get their turn in between.
+/// Monitors in one transaction of pruning.
+const PRUNED_AT_ONCE: usize = 32;
+
+/// Drops what the policy does not keep. A transaction drops what few monitors have, so that it stays short and
+/// small. The rollups of what is dropped must be there.
 pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
-    let (monitors, mut floors) = file.with(|live| {
-        let index = live.index();
-        Ok((index.numbers.clone(), index.floors))
-    })?;
-    if let Some(floor) = policy.floor(None, now) {
-        for monitor in monitors.keys() {
-            roll_up(file, *monitor, floor)?;
-        }
-        floors.raise(None, floor);
-    }
-    for tier in Tier::ALL {
-        if let Some(floor) = policy.floor(Some(*tier), now) {
-            floors.raise(Some(*tier), floor);
-        }
-    }
-    // From here on nothing below the floors is read, however long it takes to drop it.
-    file.with(|live| {
+    let (monitors, floors) = file.with(|live| {
         let mut writer = Writer::begin(live)?;
-        std::sync::Arc::make_mut(&mut writer.index).floors = floors;
+        let floors = &mut Arc::make_mut(&mut writer.index).floors;
+        for tier in [None].into_iter().chain(Tier::ALL.iter().copied().map(Some)) {
+            if let Some(floor) = policy.floor(tier, now) {
+                floors.raise(tier, floor);
+            }
+        }
+        let floors = *floors;
         writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&floors)?)?;
-        writer.commit()
+        let monitors = writer.index.numbers.clone();
+        // From here on nothing below the floors is read, however long it takes to drop it.
+        writer.commit()?;
+        Ok((monitors, floors))
     })?;
     let mut pruned = Pruned::default();
-    for (monitor, number) in monitors {
+    let monitors: Vec<_> = monitors.into_iter().collect();
+    for some in monitors.chunks(PRUNED_AT_ONCE) {
         let dropped = file.with(|live| {
             let mut writer = Writer::begin(live)?;
-            let dropped = drop_below(&mut writer, monitor, number, &floors)?;
-            if dropped != Pruned::default() {
-                writer.commit()?;
+            let mut dropped = Pruned::default();
+            for (monitor, number) in some {
+                let own = drop_below(&mut writer, *monitor, *number, &floors)?;
+                dropped.results += own.results;
+                dropped.rollups += own.rollups;
             }
+            writer.commit()?;
             Ok(dropped)
         })?;
         pruned.results += dropped.results;
@@ -60,31 +60,13 @@ pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Out
     Ok(pruned)
 }
 
-/// Makes the hour and day rollups that are missing for results below `floor`, a day at a time.
-fn roll_up(file: &LiveFile, monitor: MonitorId, floor: UnixMicros) -> Outcome<()> {
-    let mut from = UnixMicros::MIN;
-    loop {
-        let next = file.with(|live| {
-            let mut reader = Reader::begin(live)?;
-            let Some(day) = next_day(&reader, monitor, from, floor)? else { return Ok(None) };
-            let missing = missing_rollups(&mut reader, monitor, day)?;
-            drop(reader);
-            if !missing.is_empty() {
-                let mut writer = Writer::begin(live)?;
-                writer.rollups(missing)?;
-                writer.commit()?;
-            }
-            Ok(Some(day.to))
-        })?;
-        match next {
-            Some(next) => from = next,
-            None => return Ok(()),
-        }
-    }
-}
-
 /// The first day not before `from` and below `floor` in which a block of the monitor has results.
-fn next_day(reader: &Reader<'_>, monitor: MonitorId, from: UnixMicros, floor: UnixMicros) -> Outcome<Option<Span>> {
+pub(super) fn next_day(
+    reader: &Reader<'_>,
+    monitor: MonitorId,
+    from: UnixMicros,
+    floor: UnixMicros,
+) -> Outcome<Option<Span>> {
     let Some(number) = reader.index.numbers.get(&monitor).copied() else { return Ok(None) };
     let mut found = None;
     // The block that began before `from` may reach into it.
@@ -100,46 +82,6 @@ fn next_day(reader: &Reader<'_>, monitor: MonitorId, from: UnixMicros, floor: Un
         Ok(false)
     })?;
     Ok(found.filter(|day| day.from < floor))
-}
-
-/// The hour and day rollups of a day that are not there yet.
-fn missing_rollups(reader: &mut Reader<'_>, monitor: MonitorId, day: Span) -> Outcome<Vec<Rollup>> {
-    let mut there = BTreeSet::new();
-    for tier in [Tier::Hour, Tier::Day] {
-        let rollups = reader.rollups(&RollupQuery { monitor, tier, span: day })?;
-        there.extend(rollups.into_iter().map(|rollup| (tier, rollup.start)));
-    }
-    let hours = (0..24).map(|hour| (Tier::Hour, day.from.plus_us(hour * Tier::Hour.width_us())));
-    let missing: Vec<_> = hours.chain([(Tier::Day, day.from)]).filter(|bucket| !there.contains(bucket)).collect();
-    if missing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let page =
-        reader.results(&ResultQuery { monitor: Some(monitor), span: day, limit: usize::MAX - 1, after: None })?;
-    let mut seen: Vec<Seen> = page.results.iter().map(Seen::from).collect();
-    if seen.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut from = day.from;
-    let mut before = day.from;
-    // Back to the last good result: it holds the state that failures leave as it was.
-    while let Some(earlier) = reader.last_before(monitor, before)? {
-        if before == day.from {
-            from = earlier.time.max(day.from.minus_us(earlier.reach_us()));
-        }
-        before = earlier.time;
-        seen.push(Seen::from(&earlier));
-        if earlier.verdict.is_good() {
-            break;
-        }
-    }
-    seen.reverse();
-    let gaps = reader.gaps(&GapQuery { monitor: Some(monitor), span: Span::new(from, day.to) })?;
-    let incidents = reader.incidents(&IncidentQuery { monitor: Some(monitor), span: day, limit: usize::MAX })?;
-    // All of the day is in the past: it is below the floor.
-    let evidence = Evidence { results: &seen, gaps: &gaps, incidents: &incidents, now: day.to };
-    let rollups = missing.into_iter().map(|(tier, start)| rollup_of(monitor, tier, start, &evidence));
-    Ok(rollups.filter(|rollup| rollup.checks > 0 || rollup.observed_us() > 0).collect())
 }
 
 fn drop_below(writer: &mut Writer<'_>, monitor: MonitorId, number: Number, floors: &Floors) -> Outcome<Pruned> {
@@ -225,7 +167,7 @@ pub(super) fn forget(writer: &mut Writer<'_>, monitor: MonitorId) -> Outcome<()>
     writer.write.take_all::<GapRow>(all_of(number))?;
     writer.write.take_all::<IncidentRow>(all_of(number))?;
     writer.write.take_all::<Known>(u128::from(number)..=u128::from(number))?;
-    std::sync::Arc::make_mut(&mut writer.index).numbers.remove(&monitor);
+    Arc::make_mut(&mut writer.index).numbers.remove(&monitor);
     Ok(())
 }
 
@@ -280,10 +222,10 @@ pub(super) fn scan(reader: &mut Reader<'_>, cursor: Option<&ScanCursor>) -> Outc
 }
 
 fn unpack(reader: &mut Reader<'_>, table: u8, values: &[(u128, Vec<u8>)], batch: &mut Batch) -> Outcome<()> {
-    let ids: std::collections::HashMap<Number, MonitorId> = if table >= 3 {
+    let ids: HashMap<Number, MonitorId> = if table >= 3 {
         reader.index.numbers.iter().map(|(id, number)| (*number, *id)).collect()
     } else {
-        std::collections::HashMap::new()
+        HashMap::new()
     };
     let floors = reader.index.floors;
     for (key, value) in values {
