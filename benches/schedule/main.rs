@@ -109,7 +109,7 @@ fn bare_loop(row: &Row, target: &Target, seconds: u64) -> Window {
 }
 
 fn program() -> String {
-    std::env::var("HALLMONITOR_BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hallmonitor").to_owned())
+    std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hallmonitor").to_owned())
 }
 
 fn hallmonitor(row: &Row, folder: &Path, port: u16) -> Child {
@@ -138,7 +138,7 @@ fn hallmonitor(row: &Row, folder: &Path, port: u16) -> Child {
 /// What Hall Monitor itself says: lateness and missed slots.
 fn own_status(folder: &Path) -> serde_json::Value {
     let output = Command::new(program())
-        .args(["status", "--json", "--data-dir"])
+        .args(["status", "--own", "--json", "--data-dir"])
         .arg(folder.join("data"))
         .output()
         .expect("status runs");

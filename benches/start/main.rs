@@ -81,8 +81,7 @@ fn write_config(folder: &Path, port: u16, monitors: u32) {
 }
 
 fn hallmonitor(folder: &Path) -> Child {
-    let program =
-        std::env::var("HALLMONITOR_BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hallmonitor").to_owned());
+    let program = std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hallmonitor").to_owned());
     let log = fs::File::create(folder.join("log")).expect("log made");
     Command::new(program)
         .args(["run", "--config"])

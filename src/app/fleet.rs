@@ -57,7 +57,7 @@ impl Fleet {
                 id: entry.id,
                 name: &entry.name,
                 group: &entry.group,
-                kind: entry.what.kind(),
+                kind: entry.kind.kind(),
                 target,
             })
             .collect();
@@ -78,14 +78,14 @@ impl Fleet {
             id,
             name: entry.name.clone(),
             group: entry.group.to_string(),
-            kind: entry.what.kind(),
+            kind: entry.kind.kind(),
             target,
             interval: entry.interval.value,
             timeout: entry.timeout.value,
             thresholds: entry.thresholds,
             labels: entry.labels.clone(),
         };
-        let settings = match &entry.what {
+        let settings = match &entry.kind {
             Entry::Ready(settings) => settings,
             Entry::Pending { reason, .. } => {
                 change.unable.push((Arc::new(monitor), reason.clone()));
@@ -106,7 +106,7 @@ impl Fleet {
 
 /// The target, for people; one that waits for a secret has none yet, and must not look like another one that waits.
 fn target(entry: &MonitorEntry) -> String {
-    match &entry.what {
+    match &entry.kind {
         Entry::Ready(settings) => settings.target(),
         Entry::Pending { .. } => format!("(waiting: {})", entry.name),
     }

@@ -30,8 +30,7 @@ pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     let mut times = Times { saved: core.clock.mono(), retried: core.clock.mono() };
     loop {
         tokio::select! {
-            // An error means that the app is gone.
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = told(&mut stopping) => break,
             bytes = file.changed() => reload(&core, bytes).await,
             _ = beat.tick() => on_beat(&core, &mut alive, &mut times).await,
         }
@@ -43,6 +42,11 @@ pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     }
     // Ends by the same signal.
     let _ = doors.await;
+}
+
+/// Waits for the word to stop; an app that is gone has said it.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await.map(drop);
 }
 
 struct Times {
@@ -83,8 +87,5 @@ async fn serve(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
             return;
         }
     };
-    let stop = async move {
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    listener.serve(Arc::new(Live(core)), stop).await;
+    listener.serve(Arc::new(Live(core)), async move { told(&mut stopping).await }).await;
 }

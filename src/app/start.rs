@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -80,17 +80,20 @@ impl App {
         });
         core.apply(config, FirstCheck::Spread);
         let (stop, stopping) = watch::channel(false);
-        let checks = thread("checks", move |runtime| runtime.block_on(runner.run()))?;
+        let checks = thread("checks", runner.run())?;
         let kept = core.clone();
-        let keeper = thread("keeper", move |runtime| runtime.block_on(keeper::run(kept, stopping)))?;
+        let keeper = thread("keeper", keeper::run(kept, stopping))?;
         Ok(Self { core, stop, keeper: Some(keeper), checks: Some(checks) })
     }
 }
 
-/// A thread with a runtime of its own.
-fn thread(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+/// A thread with a runtime of its own. A look-up of a name that hangs does not keep it from ending.
+fn thread(name: &str, work: impl Future<Output = ()> + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(64).build()?;
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || work(runtime))
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        runtime.block_on(work);
+        runtime.shutdown_background();
+    })
 }
 
 /// How the store that the configuration names is opened.

@@ -134,6 +134,9 @@ pub(super) struct Status {
     /// Only these monitors, by name or id.
     #[arg(value_name = "MONITOR")]
     pub(super) monitors: Vec<String>,
+    /// How Hall Monitor itself is doing instead: punctuality, storage, faults.
+    #[arg(long, conflicts_with = "monitors")]
+    pub(super) own: bool,
 }
 
 /// What the checks said, newest first.

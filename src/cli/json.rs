@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::control::{MonitorName, MonitorStatus, Recent};
+use crate::control::{Fault, Holder, MonitorName, MonitorStatus, Recent, Schedule, Status, Storage};
 use crate::model::{
     Acknowledgement, CheckResult, Facts, Failure, Incident, IncidentEnd, IncidentId, MonitorId, Phases, State,
     UnixMicros, Verdict,
@@ -63,6 +63,30 @@ impl<'a> ResultLine<'a> {
             message: &result.message,
             phases: &result.phases,
             facts: &result.facts,
+        }
+    }
+}
+
+/// How Hall Monitor itself is doing: `status --own`.
+#[derive(Debug, Serialize)]
+pub(super) struct OwnLine<'a> {
+    live: bool,
+    monitors: usize,
+    holder: Option<&'a Holder>,
+    schedule: Option<&'a Schedule>,
+    storage: Option<&'a Storage>,
+    faults: &'a [Fault],
+}
+
+impl<'a> OwnLine<'a> {
+    pub(super) fn new(status: &'a Status) -> Self {
+        Self {
+            live: status.live,
+            monitors: status.monitors.len(),
+            holder: status.holder.as_ref(),
+            schedule: status.schedule.as_ref(),
+            storage: status.storage.as_ref(),
+            faults: &status.faults,
         }
     }
 }

@@ -157,10 +157,10 @@ impl From<MonitorEntry> for Configured {
             id: entry.id,
             name: entry.name,
             group: entry.group.to_string(),
-            kind: entry.what.kind().to_owned(),
+            kind: entry.kind.kind().to_owned(),
             enabled: entry.enabled,
             timeout: entry.timeout.value,
-            what: match entry.what {
+            what: match entry.kind {
                 Entry::Ready(kind) => Ok(kind),
                 Entry::Pending { reason, .. } => Err(reason),
             },

@@ -6,10 +6,10 @@ use super::args;
 use super::columns::{Columns, Lean};
 use super::desk::{Desk, unexpected};
 use super::exit::{Exit, Trouble};
-use super::json::StatusLine;
+use super::json::{OwnLine, StatusLine};
 use super::paint::Tone;
-use super::words;
-use crate::control::{Answer, AnswerError, MonitorStatus, Request, Status, find_monitor};
+use super::words::{self, plural};
+use crate::control::{Answer, AnswerError, MonitorStatus, Request, Schedule, Status, find_monitor};
 use crate::model::{State, UnixMicros};
 
 /// Says what every monitor is now.
@@ -18,6 +18,10 @@ pub(super) async fn status(desk: &mut Desk, args: &args::Status) -> Result<Exit,
         Answer::Status(status) => status,
         other => return Err(unexpected(&other)),
     };
+    if args.own {
+        tell_own(desk, &status)?;
+        return Ok(if status.faults.is_empty() { Exit::Fine } else { Exit::Down });
+    }
     keep_only(&mut status, &args.monitors)?;
     let down = status.monitors.iter().any(|monitor| monitor.state == State::Down);
     if desk.json {
@@ -31,6 +35,44 @@ pub(super) async fn status(desk: &mut Desk, args: &args::Status) -> Result<Exit,
         tell(desk, &mut status)?;
     }
     Ok(if down { Exit::Down } else { Exit::Fine })
+}
+
+/// Says how Hall Monitor itself is doing.
+fn tell_own(desk: &mut Desk, status: &Status) -> io::Result<()> {
+    if desk.json {
+        return desk.out.json(&OwnLine::new(status));
+    }
+    let watching = plural(status.monitors.len(), "monitor", "monitors");
+    match &status.holder {
+        Some(holder) => {
+            let since = words::local(holder.since, &desk.zone);
+            writeln!(
+                desk.out,
+                "watching  {watching} since {since}, process {}, version {}",
+                holder.pid, holder.version
+            )?;
+        }
+        None => writeln!(desk.out, "watching  nobody; {watching} known")?,
+    }
+    if let Some(schedule) = &status.schedule {
+        let (p50, p99) = (words::latency(schedule.late_p50_us), words::latency(schedule.late_p99_us));
+        let Schedule { done, missed, running, waiting, limit, .. } = schedule;
+        writeln!(desk.out, "checks    {done} done, {missed} missed; late by {p50} (median), {p99} (99 %)")?;
+        writeln!(desk.out, "now       {running} of at most {limit} run, {waiting} wait")?;
+    }
+    if let Some(storage) = &status.storage {
+        let backlog = storage.backlog_rows.map(|rows| format!(", {} to deliver", plural_rows(rows)));
+        writeln!(desk.out, "storage   {}{}", storage.backend, backlog.unwrap_or_default())?;
+    }
+    for fault in &status.faults {
+        let text = format!("fault     {}: {}", fault.of, words::clean(&fault.what));
+        writeln!(desk.out, "{}", desk.paint.tone(Tone::Care, text))?;
+    }
+    Ok(())
+}
+
+fn plural_rows(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// Keeps the named monitors.

@@ -17,7 +17,7 @@ pub(super) const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reply {
     /// What was asked for.
-    Ok(Answer),
+    Ok(Box<Answer>),
     /// Why not.
     Err(AnswerError),
 }

@@ -50,7 +50,7 @@ fn measure(name: &str, args: &[&str]) -> Result<Vec<String>> {
     let arguments = [&["bench", "--locked", "--bench", name, "--"], args].concat();
     let program = shell::target()?.join("release/hallmonitor");
     let mut child = shell::command("cargo", &arguments)?
-        .env("HALLMONITOR_BENCH_PROGRAM", program)
+        .env("BENCH_PROGRAM", program)
         .stdout(Stdio::piped())
         .spawn()
         .context("cargo cannot be started")?;

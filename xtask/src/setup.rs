@@ -15,7 +15,7 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", package: "build-essential", why: "compiles zstd and ring" },
     Need { program: "git", package: "git", why: "the tidy test lists the files" },
     Need { program: "ip", package: "iproute2", why: "tests of ping and of faults make network namespaces" },
-    Need { program: "nft", package: "nftables", why: "tests of ping lose packets at random" },
+    Need { program: "mount", package: "mount", why: "tests fill a small disk of their own" },
     Need { program: "unshare", package: "util-linux", why: "tests run in namespaces of their own" },
     Need { program: "setpriv", package: "util-linux", why: "tests run without privileges" },
     Need { program: "python3", package: "python3", why: "the home lab example starts small servers" },
