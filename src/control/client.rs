@@ -67,7 +67,7 @@ pub async fn ask(data_dir: &Path, request: &Request) -> Result<Answer, AskError>
         Err(_) => return Err(AskError::Silent { data_dir: data_dir.to_owned() }),
     };
     match serde_json::from_slice(&reply).map_err(|source| AskError::Garbled { source })? {
-        Reply::Ok(answer) => Ok(answer),
+        Reply::Ok(answer) => Ok(*answer),
         Reply::Err(error) => Err(AskError::Refused(error)),
     }
 }

@@ -166,7 +166,7 @@ async fn attend(client: Stream, answers: Arc<dyn Answers>, turns: Arc<Semaphore>
 /// The answer as a line; one that cannot be written down becomes an error.
 fn encoded(answer: Result<Answer, AnswerError>) -> Vec<u8> {
     let reply = match answer {
-        Ok(answer) => Reply::Ok(answer),
+        Ok(answer) => Reply::Ok(Box::new(answer)),
         Err(error) => Reply::Err(error),
     };
     wire::to_line(&reply).unwrap_or_else(|error| {
