@@ -120,7 +120,8 @@ impl Coverage {
                 limits.split(Span::new(seen.time, end).intersect(window), former, &mut observed);
             }
         }
-        let gaps = unobserved(&observed.0, &limits.named(evidence, results), &ours.0, window);
+        let [own, all] = named(evidence.gaps, results);
+        let gaps = unobserved(&observed.0, [&own, &all, &ours.0], window);
         Self { observed: observed.0, gaps }
     }
 
@@ -214,21 +215,36 @@ impl Limits {
             observed.push(Span::new(at, span.to), state);
         }
     }
+}
 
-    /// Gaps with their reasons, the monitor's own first. An instance-wide one ends at the first conclusive result
-    /// inside it.
-    fn named(&self, evidence: &Evidence<'_>, results: &[Seen]) -> Vec<Gap> {
-        let mut named: Vec<Gap> = evidence.gaps.to_vec();
-        for gap in named.iter_mut().filter(|gap| gap.monitor.is_all()) {
-            let inside = results.partition_point(|seen| seen.time < gap.span.from);
-            let ended = results[inside..].iter().find(|seen| seen.verdict != Verdict::Inconclusive);
-            if let Some(seen) = ended.filter(|seen| seen.time < gap.span.to) {
-                gap.span.to = seen.time;
-            }
+/// Gaps with their reasons: the monitor's own, and those of all, each in order and without overlap. One of all ends at
+/// the first conclusive result inside it.
+fn named(gaps: &[Gap], results: &[Seen]) -> [Vec<(Span, GapReason)>; 2] {
+    let mut own = Vec::new();
+    let mut all = Vec::new();
+    for gap in gaps {
+        let mut span = gap.span;
+        if !gap.monitor.is_all() {
+            own.push((span, gap.reason));
+            continue;
         }
-        named.sort_by_key(|gap| (gap.monitor.is_all(), gap.span.from, gap.span.to));
-        named
+        let inside = results.partition_point(|seen| seen.time < span.from);
+        let conclusive = results[inside..].iter().find(|seen| seen.verdict != Verdict::Inconclusive);
+        if let Some(seen) = conclusive.filter(|seen| seen.time < span.to) {
+            span.to = seen.time;
+        }
+        all.push((span, gap.reason));
     }
+    [own, all].map(|mut list| {
+        list.sort_unstable_by_key(|(span, reason)| (span.from, span.to, *reason));
+        let mut end = UnixMicros::MIN;
+        list.retain_mut(|(span, _)| {
+            *span = Span::new(span.from.max(end), span.to);
+            end = end.max(span.to);
+            !span.is_empty()
+        });
+        list
+    })
 }
 
 /// Sorts spans and joins those that touch.
@@ -245,49 +261,39 @@ fn union(spans: impl Iterator<Item = Span>) -> Vec<Span> {
     joined
 }
 
-/// What lies between the observed spans, with its reason: a gap's, else that of an inconclusive result.
-fn unobserved(
-    observed: &[(Span, State)],
-    gaps: &[Gap],
-    ours: &[(Span, GapReason)],
-    window: Span,
-) -> Vec<(Span, GapReason)> {
+/// What lies between the observed spans, with its reason: that of the first list that has one. The lists are in order
+/// and without overlap.
+fn unobserved(observed: &[(Span, State)], lists: [&[(Span, GapReason)]; 3], window: Span) -> Vec<(Span, GapReason)> {
     let mut reasons = Segments::default();
     let mut at = window.from;
-    let mut hole = |hole: Span| {
-        let mut left = vec![hole];
-        let mut found: Vec<(Span, GapReason)> = Vec::new();
-        let named = gaps.iter().map(|gap| (gap.span, gap.reason)).chain(ours.iter().copied());
-        for (span, reason) in named {
-            let mut rest = Vec::new();
-            for piece in left {
-                let taken = piece.intersect(span);
-                if taken.is_empty() {
-                    rest.push(piece);
-                    continue;
-                }
-                found.push((taken, reason));
-                rest.extend([Span::new(piece.from, taken.from), Span::new(taken.to, piece.to)]);
-            }
-            rest.retain(|piece| !piece.is_empty());
-            left = rest;
-            if left.is_empty() {
-                break;
-            }
+    let ends = observed.iter().map(|(span, _)| *span).chain([Span::new(window.to, window.to)]);
+    for next in ends {
+        let mut left = vec![Span::new(at, next.from)];
+        let mut found = Vec::new();
+        for list in lists {
+            left = left.into_iter().flat_map(|piece| take_named(piece, list, &mut found)).collect();
         }
         found.sort_unstable_by_key(|(span, _)| span.from);
         found.into_iter().for_each(|(span, reason)| reasons.push(span, reason));
-    };
-    for (span, _) in observed {
-        if at < span.from {
-            hole(Span::new(at, span.from));
-        }
-        at = span.to;
-    }
-    if at < window.to {
-        hole(Span::new(at, window.to));
+        at = next.to;
     }
     reasons.0
+}
+
+/// Moves the parts of `piece` that the list names into `found`, and gives the others.
+fn take_named(piece: Span, list: &[(Span, GapReason)], found: &mut Vec<(Span, GapReason)>) -> Vec<Span> {
+    let mut rest = Vec::new();
+    let mut at = piece.from;
+    let first = list.partition_point(|(span, _)| span.to <= piece.from);
+    for (span, reason) in list[first..].iter().take_while(|(span, _)| span.from < piece.to) {
+        let taken = span.intersect(piece);
+        rest.push(Span::new(at, taken.from));
+        found.push((taken, *reason));
+        at = taken.to;
+    }
+    rest.push(Span::new(at, piece.to));
+    rest.retain(|span| !span.is_empty());
+    rest
 }
 
 /// The counts and the latency of the results that started in a span.
