@@ -17,7 +17,7 @@ mod time;
 mod verdict;
 
 pub use chain::error_chain;
-pub use cover::{Counts, Coverage, Evidence, Seen, Times, rollup_of};
+pub use cover::{Coverage, Evidence, Seen, Times, rollup_of};
 pub use fact::{Fact, FactKey, FactUnit, FactValue, Facts};
 pub use field::{FieldError, FieldKind, FieldSpec};
 pub use gap::{Gap, GapReason};

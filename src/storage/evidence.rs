@@ -6,7 +6,7 @@ use super::{GapQuery, IncidentQuery, PageCursor, ReadRows, ResultQuery, RollupQu
 use crate::model::{CheckResult, Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of};
 
 /// Results in one page of a read.
-const PAGE: usize = 4_096;
+const PAGE: usize = 2_048;
 /// Most results that are looked through for the state before a span.
 const LOOK_BACK: usize = 512;
 

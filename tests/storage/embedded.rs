@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("embedded::file::a_second_open_is_refused_and_says_why", a_second_open_is_refused_and_says_why),
         Trial::test("embedded::file::the_first_open_names_the_store", the_first_open_names_the_store),
         Trial::test("embedded::file::an_unclean_end_loses_nothing", an_unclean_end_loses_nothing),
+        Trial::test("embedded::file::a_damaged_block_hides_no_other", a_damaged_block_hides_no_other),
         Trial::test("embedded::file::life_takes_few_bytes", life_takes_few_bytes),
         Trial::test("embedded::file::reads_do_not_wait_for_a_write", reads_do_not_wait_for_a_write),
     ];
@@ -162,6 +163,38 @@ fn an_unclean_end_loses_nothing() -> Tested {
         let left = opened(copy.path()).await?;
         assert_eq!(read(&*left, None).await?, rows);
         assert_eq!(left.metadata("set_aside").await?, None);
+        Ok(())
+    })
+}
+
+/// One bit of the newest block turns over: what else there is can be read, and new results can be written.
+fn a_damaged_block_hides_no_other() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let rows = rows(7, 1_300);
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        for part in rows.chunks(100) {
+            store.append(&batch(part)).await?;
+        }
+        store.close().await
+    })?;
+    // A head has the time of its first row after format, kind and count.
+    let mut bytes = fs::read(live(folder.path()))?;
+    let first = rows[1_200].time.micros().to_le_bytes();
+    let heads =
+        (4..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(&first) && bytes[*at - 4..*at - 2] == [1, 1]);
+    let heads: Vec<usize> = heads.collect();
+    assert!(!heads.is_empty(), "the block is in the file");
+    for at in heads {
+        bytes[at + 40] ^= 1;
+    }
+    fs::write(live(folder.path()), &bytes)?;
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        assert_eq!(read(&*store, None).await?, rows[..1_200]);
+        // Rows that belong into the damaged block get a new one.
+        store.append(&batch(&rows[1_250..])).await?;
+        assert_eq!(read(&*store, None).await?, [&rows[..1_200], &rows[1_250..]].concat());
         Ok(())
     })
 }

@@ -67,6 +67,12 @@ pub(super) async fn the_first_of_two_with_one_key_wins(subject: Subject) {
     subject.append_results(&first).await;
     subject.append_results(&second).await;
     assert_eq!(subject.results(Some(monitor), 100).await, first);
+    // With new rows among them as well.
+    let between = fixture.result(monitor, first[20].time.plus_us(1), MINUTE);
+    let after = fixture.result(monitor, day_zero().plus_us(HOUR), MINUTE);
+    subject.append_results(&[second, vec![between.clone(), after.clone()]].concat()).await;
+    let expected = [&first[..=20], &[between], &first[21..], &[after]].concat();
+    assert_eq!(subject.results(Some(monitor), 100).await, expected);
     // Within one batch as well.
     let other = fixture.monitor();
     let one = fixture.result(other, day_zero(), MINUTE);

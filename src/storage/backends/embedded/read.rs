@@ -1,7 +1,7 @@
 //! Reading rows: each read is one transaction and sees one state of the file.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use native_db::transaction::RTransaction;
@@ -60,23 +60,29 @@ impl<'db> Reader<'db> {
     }
 
     pub(super) fn results(&mut self, query: &ResultQuery) -> Outcome<Page> {
-        let limit = query.limit.max(1);
+        let limit = query.limit.clamp(1, usize::MAX - 1);
         let mut monitors: Vec<(MonitorId, Number)> = match query.monitor {
             Some(id) => self.index.numbers.get(&id).map(|number| (id, *number)).into_iter().collect(),
             None => self.index.numbers.iter().map(|(id, number)| (*id, *number)).collect(),
         };
         monitors.sort_unstable();
-        let mut merge = Merge { span: query.span, after: query.after, heap: BinaryHeap::new() };
-        for (id, number) in monitors {
-            merge.wait_for(self, id, number, query.span.to)?;
-        }
-        let mut results = Vec::new();
         // One more than asked tells whether there is another page.
-        while results.len() <= limit {
-            match merge.next(self)? {
-                Some(result) => results.push(result),
-                None => return Ok(Page { results, next: None }),
+        let mut newest = Newest { span: query.span, after: query.after, most: limit + 1, found: BTreeMap::new() };
+        let mut blocks = BinaryHeap::new();
+        for (id, number) in monitors {
+            blocks.extend(newest.block_of(self, id, number, query.span.to)?);
+        }
+        while let Some((place, number, key)) = blocks.pop() {
+            if !newest.wants(place) {
+                break;
             }
+            let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
+            newest.add(self.block(place.1, &value)?);
+            blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
+        }
+        let mut results: Vec<CheckResult> = newest.found.into_values().rev().collect();
+        if results.len() <= limit {
+            return Ok(Page { results, next: None });
         }
         results.truncate(limit);
         let next = results.last().map(|last| PageCursor { time: last.time, monitor: last.monitor });
@@ -210,87 +216,54 @@ impl<'db> Reader<'db> {
     }
 }
 
-/// Merges the blocks of many monitors into one stream, newest first. Only blocks whose turn it is are unpacked.
-struct Merge {
+/// The newest results that were asked for among those seen so far. Blocks are looked at by the newest of their results,
+/// so that only those are unpacked that have one to add, and of each only that is kept.
+struct Newest {
     span: Span,
     after: Option<PageCursor>,
-    heap: BinaryHeap<Source>,
+    most: usize,
+    found: BTreeMap<Place, CheckResult>,
 }
 
-/// Where the next results of a monitor come from, ordered by the newest of them.
-struct Source {
-    place: Place,
-    number: Number,
-    /// The block they are in.
-    key: u128,
-    /// What is left of it, oldest first; none when it is not unpacked yet.
-    rows: Option<Vec<CheckResult>>,
-}
-
-impl PartialEq for Source {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
+impl Newest {
+    /// Whether a result at this place, or an older one, would be kept.
+    fn wants(&self, place: Place) -> bool {
+        self.found.len() < self.most || self.found.first_key_value().is_none_or(|(oldest, _)| *oldest < place)
     }
-}
 
-impl Eq for Source {}
-
-impl PartialOrd for Source {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Source {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.place.cmp(&other.place)
-    }
-}
-
-impl Merge {
-    /// Queues the newest block of a monitor that begins before `before` and after the start of the span.
-    fn wait_for(&mut self, reader: &Reader<'_>, id: MonitorId, number: Number, before: UnixMicros) -> Outcome<()> {
+    /// The newest block of a monitor that begins before `before` and reaches into the span, with an upper bound for the
+    /// places of its results.
+    fn block_of(
+        &self,
+        reader: &Reader<'_>,
+        id: MonitorId,
+        number: Number,
+        before: UnixMicros,
+    ) -> Outcome<Option<(Place, Number, u128)>> {
         let before = self.after.map_or(before, |after| before.min(after.time.plus_us(1)));
         if before <= self.span.from {
-            return Ok(());
+            return Ok(None);
         }
-        if let Some((key, value)) = reader.block_before(number, before)? {
-            let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
-            let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
-            if last >= self.span.from.max(reader.index.floors.raw) {
-                let place = (last.min(before.minus_us(1)), id);
-                self.heap.push(Source { place, number, key, rows: None });
-            }
-        }
-        Ok(())
+        let Some((key, value)) = reader.block_before(number, before)? else { return Ok(None) };
+        let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
+        let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
+        let reaches = last >= self.span.from.max(reader.index.floors.raw);
+        Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), number, key)))
     }
 
-    fn is_wanted(&self, result: &CheckResult) -> bool {
-        let place = (result.time, result.monitor);
-        self.span.contains(result.time) && self.after.is_none_or(|after| place < (after.time, after.monitor))
-    }
-
-    fn next(&mut self, reader: &mut Reader<'_>) -> Outcome<Option<CheckResult>> {
-        while let Some(Source { place: (_, id), number, key, rows }) = self.heap.pop() {
-            let unpacked = rows.is_some();
-            let mut rows = match rows {
-                Some(rows) => rows,
-                None => {
-                    let value = reader.read.get_value::<Block>(key)?.unwrap_or_default();
-                    let mut rows = reader.block(id, &value)?;
-                    rows.retain(|row| self.is_wanted(row));
-                    rows
-                }
-            };
-            let result = if unpacked { rows.pop() } else { None };
-            match rows.last().map(|last| (last.time, id)) {
-                Some(place) => self.heap.push(Source { place, number, key, rows: Some(rows) }),
-                None => self.wait_for(reader, id, number, time_in(key))?,
+    /// Takes what is wanted of a block's results, which are oldest first.
+    fn add(&mut self, rows: Vec<CheckResult>) {
+        for row in rows.into_iter().rev() {
+            let place = (row.time, row.monitor);
+            if !self.wants(place) {
+                break;
             }
-            if result.is_some() {
-                return Ok(result);
+            if self.span.contains(row.time) && self.after.is_none_or(|after| place < (after.time, after.monitor)) {
+                self.found.insert(place, row);
+            }
+            if self.found.len() > self.most {
+                self.found.pop_first();
             }
         }
-        Ok(None)
     }
 }
