@@ -64,8 +64,8 @@ impl Watching {
     }
 
     /// Asks it to stop and gives its exit code, once it ended.
-    fn stop(&mut self) -> Option<i32> {
-        self.signal("-TERM");
+    fn stop(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
         for _ in 0..700 {
             if let Some(status) = self.child.try_wait().expect("is a child") {
                 return status.code();
@@ -127,7 +127,7 @@ fn run_tells_changes_and_answers_while_it_watches() {
     let share = uptime[0]["uptime"].as_f64().expect("a share");
     assert!((0.0..=1.0).contains(&share), "{share}");
 
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-TERM"), Some(0));
     // Nobody holds the folder any more: the files answer.
     let offline = json_lines(&watching.ask(&["history", "door", "--json"]).out);
     assert!(offline.len() >= history.len(), "{} of {}", offline.len(), history.len());
@@ -151,8 +151,7 @@ fn run_pauses_resumes_and_checks_when_told() {
     watching.line(|line| line.contains("\"to\":\"up\""));
     let checked = watching.ask(&["check-now", "door"]);
     assert_eq!((checked.code, checked.out.as_str()), (Some(0), "Checking door.\n"), "{}", checked.err);
-    watching.signal("-INT");
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-INT"), Some(0));
 }
 
 #[test]
@@ -163,7 +162,7 @@ fn a_second_run_on_the_same_folder_says_who_holds_it() {
     let second = watching.ask(&["run"]);
     assert_eq!(second.code, Some(3), "{}{}", second.out, second.err);
     assert!(second.err.contains(&watching.child.id().to_string()), "{}", second.err);
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-TERM"), Some(0));
 }
 
 /// The table on a real terminal, made by script(1).
@@ -189,17 +188,27 @@ fn on_a_terminal_run_shows_a_table_and_gives_the_terminal_back() {
         .spawn()
         .expect("script(1) runs");
     let mut out = child.stdout.take().expect("piped");
+    let (sender, parts) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = out.read(&mut buffer) {
+            let _ = sender.send(buffer[..read].to_vec());
+        }
+    });
     let mut screen = Vec::new();
-    let mut buffer = [0; 4096];
     let shows = |screen: &[u8], text: &str| String::from_utf8_lossy(screen).contains(text);
-    // Cells that do not change are not drawn again, so the words come apart; these stand alone.
-    while !(shows(&screen, "The monitor is up.") && shows(&screen, "door")) {
-        let read = out.read(&mut buffer).expect("reads");
-        assert!(read > 0, "ended after {}", String::from_utf8_lossy(&screen));
-        screen.extend_from_slice(&buffer[..read]);
+    // Cells that do not change are not drawn again, so that sentences come apart; a state's cells all change.
+    while !(shows(&screen, "● up") && shows(&screen, "door")) {
+        match parts.recv_timeout(Duration::from_secs(30)) {
+            Ok(part) => screen.extend(part),
+            Err(error) => {
+                let _ = child.kill();
+                panic!("{error} after {}", String::from_utf8_lossy(&screen));
+            }
+        }
     }
     child.stdin.as_mut().expect("piped").write_all(b"q").expect("writes");
-    out.read_to_end(&mut screen).expect("reads");
+    screen.extend(parts.iter().flatten());
     assert_eq!(child.wait().expect("ends").code(), Some(0));
     let screen = String::from_utf8_lossy(&screen);
     assert!(screen.contains("\u{1b}[?1049h"), "another page");
