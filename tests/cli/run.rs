@@ -58,6 +58,18 @@ impl Watching {
         run_in(self.home.path(), &all)
     }
 
+    /// Asks again until the lines satisfy: what is shown may be a second ahead of what is kept.
+    fn ask_until(&self, args: &[&str], enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        for _ in 0..100 {
+            let lines = json_lines(&self.ask(args).out);
+            if enough(&lines) {
+                return lines;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{args:?} still says {}", self.ask(args).out);
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success());
@@ -107,17 +119,19 @@ fn run_tells_changes_and_answers_while_it_watches() {
     assert_eq!(status.code, Some(1), "{}{}", status.out, status.err);
     let line = &json_lines(&status.out)[0];
     assert_eq!((&line["monitor"], &line["state"], &line["live"]), (&"door".into(), &"down".into(), &true.into()));
-    let incidents = json_lines(&watching.ask(&["incidents", "--json"]).out);
+    let incidents = watching.ask_until(&["incidents", "--json"], |lines| !lines.is_empty());
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
     assert_eq!((&incidents[0]["monitor"], &incidents[0]["end"]), (&"door".into(), &"open".into()));
 
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("binds again");
     watching.line(|line| line.contains("● up") && line.contains("was down"));
     drop(listener);
-    let history = json_lines(&watching.ask(&["history", "door", "--since", "1h", "--json"]).out);
-    let verdicts: Vec<_> = history.iter().map(|line| line["verdict"].as_str().expect("text")).collect();
-    assert!(verdicts.iter().filter(|verdict| **verdict == "down").count() >= 2, "{verdicts:?}");
+    let downs = |lines: &[Value]| lines.iter().filter(|line| line["verdict"] == "down").count();
+    let history = watching.ask_until(&["history", "door", "--since", "1h", "--json"], |lines| downs(lines) >= 2);
     let times: Vec<_> = history.iter().map(|line| line["time"].as_str().expect("text")).collect();
     assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {times:?}");
+    let ended = |lines: &[Value]| lines.iter().all(|line| line["end"] == "recovered");
+    assert_eq!(watching.ask_until(&["incidents", "--json"], ended).len(), 1);
     let limited = json_lines(&watching.ask(&["history", "--all", "--limit", "2", "--json"]).out);
     assert_eq!(limited.len(), 2);
     let unknown = watching.ask(&["history", "dor"]);
