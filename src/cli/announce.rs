@@ -75,37 +75,72 @@ pub(super) struct Announcer<'a, W> {
     pub(super) answers: &'a dyn Answers,
 }
 
+/// What was told of a monitor.
+#[derive(Debug)]
+struct Told {
+    name: String,
+    state: State,
+}
+
 impl<W: Write> Announcer<'_, W> {
     /// Writes lines until the core ends.
     pub(super) async fn follow(&mut self, mut events: Receiver<Event>) -> io::Result<()> {
-        let mut names = self.names().await;
+        let mut told = HashMap::new();
+        // What happened before anybody listened.
+        self.catch_up(&mut told).await?;
         loop {
             let event = match events.recv().await {
                 Ok(event) => event,
                 Err(RecvError::Lagged(events)) => {
                     self.write(&News::Missed { events })?;
+                    self.catch_up(&mut told).await?;
                     continue;
                 }
                 Err(RecvError::Closed) => return Ok(()),
             };
             match &event {
-                Event::MonitorsChanged => names = self.names().await,
-                Event::StateChanged { monitor, .. } if !names.contains_key(monitor) => names = self.names().await,
+                Event::MonitorsChanged => self.catch_up(&mut told).await?,
+                Event::StateChanged { monitor, .. } if !told.contains_key(monitor) => self.catch_up(&mut told).await?,
                 _ => {}
             }
-            if let Some(news) = news(event, &names) {
-                self.write(&news)?;
+            let Some(news) = news(event, &told) else { continue };
+            if let News::StateChanged { monitor_id, to, .. } = &news
+                && let Some(told) = told.get_mut(monitor_id)
+            {
+                // Catching up may have told it already.
+                if std::mem::replace(&mut told.state, *to) == *to {
+                    continue;
+                }
             }
+            self.write(&news)?;
         }
     }
 
-    async fn names(&self) -> HashMap<MonitorId, String> {
-        match self.answers.answer(Request::Status { newer_than: None }).await {
-            Ok(Answer::Status(status)) => {
-                status.monitors.into_iter().map(|monitor| (monitor.id, words::clean(&monitor.name))).collect()
+    /// Tells every state that is another one than was told last. Restored states are no news.
+    async fn catch_up(&mut self, told: &mut HashMap<MonitorId, Told>) -> io::Result<()> {
+        let Ok(Answer::Status(status)) = self.answers.answer(Request::Status { newer_than: None }).await else {
+            return Ok(());
+        };
+        let mut now_told = HashMap::with_capacity(status.monitors.len());
+        for monitor in status.monitors {
+            let name = words::clean(&monitor.name);
+            let unseen = if monitor.stale { monitor.state } else { State::Pending };
+            let from = told.get(&monitor.id).map_or(unseen, |told| told.state);
+            if from != monitor.state {
+                self.write(&News::StateChanged {
+                    monitor_id: monitor.id,
+                    monitor: name.clone(),
+                    from,
+                    to: monitor.state,
+                    since: monitor.since.unwrap_or_else(|| self.clock.wall()),
+                    failure: monitor.failure,
+                    message: words::clean(&monitor.message),
+                })?;
             }
-            _ => HashMap::new(),
+            now_told.insert(monitor.id, Told { name, state: monitor.state });
         }
+        *told = now_told;
+        Ok(())
     }
 
     fn write(&mut self, news: &News) -> io::Result<()> {
@@ -122,11 +157,11 @@ impl<W: Write> Announcer<'_, W> {
 }
 
 /// What of an event is worth a line.
-fn news(event: Event, names: &HashMap<MonitorId, String>) -> Option<News> {
+fn news(event: Event, told: &HashMap<MonitorId, Told>) -> Option<News> {
     Some(match event {
         Event::StateChanged { monitor, from, to, since, failure, message } => News::StateChanged {
             monitor_id: monitor,
-            monitor: names.get(&monitor).cloned().unwrap_or_else(|| monitor.to_string()),
+            monitor: told.get(&monitor).map_or_else(|| monitor.to_string(), |told| told.name.clone()),
             from,
             to,
             since,
@@ -187,20 +222,26 @@ mod tests {
 
     use super::*;
     use crate::clock::SetClock;
-    use crate::control::{AnswerError, Status};
+    use crate::control::{AnswerError, MonitorStatus, Status};
     use crate::event::Events;
 
-    struct Known;
+    /// One monitor in this state, checked or not.
+    struct Known(State, bool);
 
     #[async_trait]
     impl Answers for Known {
         async fn answer(&self, _: Request) -> Result<Answer, AnswerError> {
-            let monitors = vec![words::tests::monitor("router\u{1b}[2J", State::Up)];
+            let monitor = words::tests::monitor("router\u{1b}[2J", self.0);
+            let monitors = vec![MonitorStatus { stale: self.1, ..monitor }];
             Ok(Answer::Status(Status { monitors, ..Status::default() }))
         }
     }
 
     async fn lines(format: LogFormat, sent: Vec<Event>) -> String {
+        lines_of(&Known(State::Up, true), format, sent).await
+    }
+
+    async fn lines_of(answers: &Known, format: LogFormat, sent: Vec<Event>) -> String {
         let events = Events::new();
         let listening = events.listen();
         for event in sent {
@@ -210,7 +251,7 @@ mod tests {
         let clock = Arc::new(SetClock::at(UnixMicros::new(1_700_000_000_000_000)));
         let mut out = Vec::new();
         let zone = TimeZone::UTC;
-        let mut announcer = Announcer { out: &mut out, format, clock: &*clock, zone: &zone, answers: &Known };
+        let mut announcer = Announcer { out: &mut out, format, clock: &*clock, zone: &zone, answers };
         announcer.follow(listening).await.expect("writes");
         String::from_utf8(out).expect("text")
     }
@@ -228,8 +269,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_one_clean_line() {
-        let said = lines(LogFormat::Text, vec![went_down(), Event::MonitorsChanged]).await;
+        let said = lines(LogFormat::Text, vec![went_down()]).await;
         assert_eq!(said, "2023-11-14 22:13:20  ✕ down        router [2J (was up) · connect: refused\n");
+    }
+
+    #[tokio::test]
+    async fn what_happened_before_anybody_listened_is_told_once() {
+        let known = Known(State::Down, false);
+        let said = lines_of(&known, LogFormat::Text, vec![went_down()]).await;
+        assert_eq!(said, "2023-11-14 22:13:20  ✕ down        router [2J (was pending)\n");
+        let restored = Known(State::Down, true);
+        assert_eq!(lines_of(&restored, LogFormat::Text, vec![]).await, "");
+    }
+
+    #[tokio::test]
+    async fn who_listens_too_slowly_is_told_what_it_missed() {
+        let many: Vec<_> = (0..5_000).map(|_| Event::MonitorsChanged).collect();
+        let said = lines(LogFormat::Text, many).await;
+        assert!(said.contains("missed        904 events"), "{said}");
     }
 
     #[tokio::test]

@@ -99,15 +99,15 @@ mod tests {
 
     #[test]
     fn xdg_folders_win_over_home_when_absolute() {
-        let home = vars(&[("HOME", "/home/ann")]);
+        let home = vars(&[("HOME", "/h/ann")]);
         let at = |vars: &Environment| {
             let path = |path: PathBuf| path.display().to_string();
             let config = config_file(Platform::Xdg, vars).map(path).expect("found");
             (config, data_dir(Platform::Xdg, vars).map(path).expect("found"))
         };
-        let usual = ("/home/ann/.config/hallmonitor/config.yml".into(), "/home/ann/.local/share/hallmonitor".into());
+        let usual = ("/h/ann/.config/hallmonitor/config.yml".into(), "/h/ann/.local/share/hallmonitor".into());
         assert_eq!(at(&home), usual);
-        let relative = vars(&[("HOME", "/home/ann"), ("XDG_CONFIG_HOME", "here"), ("XDG_DATA_HOME", "")]);
+        let relative = vars(&[("HOME", "/h/ann"), ("XDG_CONFIG_HOME", "here"), ("XDG_DATA_HOME", "")]);
         assert_eq!(at(&relative), usual);
         let own = vars(&[("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "/d")]);
         assert_eq!(at(&own), ("/c/hallmonitor/config.yml".into(), "/d/hallmonitor".into()));

@@ -58,14 +58,26 @@ impl Watching {
         run_in(self.home.path(), &all)
     }
 
+    /// Asks again until the lines satisfy: what is shown may be a second ahead of what is kept.
+    fn ask_until(&self, args: &[&str], enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        for _ in 0..100 {
+            let lines = json_lines(&self.ask(args).out);
+            if enough(&lines) {
+                return lines;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{args:?} still says {}", self.ask(args).out);
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success());
     }
 
     /// Asks it to stop and gives its exit code, once it ended.
-    fn stop(&mut self) -> Option<i32> {
-        self.signal("-TERM");
+    fn stop(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
         for _ in 0..700 {
             if let Some(status) = self.child.try_wait().expect("is a child") {
                 return status.code();
@@ -107,17 +119,19 @@ fn run_tells_changes_and_answers_while_it_watches() {
     assert_eq!(status.code, Some(1), "{}{}", status.out, status.err);
     let line = &json_lines(&status.out)[0];
     assert_eq!((&line["monitor"], &line["state"], &line["live"]), (&"door".into(), &"down".into(), &true.into()));
-    let incidents = json_lines(&watching.ask(&["incidents", "--json"]).out);
+    let incidents = watching.ask_until(&["incidents", "--json"], |lines| !lines.is_empty());
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
     assert_eq!((&incidents[0]["monitor"], &incidents[0]["end"]), (&"door".into(), &"open".into()));
 
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("binds again");
     watching.line(|line| line.contains("● up") && line.contains("was down"));
     drop(listener);
-    let history = json_lines(&watching.ask(&["history", "door", "--since", "1h", "--json"]).out);
-    let verdicts: Vec<_> = history.iter().map(|line| line["verdict"].as_str().expect("text")).collect();
-    assert!(verdicts.iter().filter(|verdict| **verdict == "down").count() >= 2, "{verdicts:?}");
+    let downs = |lines: &[Value]| lines.iter().filter(|line| line["verdict"] == "down").count();
+    let history = watching.ask_until(&["history", "door", "--since", "1h", "--json"], |lines| downs(lines) >= 2);
     let times: Vec<_> = history.iter().map(|line| line["time"].as_str().expect("text")).collect();
     assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {times:?}");
+    let ended = |lines: &[Value]| lines.iter().all(|line| line["end"] == "recovered");
+    assert_eq!(watching.ask_until(&["incidents", "--json"], ended).len(), 1);
     let limited = json_lines(&watching.ask(&["history", "--all", "--limit", "2", "--json"]).out);
     assert_eq!(limited.len(), 2);
     let unknown = watching.ask(&["history", "dor"]);
@@ -127,7 +141,7 @@ fn run_tells_changes_and_answers_while_it_watches() {
     let share = uptime[0]["uptime"].as_f64().expect("a share");
     assert!((0.0..=1.0).contains(&share), "{share}");
 
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-TERM"), Some(0));
     // Nobody holds the folder any more: the files answer.
     let offline = json_lines(&watching.ask(&["history", "door", "--json"]).out);
     assert!(offline.len() >= history.len(), "{} of {}", offline.len(), history.len());
@@ -151,8 +165,7 @@ fn run_pauses_resumes_and_checks_when_told() {
     watching.line(|line| line.contains("\"to\":\"up\""));
     let checked = watching.ask(&["check-now", "door"]);
     assert_eq!((checked.code, checked.out.as_str()), (Some(0), "Checking door.\n"), "{}", checked.err);
-    watching.signal("-INT");
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-INT"), Some(0));
 }
 
 #[test]
@@ -163,7 +176,7 @@ fn a_second_run_on_the_same_folder_says_who_holds_it() {
     let second = watching.ask(&["run"]);
     assert_eq!(second.code, Some(3), "{}{}", second.out, second.err);
     assert!(second.err.contains(&watching.child.id().to_string()), "{}", second.err);
-    assert_eq!(watching.stop(), Some(0));
+    assert_eq!(watching.stop("-TERM"), Some(0));
 }
 
 /// The table on a real terminal, made by script(1).
@@ -189,17 +202,27 @@ fn on_a_terminal_run_shows_a_table_and_gives_the_terminal_back() {
         .spawn()
         .expect("script(1) runs");
     let mut out = child.stdout.take().expect("piped");
+    let (sender, parts) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = out.read(&mut buffer) {
+            let _ = sender.send(buffer[..read].to_vec());
+        }
+    });
     let mut screen = Vec::new();
-    let mut buffer = [0; 4096];
     let shows = |screen: &[u8], text: &str| String::from_utf8_lossy(screen).contains(text);
-    // Cells that do not change are not drawn again, so the words come apart; these stand alone.
-    while !(shows(&screen, "The monitor is up.") && shows(&screen, "door")) {
-        let read = out.read(&mut buffer).expect("reads");
-        assert!(read > 0, "ended after {}", String::from_utf8_lossy(&screen));
-        screen.extend_from_slice(&buffer[..read]);
+    // Cells that do not change are not drawn again, so that sentences come apart; a state's cells all change.
+    while !(shows(&screen, "● up") && shows(&screen, "door")) {
+        match parts.recv_timeout(Duration::from_secs(30)) {
+            Ok(part) => screen.extend(part),
+            Err(error) => {
+                let _ = child.kill();
+                panic!("{error} after {}", String::from_utf8_lossy(&screen));
+            }
+        }
     }
     child.stdin.as_mut().expect("piped").write_all(b"q").expect("writes");
-    out.read_to_end(&mut screen).expect("reads");
+    screen.extend(parts.iter().flatten());
     assert_eq!(child.wait().expect("ends").code(), Some(0));
     let screen = String::from_utf8_lossy(&screen);
     assert!(screen.contains("\u{1b}[?1049h"), "another page");

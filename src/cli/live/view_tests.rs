@@ -1,3 +1,5 @@
+//! The table in several sizes, as text.
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
