@@ -82,34 +82,52 @@ pub enum Event {
 }
 
 /// Sends events to whoever listens. A slow listener loses the oldest ones and is told so; nobody waits for it.
+///
+/// Results go a way of their own: thousands of them a second must not wake whoever waits for changes only.
 #[derive(Clone, Debug)]
-pub struct Events(broadcast::Sender<Event>);
+pub struct Events {
+    changes: broadcast::Sender<Event>,
+    checks: broadcast::Sender<Event>,
+}
 
 impl Events {
     /// A channel that keeps the newest 4,096 events for each listener.
     #[must_use]
     pub fn new() -> Self {
-        Self(broadcast::Sender::new(4096))
+        Self { changes: broadcast::Sender::new(4096), checks: broadcast::Sender::new(4096) }
     }
 
     /// Announces something; costs next to nothing without listeners.
     pub fn send(&self, event: Event) {
-        if self.heard() {
+        let way = if matches!(event, Event::Checked { .. }) { &self.checks } else { &self.changes };
+        if way.receiver_count() > 0 {
             // Fails only when the last listener left in this moment.
-            let _ = self.0.send(event);
+            let _ = way.send(event);
         }
     }
 
-    /// Whether anybody listens, for events that cost something to make.
+    /// Whether anybody listens to changes, for events that cost something to make.
     #[must_use]
     pub fn heard(&self) -> bool {
-        self.0.receiver_count() > 0
+        self.changes.receiver_count() > 0
     }
 
-    /// Listens from now on.
+    /// Whether anybody listens to results.
+    #[must_use]
+    pub fn checks_heard(&self) -> bool {
+        self.checks.receiver_count() > 0
+    }
+
+    /// Listens to everything but [`Event::Checked`] from now on.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.changes.subscribe()
+    }
+
+    /// Listens to [`Event::Checked`] from now on.
+    #[must_use]
+    pub fn listen_to_checks(&self) -> broadcast::Receiver<Event> {
+        self.checks.subscribe()
     }
 }
 

@@ -102,7 +102,7 @@ impl Recorder {
         let row = Row::Result(result);
         self.sink.push(&row);
         let Row::Result(result) = row else { unreachable!("made a result two lines above") };
-        if self.events.heard() {
+        if self.events.checks_heard() {
             self.events.send(Event::Checked { result: result.clone() });
         }
         result
