@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failure, IncidentId, MonitorId, Span, UnixMicros};
 
-/// How an incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "end", content = "at", rename_all = "snake_case")]
+/// How an incident ended. In JSON an object with `end` and, where it ended, `at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncidentEnd {
     /// Still open.
     Open,
@@ -15,6 +14,45 @@ pub enum IncidentEnd {
     /// Nobody saw the end (a crash, the monitor was removed or its target changed); the time is the last one at
     /// which it was known to be down.
     Unknown(UnixMicros),
+}
+
+/// How an end is written for people.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "IncidentEnd", tag = "end", content = "at", rename_all = "snake_case")]
+enum ReadableEnd {
+    Open,
+    Recovered(UnixMicros),
+    Unknown(UnixMicros),
+}
+
+/// How an end is written to disk: binary formats do not describe themselves and cannot look for a tag. Only ever add
+/// at the end.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "IncidentEnd")]
+enum BinaryEnd {
+    Open,
+    Recovered(UnixMicros),
+    Unknown(UnixMicros),
+}
+
+impl Serialize for IncidentEnd {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            ReadableEnd::serialize(self, serializer)
+        } else {
+            BinaryEnd::serialize(self, serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IncidentEnd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            ReadableEnd::deserialize(deserializer)
+        } else {
+            BinaryEnd::deserialize(deserializer)
+        }
+    }
 }
 
 /// A person has seen it.
@@ -62,6 +100,26 @@ impl Incident {
         match self.end {
             IncidentEnd::Open => Span::new(self.opened, now),
             IncidentEnd::Recovered(at) | IncidentEnd::Unknown(at) => Span::new(self.opened, at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_read_back_from_binary_and_json() {
+        let at = UnixMicros::new(1_700_000_000_000_000);
+        for (end, json) in [
+            (IncidentEnd::Open, r#"{"end":"open"}"#),
+            (IncidentEnd::Recovered(at), r#"{"end":"recovered","at":"2023-11-14T22:13:20.000000Z"}"#),
+            (IncidentEnd::Unknown(at), r#"{"end":"unknown","at":"2023-11-14T22:13:20.000000Z"}"#),
+        ] {
+            let bytes = postcard::to_stdvec(&end).expect("encodes");
+            assert_eq!(postcard::from_bytes::<IncidentEnd>(&bytes).expect("decodes"), end);
+            assert_eq!(serde_json::to_string(&end).expect("encodes"), json);
+            assert_eq!(serde_json::from_str::<IncidentEnd>(json).expect("decodes"), end);
         }
     }
 }
