@@ -1,6 +1,8 @@
 //! Results a second through the journal, in batches with one sync each, against the same bytes written raw with the
 //! same batch sizes and syncs. Prints one JSON line; `HM_BENCH_DIR` says on which disk.
 
+#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! The process is killed at random moments: nothing that was acknowledged is lost, nothing is there twice, and what is
 //! stored is at every moment a prefix of what was produced. 10 rounds; 100 with `HM_SOAK=1`.
 
+#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

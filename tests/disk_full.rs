@@ -1,6 +1,8 @@
 //! A full disk, on a small tmpfs of our own: pushing goes on, the state says so, writing resumes by itself, and
 //! nothing is doubled or lost.
 
+#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
