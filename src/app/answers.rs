@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::core::{Core, lock};
-use super::reads::{Reads, find};
+use super::reads::Reads;
 use crate::control::{
     Answer, AnswerError, Answers, Fault, Holder, MonitorName, MonitorStatus, OwnGap, Recent, Request, Schedule, Source,
-    Status, Storage,
+    Status, Storage, find_monitor,
 };
 use crate::model::{MonitorId, State, UnixMicros};
 use crate::record::BoardRow;
@@ -121,6 +122,7 @@ impl Live {
     }
 
     async fn reads(&self) -> Result<Reads, AnswerError> {
+        self.settle().await;
         let names: Vec<MonitorName> = self.0.recorder.board().snapshot().iter().map(name_of).collect();
         let history = self.0.delivery.history();
         let status = self.0.delivery.status();
@@ -134,6 +136,13 @@ impl Live {
         Reads { history, source, names, configured }.with_known().await
     }
 
+    /// What is shown is found: whoever asks for history gets what the board knows already.
+    async fn settle(&self) {
+        let journal = self.0.delivery.journal().clone();
+        // A journal that cannot write is told as a fault; what is durable is found all the same.
+        let _ = tokio::task::spawn_blocking(move || journal.flush(Duration::from_millis(500))).await;
+    }
+
     fn steer(&self, monitors: &[String], action: impl FnOnce(&Core, &[MonitorId])) -> Result<Answer, AnswerError> {
         let board = self.0.recorder.board();
         let names: Vec<(MonitorId, String)> =
@@ -142,7 +151,7 @@ impl Live {
         let ids: Vec<MonitorId> = if monitors.is_empty() {
             all.map(|(id, _)| id).collect()
         } else {
-            monitors.iter().map(|wanted| find(wanted, all.clone())).collect::<Result<_, _>>()?
+            monitors.iter().map(|wanted| find_monitor(wanted, all.clone())).collect::<Result<_, _>>()?
         };
         action(&self.0, &ids);
         let done = names.into_iter().filter(|(id, _)| ids.contains(id)).map(|(_, name)| name).collect();

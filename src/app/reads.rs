@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::control::{AnswerError, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList};
+use crate::control::{AnswerError, find_monitor, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList};
 use crate::deliver::History;
 use crate::model::{KnownMonitor, MonitorId, Span, UnixMicros, error_chain};
 use crate::storage::{IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};
@@ -42,7 +42,7 @@ impl Reads {
 
     /// The monitor of a name or an id.
     pub(super) fn find(&self, name: &str) -> Result<MonitorId, AnswerError> {
-        find(name, self.names.iter().map(|named| (named.id, named.name.as_str())))
+        find_monitor(name, self.names.iter().map(|named| (named.id, named.name.as_str())))
     }
 
     fn named(&self, ids: impl Iterator<Item = MonitorId>) -> Vec<MonitorName> {
@@ -99,27 +99,4 @@ impl Reads {
         let monitors = self.named(incidents.iter().map(|incident| incident.monitor));
         Ok(IncidentList { source: self.source, monitors, incidents, more })
     }
-}
-
-/// The monitor of a name or an id; an unknown one is told with its nearest.
-pub(super) fn find<'a>(
-    wanted: &str,
-    names: impl Iterator<Item = (MonitorId, &'a str)> + Clone,
-) -> Result<MonitorId, AnswerError> {
-    if let Some((id, _)) = names.clone().find(|(_, name)| *name == wanted) {
-        return Ok(id);
-    }
-    if let Ok(id) = wanted.parse::<MonitorId>()
-        && names.clone().any(|(known, _)| known == id)
-    {
-        return Ok(id);
-    }
-    let nearest = names
-        .map(|(_, name)| (strsim::damerau_levenshtein(name, wanted), name))
-        .filter(|(distance, name)| *distance <= name.len().max(wanted.len()) / 3)
-        .min();
-    Err(AnswerError::UnknownMonitor {
-        name: crate::model::clean_text(wanted, 200),
-        nearest: nearest.map(|(_, name)| name.to_owned()),
-    })
 }

@@ -258,6 +258,9 @@ impl Deliverer {
 
     /// Has the store take rows; `Ok` when it has them or refused them for good.
     async fn take(&mut self, store: &dyn ResultStore, made: Steps, upkeep: &mut Upkeep) -> Result<(), Waits> {
+        if made.steps.is_empty() {
+            return Ok(());
+        }
         for step in made.steps {
             let taken = match step {
                 Step::Append(batch) => self.append(store, batch).await,

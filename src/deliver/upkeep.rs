@@ -90,8 +90,11 @@ impl Upkeep {
     /// These results were delivered: the hours that were made without them are made again.
     pub(super) fn delivered(&mut self, results: &[(MonitorId, UnixMicros)]) {
         let Some(until) = self.rolled_until else { return };
-        for (monitor, time) in results.iter().filter(|(_, time)| *time < until) {
-            self.dirty.insert((Tier::Hour.bucket(*time).from, *monitor));
+        let before = self.dirty.len();
+        let late = results.iter().filter(|(_, time)| *time < until);
+        self.dirty.extend(late.map(|(monitor, time)| (Tier::Hour.bucket(*time).from, *monitor)));
+        if self.dirty.len() > before {
+            self.next_look = Mono(0);
         }
     }
 

@@ -95,7 +95,7 @@ impl Cursors {
             self.entries.push(entry.clone());
             return entry;
         }
-        let from = if self.entries.is_empty() { 0 } else { now };
+        let from = if self.entries.is_empty() { 1 } else { now };
         self.end_all(now);
         let entry = Cursor { contact: contact.to_owned(), store: None, delivered: vec![from; shares], until: None };
         self.entries.push(entry.clone());

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::record::stamp;
+use super::record::{encode, stamp};
 use super::salvage::{Damage, set_aside, sync_folder};
 use super::segment;
+use crate::model::Row;
 
 /// What opening found and mended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,6 +148,20 @@ impl Log {
                 Err(error)
             }
         }
+    }
+
+    /// Writes a few rows and makes them durable; for one that needs no thread.
+    ///
+    /// # Errors
+    /// See [`JournalError`]: nothing was written.
+    pub fn write(&mut self, rows: &[Row]) -> Result<Range<u64>, JournalError> {
+        let mut bytes = Vec::new();
+        for row in rows {
+            if !encode(row, &mut bytes) {
+                tracing::error!(monitor = %row.monitor(), "a row is too large for the journal and is dropped");
+            }
+        }
+        self.append(&mut [bytes])
     }
 
     fn take_active(&mut self) -> Active {

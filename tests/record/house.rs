@@ -72,16 +72,17 @@ pub struct House {
     pub recorder: Recorder,
     pub board: Arc<Board>,
     pub events: Receiver<Event>,
+    pub checks: Receiver<Event>,
 }
 
 impl House {
     /// A run over what earlier runs journaled.
     pub fn over(clock: Arc<SetClock>, rows: Arc<Rows>) -> Self {
         let events = Events::new();
-        let listener = events.listen();
+        let (listener, checks) = (events.listen(), events.listen_to_checks());
         let recorder =
             Recorder::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&rows) as Arc<dyn RowSink>, events);
-        Self { board: recorder.board(), clock, rows, recorder, events: listener }
+        Self { board: recorder.board(), clock, rows, recorder, events: listener, checks }
     }
 
     pub fn with(monitors: &[&Arc<Monitor>]) -> Self {
@@ -117,6 +118,10 @@ impl House {
 
     pub fn heard(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    pub fn checked(&mut self) -> usize {
+        std::iter::from_fn(|| self.checks.try_recv().ok()).filter(|event| matches!(event, Event::Checked { .. })).count()
     }
 
     /// States that were announced, in order.

@@ -1,0 +1,259 @@
+//! The process is killed at random moments: nothing that was acknowledged is lost, nothing is there twice, and what is
+//! stored is at every moment a prefix of what was produced. 10 rounds; 100 with `HM_SOAK=1`.
+
+#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hallmonitor::clock::SystemClock;
+use hallmonitor::deliver::{Delivery, DeliveryOptions, OpenStore};
+use hallmonitor::event::Events;
+use hallmonitor::model::{
+    CheckResult, Facts, Gap, Incident, KnownMonitor, MonitorId, Phases, Rollup, Row, UnixMicros, Verdict,
+};
+use hallmonitor::storage::{
+    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery, ResultStore,
+    Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+};
+use uuid::Uuid;
+
+const LONG: Duration = Duration::from_secs(60);
+/// A child produces at most this many rows and then waits to be killed.
+const MOST: u64 = 30_000;
+/// Rows that must be acknowledged before a child may be killed.
+const LEAST: u64 = 1_000;
+
+/// A store of one file: 8 bytes a result, its number. Whole numbers are synced before `append` returns.
+#[derive(Debug)]
+struct FileStore {
+    kept: Mutex<(File, BTreeSet<u64>)>,
+}
+
+impl FileStore {
+    fn open(path: &Path) -> Self {
+        let mut bytes = fs::read(path).unwrap_or_default();
+        bytes.truncate(bytes.len() / 8 * 8);
+        let numbers = numbers_in(&bytes);
+        let file = OpenOptions::new().create(true).append(true).open(path).expect("opens");
+        file.set_len(bytes.len() as u64).expect("cuts a torn number");
+        let known: BTreeSet<u64> = numbers.iter().copied().collect();
+        assert_eq!(known.len(), numbers.len(), "a row is stored twice");
+        Self { kept: Mutex::new((file, known)) }
+    }
+}
+
+fn numbers_in(bytes: &[u8]) -> Vec<u64> {
+    bytes.chunks_exact(8).map(|number| u64::from_le_bytes(number.try_into().expect("eight"))).collect()
+}
+
+fn unsupported<T>(operation: &'static str) -> Result<T, StoreError> {
+    Err(StoreError::new(StoreErrorKind::Unsupported, "file", operation, "not needed here"))
+}
+
+#[async_trait]
+impl ReadRows for FileStore {
+    async fn results(&self, _: &ResultQuery) -> Result<Page, StoreError> {
+        unsupported("results")
+    }
+    async fn latest(&self, _: &[MonitorId], _: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
+        unsupported("latest")
+    }
+    async fn last_before(&self, _: MonitorId, _: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
+        unsupported("last_before")
+    }
+    async fn rollups(&self, _: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        unsupported("rollups")
+    }
+    async fn incidents(&self, _: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
+        unsupported("incidents")
+    }
+    async fn gaps(&self, _: &GapQuery) -> Result<Vec<Gap>, StoreError> {
+        unsupported("gaps")
+    }
+    async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
+        unsupported("monitors")
+    }
+}
+
+#[async_trait]
+impl ResultStore for FileStore {
+    fn backend(&self) -> &'static str {
+        "file"
+    }
+    fn capabilities(&self) -> Capabilities {
+        // In order, so that the store is a prefix at every moment.
+        Capabilities { keeps_history: true, delivery: DeliveryHint { max_rows: 700, max_age_ms: 20, slices: 1 } }
+    }
+    async fn check(&self) -> Result<StoreStatus, StoreError> {
+        unsupported("check")
+    }
+    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut kept = self.kept.lock().expect("lock");
+        let (file, known) = &mut *kept;
+        let fresh = batch.results.iter().filter(|row| known.insert(row.duration_us));
+        let bytes: Vec<u8> = fresh.flat_map(|row| row.duration_us.to_le_bytes()).collect();
+        file.write_all(&bytes).and_then(|()| file.sync_data()).expect("writes");
+        Ok(())
+    }
+    async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok((key == "store_id").then(|| b"file".to_vec()))
+    }
+    async fn set_metadata(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
+        unsupported("set_metadata")
+    }
+    async fn prune(&self, _: &Retention, _: UnixMicros) -> Result<Pruned, StoreError> {
+        unsupported("prune")
+    }
+    async fn forget(&self, _: MonitorId) -> Result<(), StoreError> {
+        unsupported("forget")
+    }
+    async fn scan(&self, _: Option<ScanCursor>) -> Result<ScanPage, StoreError> {
+        unsupported("scan")
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Opener(PathBuf);
+
+#[async_trait]
+impl OpenStore for Opener {
+    fn backend(&self) -> &'static str {
+        "file"
+    }
+    fn contact(&self) -> String {
+        "file".to_owned()
+    }
+    async fn open(&self) -> Result<Arc<dyn ResultStore>, StoreError> {
+        Ok(Arc::new(FileStore::open(&self.0)))
+    }
+}
+
+fn row(number: u64) -> Row {
+    Row::Result(CheckResult {
+        monitor: MonitorId::new(Uuid::from_u128(u128::from(number % 97))),
+        time: UnixMicros::new(1_700_000_000_000_000).plus_us(number * 1_000),
+        interval_us: 1_000_000,
+        timeout_us: 1_000_000,
+        verdict: Verdict::Up,
+        duration_us: number,
+        failure: None,
+        message: "".into(),
+        phases: Phases::default(),
+        facts: Facts::new(),
+    })
+}
+
+fn start(dir: &Path) -> Delivery {
+    let mut options = DeliveryOptions::new(dir.to_owned(), Arc::new(SystemClock), Events::new());
+    options.journal.close_after = Duration::from_millis(5);
+    options.journal.segment_bytes = 256 * 1024;
+    options.head_bytes = 64 * 1024;
+    options.save_every_us = 50_000;
+    Delivery::start(options, Arc::new(Opener(dir.join("store")))).expect("starts").0
+}
+
+/// Not a test by itself: produces rows until it is killed, when the test below starts it.
+#[test]
+fn child() {
+    let Some(dir) = std::env::var_os("HM_CRASH_DIR") else { return };
+    let first: u64 =
+        std::env::var_os("HM_CRASH_FIRST").and_then(|n| n.into_string().ok()?.parse().ok()).expect("first");
+    let delivery = start(Path::new(&dir));
+    let mut number = first;
+    let mut step = 1;
+    while number < first + MOST {
+        step = step * 7 % 1_009;
+        for _ in 0..step {
+            delivery.journal().push(&row(number));
+            number += 1;
+        }
+        assert!(delivery.journal().flush(LONG));
+        writeln!(std::io::stdout(), "\nacknowledged {number}").expect("the parent listens");
+    }
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+/// Kills and collects the child whatever happens.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn(dir: &Path, first: u64) -> (Victim, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "child", "--nocapture"])
+        .env("HM_CRASH_DIR", dir)
+        .env("HM_CRASH_FIRST", first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let out = BufReader::new(child.stdout.take().expect("piped"));
+    (Victim(child), out)
+}
+
+/// Number after the last row that the child said is durable.
+fn acknowledged(line: &str) -> Option<u64> {
+    line.strip_prefix("acknowledged ")?.trim().parse().ok()
+}
+
+/// One life and death of a child; gives the number after the last row that it acknowledged.
+fn round(dir: &Path, first: u64) -> u64 {
+    let (mut victim, out) = spawn(dir, first);
+    let mut lines = out.lines().map_while(Result::ok);
+    let mut acked = first;
+    while acked < first + LEAST {
+        acked = lines.by_ref().find_map(|line| acknowledged(&line)).expect("the child lives");
+    }
+    // The moment is chance; `SIGKILL` is what `kill` sends.
+    let chance = Uuid::new_v4().as_u128() % 120_000;
+    std::thread::sleep(Duration::from_micros(u64::try_from(chance).expect("small")));
+    victim.0.kill().expect("kills");
+    victim.0.wait().expect("ends");
+    lines.filter_map(|line| acknowledged(&line)).last().unwrap_or(acked)
+}
+
+#[test]
+fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_doubled() {
+    let rounds = if std::env::var_os("HM_SOAK").is_some() { 100 } else { 10 };
+    let dir = tempfile::tempdir().expect("folder");
+    let store = dir.path().join("store");
+    let mut first = 0;
+    for number in 0..rounds {
+        let acked = round(dir.path(), first);
+        assert!(acked >= first + LEAST, "round {number}: too few acknowledged to prove anything");
+        let before = numbers_in(&fs::read(&store).unwrap_or_default());
+        assert!(before.iter().copied().eq(0..before.len() as u64), "round {number}: the store is no prefix");
+        // The next life brings what waits.
+        let delivery = start(dir.path());
+        let produced = first_not_journaled(&delivery);
+        let delivered = (0..12_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            delivery.status().backlog_rows == 0
+        });
+        assert!(delivered, "round {number}: {:?}", delivery.status());
+        assert!(delivery.stop(LONG), "round {number}");
+        let stored = numbers_in(&fs::read(&store).expect("reads"));
+        assert!(stored.iter().copied().eq(0..stored.len() as u64), "round {number}: lost, doubled or out of order");
+        assert!(stored.len() as u64 >= acked, "round {number}: {} stored of {acked} acknowledged", stored.len());
+        assert_eq!(stored.len() as u64, produced, "round {number}: all that is journaled is stored");
+        first = stored.len() as u64;
+    }
+}
+
+/// Rows are numbered from 0, journal records from 1.
+fn first_not_journaled(delivery: &Delivery) -> u64 {
+    delivery.journal().next() - 1
+}

@@ -1,0 +1,114 @@
+//! A full disk, on a small tmpfs of our own: pushing goes on, the state says so, writing resumes by itself, and
+//! nothing is doubled or lost.
+
+#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hallmonitor::event::{Event, Events};
+use hallmonitor::journal::{Durable, DurableBatch, JournalOptions, JournalWriter, Log, Reader, decode};
+use hallmonitor::model::{CheckResult, Facts, MonitorId, Phases, Row, UnixMicros, Verdict};
+use uuid::Uuid;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn row(number: u64) -> Row {
+    Row::Result(CheckResult {
+        monitor: MonitorId::new(Uuid::from_u128(u128::from(number % 97))),
+        time: UnixMicros::new(1_700_000_000_000_000).plus_us(number * 1_000),
+        interval_us: 1_000_000,
+        timeout_us: 1_000_000,
+        verdict: Verdict::Up,
+        duration_us: number,
+        failure: None,
+        message: "".into(),
+        phases: Phases::default(),
+        facts: Facts::new(),
+    })
+}
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<(u64, Row)>>>);
+
+impl Durable for Heard {
+    fn durable(&mut self, batch: &DurableBatch<'_>) {
+        let rows = batch.payloads().map(|(number, payload)| (number, decode(payload).expect("decodes")));
+        self.0.lock().expect("lock").extend(rows);
+    }
+}
+
+/// Not a test by itself: runs in a mount namespace of its own, when the test below starts it.
+#[test]
+fn child() {
+    let Some(disk) = std::env::var_os("HM_SMALL_DISK") else { return };
+    let disk = Path::new(&disk);
+    let ballast = disk.join("ballast");
+    fs::write(&ballast, vec![7; 900 * 1024]).expect("writes");
+    let options = JournalOptions {
+        close_after: Duration::from_millis(5),
+        retry: Duration::from_millis(20),
+        segment_bytes: 64 * 1024,
+        ..JournalOptions::in_data_dir(disk)
+    };
+    let events = Events::new();
+    let mut told = events.listen();
+    let heard = Heard::default();
+    let (writer, _) = JournalWriter::start(&options, 0, events, |_| Box::new(heard.clone())).expect("starts");
+    let mut pushed = 0;
+    while writer.figures().fault.is_none() {
+        assert!(pushed < 100_000, "the disk is never full");
+        (0..100).for_each(|n| writer.push(&row(pushed + n)));
+        pushed += 100;
+        let _ = writer.flush(LONG);
+    }
+    let fault = told.blocking_recv().expect("told");
+    let says_full = |fault: &str| fault.contains("free some space");
+    assert!(matches!(&fault, Event::JournalState { fault: Some(fault) } if says_full(fault)), "{fault:?}");
+    // Checks go on; the rows wait.
+    (0..5_000).for_each(|n| writer.push(&row(pushed + n)));
+    pushed += 5_000;
+    assert!(writer.figures().waiting_rows >= 5_000);
+    let on_disk: Vec<u64> = Reader::new(&options.folder, 0, None, false).rows().map(|(number, _)| number).collect();
+    assert!(on_disk.iter().copied().eq(1..=on_disk.len() as u64), "what is on the full disk is clean");
+    fs::remove_file(&ballast).expect("removes");
+    assert!(matches!(told.blocking_recv(), Ok(Event::JournalState { fault: None })), "writing resumes by itself");
+    assert!(writer.flush(LONG));
+    assert!(writer.stop(LONG));
+    assert_eq!((writer.figures().dropped, writer.figures().waiting_rows), (0, 0));
+    let expected: Vec<(u64, Row)> = (0..pushed).map(|number| (number + 1, row(number))).collect();
+    assert!(*heard.0.lock().expect("lock") == expected, "told once and in order");
+    let (_, recovered) = Log::open(&options.folder, options.segment_bytes, 0).expect("opens");
+    assert!(recovered.is_clean(), "{recovered:?}");
+    let read: Vec<(u64, Row)> = Reader::new(&options.folder, 0, None, false).rows().collect();
+    assert!(read == expected, "{} rows read of {}", read.len(), expected.len());
+    fs::write(disk.join("passed"), "").expect("writes");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_writing_resumes() {
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).expect("makes");
+    let script = "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$HM_SMALL_DISK\" || exit 99
+        \"$0\" --exact child --nocapture && test -e \"$HM_SMALL_DISK/passed\"";
+    let run = |flags: &str| {
+        Command::new("unshare")
+            .args([flags, "sh", "-c", script])
+            .arg(std::env::current_exe().expect("this program"))
+            .env("HM_SMALL_DISK", &disk)
+            .output()
+            .expect("the command `unshare` (package util-linux) is needed")
+    };
+    // As root a mount namespace is enough; others need a user namespace as well. 99 says that mounting failed.
+    let mut output = run("-m");
+    if output.status.code() == Some(99) || !output.status.success() && output.stdout.is_empty() {
+        output = run("-rm");
+    }
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "needs the right to mount a tmpfs (root, or user namespaces)\n{out}\n{err}");
+}
