@@ -1,7 +1,18 @@
 //! Results a second through the journal, in batches with one sync each, against the same bytes written raw with the
-//! same batch sizes and syncs. Prints one JSON line; `HM_BENCH_DIR` says on which disk.
+//! same batch sizes and syncs. `HM_BENCH_DIR` says on which disk.
 
-#![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    reason = "a bench may stop at the first fault, prints its figures, and reckons with floats"
+)]
+
+#[path = "support/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each bench uses a part")]
+mod support;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,6 +23,7 @@ use hallmonitor::clock::{Clock, SystemClock};
 use hallmonitor::event::Events;
 use hallmonitor::journal::{Durable, DurableBatch, JournalOptions, JournalWriter};
 use hallmonitor::model::{CheckResult, FactKey, Facts, Failure, MonitorId, Phases, Row, UnixMicros, Verdict};
+use support::figure::{Figure, spread};
 use uuid::Uuid;
 
 /// Rows of one measurement.
@@ -52,7 +64,7 @@ fn life_like_rows() -> Vec<Row> {
     let start = UnixMicros::new(1_700_000_000_000_000);
     let row = |n: usize| {
         let total = random.latency_us();
-        let failed = random.bits() % 100 == 0;
+        let failed = random.bits().is_multiple_of(100);
         let mut facts = Facts::new();
         let time = start.plus_us(n as u64 * 1_000 + random.bits() % 1_000);
         let mut result = CheckResult {
@@ -139,11 +151,6 @@ fn raw(folder: &Path, sizes: &[usize], clock: &dyn Clock) -> io::Result<f64> {
     Ok(clock.mono().since(start).as_secs_f64())
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
 #[allow(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn main() -> io::Result<()> {
     let clock = SystemClock;
@@ -158,12 +165,17 @@ fn main() -> io::Result<()> {
         batches = sizes.len();
         bytes = sizes.iter().sum();
     }
-    let (value, limit) = (median(values), median(limits));
-    let counted =
-        format!("{ROWS} HTTP results, {bytes} bytes, {batches} batches with one sync each, median of {TIMES}");
-    let line = serde_json::json!({
-        "name": "journal", "counted": counted, "value": value.round(), "unit": "results/s",
-        "limit": limit.round(), "ratio": (value / limit * 1_000.0).round() / 1_000.0,
-    });
-    writeln!(io::stdout(), "{line}")
+    let (low, value, high) = spread(&mut values);
+    let (_, limit, _) = spread(&mut limits);
+    Figure {
+        what: "durable HTTP results".to_owned(),
+        figure: format!("{value:.0}/s"),
+        spread: Some(format!("{low:.0}–{high:.0}")),
+        limit: Some(format!("{limit:.0}/s (the same bytes written raw)")),
+        ratio: Some(value / limit),
+        reach: Some("≥ 500,000/s".to_owned()),
+        counted: format!("{ROWS} results, {bytes} bytes, {batches} batches with one sync each, {TIMES} times"),
+    }
+    .tell();
+    Ok(())
 }

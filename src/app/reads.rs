@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::control::{AnswerError, find_monitor, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList};
+use crate::control::{AnswerError, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList, find_monitor};
 use crate::deliver::History;
 use crate::model::{KnownMonitor, MonitorId, Span, UnixMicros, error_chain};
 use crate::storage::{IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};

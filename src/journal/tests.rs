@@ -253,7 +253,9 @@ proptest! {
 
 /// Remembers what it heard, and can be waited for.
 #[derive(Clone, Default)]
-struct Heard(Arc<(Mutex<Vec<(u64, Row)>>, Condvar)>);
+struct Heard(Arc<(Mutex<Numbered>, Condvar)>);
+
+type Numbered = Vec<(u64, Row)>;
 
 impl Durable for Heard {
     fn durable(&mut self, batch: &DurableBatch<'_>) {

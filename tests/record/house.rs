@@ -121,7 +121,9 @@ impl House {
     }
 
     pub fn checked(&mut self) -> usize {
-        std::iter::from_fn(|| self.checks.try_recv().ok()).filter(|event| matches!(event, Event::Checked { .. })).count()
+        std::iter::from_fn(|| self.checks.try_recv().ok())
+            .filter(|event| matches!(event, Event::Checked { .. }))
+            .count()
     }
 
     /// States that were announced, in order.

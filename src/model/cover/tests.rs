@@ -1,3 +1,5 @@
+//! The rules of coverage, and properties that hold for any history.
+
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -1,3 +1,5 @@
+//! The planner under simulated time.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

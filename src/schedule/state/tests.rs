@@ -1,3 +1,5 @@
+//! What the runner knows of each monitor.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Sleep, standstills, set clocks and lost networks, by clocks that are set.
+
 use super::*;
 use crate::clock::SetClock;
 use crate::model::Failure;
