@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hallmonitor::clock::{Clock, SystemClock};
 use hallmonitor::model::{Failure, GapReason, MonitorId, UnixMicros, Verdict};
-use hallmonitor::probe::{Observation, Probe};
+use hallmonitor::probe::Observation;
 use hallmonitor::schedule::{
     Checked, Connectivity, FirstCheck, Limits, Next, Parts, Runner, Sink, SystemConnectivity, Watched,
 };
