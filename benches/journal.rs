@@ -52,7 +52,7 @@ fn life_like_rows() -> Vec<Row> {
     let start = UnixMicros::new(1_700_000_000_000_000);
     let row = |n: usize| {
         let total = random.latency_us();
-        let failed = random.bits() % 100 == 0;
+        let failed = random.bits().is_multiple_of(100);
         let mut facts = Facts::new();
         let time = start.plus_us(n as u64 * 1_000 + random.bits() % 1_000);
         let mut result = CheckResult {
