@@ -253,22 +253,23 @@ proptest! {
 
 /// Remembers what it heard, and can be waited for.
 #[derive(Clone, Default)]
-struct Heard(Arc<(Mutex<Numbered>, Condvar)>);
-
-type Numbered = Vec<(u64, Row)>;
+struct Heard {
+    rows: Arc<Mutex<Vec<(u64, Row)>>>,
+    told: Arc<Condvar>,
+}
 
 impl Durable for Heard {
     fn durable(&mut self, batch: &DurableBatch<'_>) {
-        let mut heard = self.0.0.lock().expect("lock");
+        let mut heard = self.rows.lock().expect("lock");
         heard.extend(batch.payloads().map(|(number, payload)| (number, super::decode(payload).expect("decodes"))));
-        self.0.1.notify_all();
+        self.told.notify_all();
     }
 }
 
 impl Heard {
     fn wait_for(&self, rows: usize) -> Vec<(u64, Row)> {
-        let heard = self.0.0.lock().expect("lock");
-        let (heard, timeout) = self.0.1.wait_timeout_while(heard, LONG, |heard| heard.len() < rows).expect("lock");
+        let heard = self.rows.lock().expect("lock");
+        let (heard, timeout) = self.told.wait_timeout_while(heard, LONG, |heard| heard.len() < rows).expect("lock");
         assert!(!timeout.timed_out(), "only {} of {rows} rows", heard.len());
         heard.clone()
     }
