@@ -7,7 +7,6 @@
 //! | `fleet.rs` | what has to change when the configuration does |
 //! | `wiring.rs` | what rooms say to each other through traits |
 //! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
-//! | `rollup.rs` | delivery's rollups are the model's |
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
 //! | `files.rs` | answers from the files of a data folder that nobody holds |
 
@@ -17,7 +16,6 @@ mod files;
 mod fleet;
 mod keeper;
 mod reads;
-mod rollup;
 mod start;
 mod wiring;
 

@@ -171,7 +171,6 @@ fn start_delivery(
 ) -> Result<Delivery, StartError> {
     let mut delivery = DeliveryOptions::new(options.data_dir.clone(), options.clock.clone(), events.clone());
     delivery.retention = config.storage.retention;
-    delivery.rollup_of = Some(super::rollup::of_rows);
     let recorder = recorder.clone();
     delivery.undecided = Arc::new(move |monitor| undecided_since(&recorder, monitor));
     let opener = opener(options, config, state.instance.id);

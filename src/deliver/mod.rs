@@ -44,7 +44,7 @@ pub use open::{ConfiguredStore, OpenStore};
 pub use shared::DeliveryStatus;
 use shared::{Intake, Limits, Progress, Shared, lock};
 use tokio::sync::Notify;
-pub use upkeep::{BucketRows, RollupOf, Undecided};
+pub use upkeep::Undecided;
 
 use crate::clock::Clock;
 use crate::event::Events;
@@ -64,8 +64,6 @@ pub struct DeliveryOptions {
     pub events: Events,
     /// How long each tier is kept.
     pub retention: Retention,
-    /// Computes rollups; none leaves them to the store.
-    pub rollup_of: Option<RollupOf>,
     /// Whose last hour cannot be judged yet.
     pub undecided: Undecided,
     /// Most bytes of undelivered rows in memory; rows beyond are read from the journal.
@@ -90,7 +88,6 @@ impl DeliveryOptions {
             clock,
             events,
             retention: Retention::default(),
-            rollup_of: None,
             undecided: Arc::new(|_| None),
             head_bytes: 6 << 20,
             call_timeout: Duration::from_secs(60),

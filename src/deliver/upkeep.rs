@@ -9,7 +9,7 @@ use super::deliverer::guarded;
 use super::shared::Shared;
 use super::{DeliveryOptions, History};
 use crate::clock::{Clock, Mono};
-use crate::model::{CheckResult, Gap, Incident, MonitorId, Rollup, Span, Tier, UnixMicros, error_chain};
+use crate::model::{Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, error_chain, rollup_of};
 use crate::storage::{
     Batch, GapQuery, IncidentQuery, PageCursor, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, StoreError,
 };
@@ -29,27 +29,6 @@ const LOOK_BACK_US: u64 = 31 * 86_400_000_000;
 /// Where the store remembers up to which time all hours are made.
 const WATERMARK: &str = "rolled_until";
 
-/// What a rollup is made of.
-#[derive(Debug)]
-pub struct BucketRows<'a> {
-    /// Whose.
-    pub monitor: MonitorId,
-    /// The width.
-    pub tier: Tier,
-    /// The bucket's start.
-    pub start: UnixMicros,
-    /// Results in the bucket and those before it back to the last good one, oldest first.
-    pub results: &'a [CheckResult],
-    /// Gaps of the monitor and of all that touch the bucket.
-    pub gaps: &'a [Gap],
-    /// Incidents of the monitor that touch the bucket.
-    pub incidents: &'a [Incident],
-    /// Wall clock now.
-    pub now: UnixMicros,
-}
-
-/// Computes the rollup of one bucket.
-pub type RollupOf = fn(&BucketRows<'_>) -> Rollup;
 /// Start of a monitor's run of failures that is not decided yet, if there is one.
 pub type Undecided = Arc<dyn Fn(MonitorId) -> Option<UnixMicros> + Send + Sync>;
 
@@ -58,7 +37,7 @@ type Due = (UnixMicros, MonitorId);
 
 /// Knows which buckets are to be made.
 pub(super) struct Upkeep {
-    rollup_of: Option<RollupOf>,
+    keeps_history: bool,
     undecided: Undecided,
     retention: Retention,
     call_timeout: Duration,
@@ -75,7 +54,7 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn new(options: &DeliveryOptions, keeps_history: bool) -> Self {
         Self {
-            rollup_of: options.rollup_of.filter(|_| keeps_history),
+            keeps_history,
             undecided: Arc::clone(&options.undecided),
             retention: options.retention,
             call_timeout: options.call_timeout,
@@ -105,12 +84,14 @@ impl Upkeep {
         store: &dyn ResultStore,
         clock: &dyn Clock,
     ) -> Option<Duration> {
-        let rollup_of = self.rollup_of?;
+        if !self.keeps_history {
+            return None;
+        }
         let now = clock.mono();
         if now < self.next_look {
             return Some(self.next_look.since(now));
         }
-        let worked = match self.work(shared, store, clock, rollup_of).await {
+        let worked = match self.work(shared, store, clock).await {
             Ok(worked) => worked,
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "rollups or retention have to wait");
@@ -128,11 +109,10 @@ impl Upkeep {
         shared: &Arc<Shared>,
         store: &dyn ResultStore,
         clock: &dyn Clock,
-        rollup_of: RollupOf,
     ) -> Result<bool, StoreError> {
         let (backend, within) = (shared.backend, self.call_timeout);
         let wall = clock.wall();
-        let maker = Maker { history: History(Arc::clone(shared)), store, within, rollup_of, now: wall };
+        let maker = Maker { history: History(Arc::clone(shared)), store, within, now: wall };
         let until = match self.rolled_until {
             Some(until) => until,
             None => {
@@ -226,7 +206,6 @@ struct Maker<'a> {
     history: History,
     store: &'a dyn ResultStore,
     within: Duration,
-    rollup_of: RollupOf,
     now: UnixMicros,
 }
 
@@ -281,15 +260,9 @@ impl Maker<'_> {
         let gaps: Vec<Gap> = around.gaps.iter().filter(of_monitor).copied().collect();
         let incidents = around.incidents.iter().filter(|incident| incident.monitor == monitor);
         let incidents: Vec<Incident> = incidents.cloned().collect();
-        let rollup = (self.rollup_of)(&BucketRows {
-            monitor,
-            tier: Tier::Hour,
-            start: bucket.from,
-            results: &results,
-            gaps: &gaps,
-            incidents: &incidents,
-            now: self.now,
-        });
+        let results: Vec<Seen> = results.iter().map(Seen::from).collect();
+        let evidence = Evidence { results: &results, gaps: &gaps, incidents: &incidents, now: self.now };
+        let rollup = rollup_of(monitor, Tier::Hour, bucket.from, &evidence);
         Ok((rollup.checks > 0 || rollup.observed_us() > 0).then_some(rollup))
     }
 
