@@ -24,17 +24,19 @@ const RETRY_US: u64 = 30_000_000;
 pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     let doors = tokio::spawn(serve(Arc::clone(&core), stopping.clone()));
     let mut alive = AliveFile::new(core.folder.path(), Uuid::new_v4());
-    let mut file = FileWatch::new(&core.config_path, lock(&core.in_force).hash);
+    let file = tokio::spawn(follow(Arc::clone(&core)));
+    // The instance's id and the ids of its monitors are durable from the first second on.
+    core.save();
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut times = Times { saved: core.clock.mono(), retried: core.clock.mono() };
     loop {
         tokio::select! {
             () = told(&mut stopping) => break,
-            bytes = file.changed() => reload(&core, bytes).await,
             _ = beat.tick() => on_beat(&core, &mut alive, &mut times).await,
         }
     }
+    file.abort();
     core.runner.stop().await;
     core.save();
     if let Err(error) = alive.write(core.clock.wall()) {
@@ -47,6 +49,15 @@ pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
 /// Waits for the word to stop; an app that is gone has said it.
 async fn told(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await.map(drop);
+}
+
+/// Puts each new content of the configuration file in force.
+async fn follow(core: Arc<Core>) {
+    let mut file = FileWatch::new(&core.config_path, lock(&core.in_force).hash);
+    loop {
+        let bytes = file.changed().await;
+        reload(&core, bytes).await;
+    }
 }
 
 struct Times {

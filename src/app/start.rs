@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -20,9 +21,15 @@ use crate::event::Events;
 use crate::journal::{Reader, Recovered};
 use crate::model::{InstanceId, KnownMonitor, MonitorId, UnixMicros};
 use crate::probe::ProbeEnv;
-use crate::record::{Alive, AliveFile, DataFolder, LedgerEntry, LocalState, Recorder, RememberedMonitor, StateFile};
+use crate::record::{
+    Alive, AliveFile, DataFolder, HoldError, LedgerEntry, LocalState, Recorder, RememberedMonitor, StateFile,
+};
 use crate::schedule::{FirstCheck, Limits, Parts, Runner};
 use crate::storage::{BackendEnv, StoreError};
+
+/// How often and in which distance a held data folder is tried again.
+const HOLD_TRIES: u32 = 60;
+const HOLD_PAUSE: Duration = Duration::from_millis(50);
 
 impl App {
     /// Takes the data folder and starts watching what the configuration says; `options.config` is the file it was
@@ -34,7 +41,7 @@ impl App {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let folder = DataFolder::hold(&options.data_dir)?;
+        let folder = hold(&options.data_dir)?;
         let alive = AliveFile::read(folder.path());
         let state_file = StateFile::new(folder.path());
         let mut state = load_state(&state_file, &options, config)?;
@@ -87,6 +94,18 @@ impl App {
     }
 }
 
+/// Takes the data folder. A command that only looks at its files holds it for a moment: that is waited for.
+fn hold(path: &Path) -> Result<DataFolder, HoldError> {
+    let mut left = HOLD_TRIES;
+    loop {
+        match DataFolder::hold(path) {
+            Err(HoldError::Held { .. }) if left > 0 => left -= 1,
+            held => return held,
+        }
+        std::thread::sleep(HOLD_PAUSE);
+    }
+}
+
 /// A thread with a runtime of its own. A look-up of a name that hangs does not keep it from ending.
 fn thread(name: &str, work: impl Future<Output = ()> + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(64).build()?;
@@ -124,9 +143,9 @@ fn load_state(file: &StateFile, options: &Options, config: &Config) -> Result<Lo
     let name = name.unwrap_or_else(host_name);
     let mut state = LocalState::new(Uuid::new_v4(), name);
     if options.data_dir.join("journal").is_dir() {
-        let opener = opener(options, config, InstanceId::new(Uuid::nil()));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let (instance, known) = runtime.block_on(remembered_by_store(&opener))?;
+        // A store that is new gets the new id.
+        let opener = opener(options, config, state.instance.id);
+        let (instance, known) = ask_store(&opener)?;
         tracing::warn!(monitors = known.len(), "the state file is gone; ids come back from the store");
         state.instance.id = instance.unwrap_or(state.instance.id);
         state.remembered = known.into_iter().map(|known| RememberedMonitor { known, configured: true }).collect();
@@ -137,6 +156,18 @@ fn load_state(file: &StateFile, options: &Options, config: &Config) -> Result<Lo
 fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "this machine".to_owned() } else { name }
+}
+
+/// Asks on a thread of its own: the caller may be in a runtime.
+fn ask_store(opener: &ConfiguredStore) -> Result<(Option<InstanceId>, Vec<KnownMonitor>), StartError> {
+    let ask = || -> Result<_, StartError> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(remembered_by_store(opener))?)
+    };
+    match std::thread::scope(|scope| scope.spawn(ask).join()) {
+        Ok(told) => told,
+        Err(_) => Err(std::io::Error::other("reading the store ended by a fault").into()),
+    }
 }
 
 async fn remembered_by_store(opener: &dyn OpenStore) -> Result<(Option<InstanceId>, Vec<KnownMonitor>), StoreError> {
