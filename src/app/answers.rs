@@ -39,9 +39,9 @@ impl Answers for Live {
                 let reads = self.reads().await?;
                 Ok(Answer::Incidents(reads.incidents(monitor, span, limit).await?))
             }
-            Request::CheckNow { monitors } => self.steer(&monitors, |core, ids| core.runner.check_now(ids)),
-            Request::Pause { monitors, until } => self.steer(&monitors, |core, ids| core.pause(ids, until)),
-            Request::Resume { monitors } => self.steer(&monitors, Core::resume),
+            Request::CheckNow { monitors } => self.steer(&monitors, |core, ids| core.runner.check_now(ids)).await,
+            Request::Pause { monitors, until } => self.steer(&monitors, move |core, ids| core.pause(ids, until)).await,
+            Request::Resume { monitors } => self.steer(&monitors, Core::resume).await,
         }
     }
 }
@@ -143,7 +143,12 @@ impl Live {
         let _ = tokio::task::spawn_blocking(move || journal.flush(Duration::from_millis(500))).await;
     }
 
-    fn steer(&self, monitors: &[String], action: impl FnOnce(&Core, &[MonitorId])) -> Result<Answer, AnswerError> {
+    /// Does something with monitors, where writing is allowed to take its time.
+    async fn steer(
+        &self,
+        monitors: &[String],
+        action: impl FnOnce(&Core, &[MonitorId]) + Send + 'static,
+    ) -> Result<Answer, AnswerError> {
         let board = self.0.recorder.board();
         let names: Vec<(MonitorId, String)> =
             board.snapshot().into_iter().map(|row| (row.monitor.id, row.monitor.name.clone())).collect();
@@ -153,7 +158,10 @@ impl Live {
         } else {
             monitors.iter().map(|wanted| find_monitor(wanted, all.clone())).collect::<Result<_, _>>()?
         };
-        action(&self.0, &ids);
+        let (core, chosen) = (Arc::clone(&self.0), ids.clone());
+        tokio::task::spawn_blocking(move || action(&core, &chosen))
+            .await
+            .map_err(|error| AnswerError::Internal { why: error.to_string() })?;
         let done = names.into_iter().filter(|(id, _)| ids.contains(id)).map(|(_, name)| name).collect();
         Ok(Answer::Done { monitors: done })
     }

@@ -33,14 +33,18 @@ pub(super) struct Core {
     pub(super) stuck: Arc<AtomicBool>,
     pub(super) fleet: Mutex<Fleet>,
     pub(super) in_force: Mutex<InForce>,
+    /// Held while monitors, pauses or the state file change: each sees the others whole.
+    pub(super) steering: Mutex<()>,
     pub(super) state_file: StateFile,
 }
 
 /// What is known of the configuration that is in force.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct InForce {
     /// See [`crate::config::content_hash`].
     pub(super) hash: u64,
+    /// What was read.
+    pub(super) text: Arc<str>,
     /// Some monitors wait for something that may come.
     pub(super) waiting: bool,
     /// The backend, which a change of the file does not change before the next start.
@@ -51,6 +55,13 @@ pub(super) struct InForce {
     pub(super) other_backend: Option<&'static str>,
 }
 
+impl std::fmt::Debug for InForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the text: it may hold passwords.
+        f.debug_struct("InForce").field("hash", &self.hash).field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -58,7 +69,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Core {
     /// Puts a configuration in force: only what changed is touched.
     pub(super) fn apply(&self, config: &Config, first: FirstCheck) {
-        let change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
+        let _steering = lock(&self.steering);
+        let mut change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
+        if first == FirstCheck::Spread {
+            // At the start a store that is new, or was begun anew, learns every monitor.
+            change.known = lock(&self.fleet).known(&change);
+        }
         for known in change.known {
             self.delivery.journal().push(&Row::Monitor(known));
         }
@@ -70,15 +86,14 @@ impl Core {
         }
         let mut in_force = lock(&self.in_force);
         in_force.hash = config.hash;
+        in_force.text = Arc::clone(&config.text);
         in_force.waiting = !change.unable.is_empty();
         in_force.refused = None;
         let backend = config.storage.backend.id();
         in_force.other_backend = (backend != in_force.backend).then_some(backend);
         drop(in_force);
-        let paused: Vec<MonitorId> = {
-            self.recorder.set_monitors(change.runnable, change.unable);
-            self.recorder.board().paused()
-        };
+        self.recorder.set_monitors(change.runnable, change.unable);
+        let paused = self.recorder.board().paused();
         self.runner.remove(&change.stop);
         self.runner.set(change.start, first);
         // After a restart, or where a pending one came to run: pauses are state and outlive the file.
@@ -110,22 +125,29 @@ impl Core {
         self.events.send(Event::ConfigRead { problems });
     }
 
-    /// Pauses monitors.
+    /// Pauses monitors, durably.
     pub(super) fn pause(&self, ids: &[MonitorId], until: Option<UnixMicros>) {
+        let steering = lock(&self.steering);
         self.recorder.pause(ids, until);
         self.runner.pause(ids);
+        drop(steering);
+        self.save();
     }
 
-    /// Ends the pause of monitors.
+    /// Ends the pause of monitors, durably.
     pub(super) fn resume(&self, ids: &[MonitorId]) {
+        let steering = lock(&self.steering);
         let resumed = self.recorder.resume(ids);
         self.runner.resume(&resumed);
+        drop(steering);
+        self.save();
     }
 
     /// What happens about each second.
     pub(super) fn beat(&self) {
         let now = self.clock.wall();
         self.recorder.heartbeat(now);
+        let _steering = lock(&self.steering);
         let over = self.recorder.expire_pauses(now);
         if !over.is_empty() {
             self.runner.resume(&over);
@@ -134,6 +156,7 @@ impl Core {
 
     /// Writes the state file, after the journal has everything it speaks of.
     pub(super) fn save(&self) {
+        let _steering = lock(&self.steering);
         let recorded = self.recorder.snapshot();
         if !self.delivery.journal().flush(Duration::from_secs(1)) {
             // A state file must never be ahead of the journal.

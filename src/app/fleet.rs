@@ -46,6 +46,13 @@ impl Fleet {
         &self.remembered
     }
 
+    /// What stores should know of all monitors that can run.
+    pub(super) fn known(&self, change: &Change) -> Vec<KnownMonitor> {
+        let waiting = |known: &KnownMonitor| change.unable.iter().any(|(monitor, _)| monitor.id == known.id);
+        let configured = self.remembered.iter().filter(|monitor| monitor.configured);
+        configured.map(|monitor| monitor.known.clone()).filter(|known| !waiting(known)).collect()
+    }
+
     /// Takes the monitors of a configuration. Disabled ones are as good as absent.
     pub(super) fn change(&mut self, entries: &[MonitorEntry], now: UnixMicros) -> Change {
         let entries: Vec<&MonitorEntry> = entries.iter().filter(|entry| entry.enabled).collect();
@@ -68,6 +75,9 @@ impl Fleet {
             self.take(&mut change, entry, target, id);
         }
         let wanted: HashSet<MonitorId> = change.runnable.iter().map(|monitor| monitor.id).collect();
+        // A target that is not known yet would look like another one: the store keeps what it knows.
+        let waiting: HashSet<MonitorId> = change.unable.iter().map(|(monitor, _)| monitor.id).collect();
+        change.known.retain(|known| !waiting.contains(&known.id));
         change.stop = self.running.keys().copied().filter(|id| !wanted.contains(id)).collect();
         self.running.retain(|id, _| wanted.contains(id));
         change

@@ -18,7 +18,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The state file is written at most this often.
 const SAVE_EVERY_US: u64 = 5_000_000;
 /// What waits for a variable, a file or a secret is tried again after this time.
-const RETRY_US: u64 = 30_000_000;
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Runs until it is told to stop; then ends the scheduler and writes the state file.
 pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
@@ -29,11 +29,11 @@ pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     core.save();
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut times = Times { saved: core.clock.mono(), retried: core.clock.mono() };
+    let mut saved = core.clock.mono();
     loop {
         tokio::select! {
             () = told(&mut stopping) => break,
-            _ = beat.tick() => on_beat(&core, &mut alive, &mut times).await,
+            _ = beat.tick() => on_beat(&core, &mut alive, &mut saved),
         }
     }
     file.abort();
@@ -51,34 +51,33 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await.map(drop);
 }
 
-/// Puts each new content of the configuration file in force.
+/// Puts each new content of the configuration file in force, and the same content again while something in it waits
+/// for a variable, a file or a secret. One task for both, so that an older content never comes after a newer one.
 async fn follow(core: Arc<Core>) {
     let mut file = FileWatch::new(&core.config_path, lock(&core.in_force).hash);
+    let mut text = None;
     loop {
-        let bytes = file.changed().await;
+        match tokio::time::timeout(RETRY, file.changed()).await {
+            Ok(bytes) => text = Some(bytes),
+            Err(_) if !lock(&core.in_force).waiting => continue,
+            Err(_) => {}
+        }
+        let bytes = match &text {
+            Some(bytes) => bytes.clone(),
+            None => lock(&core.in_force).text.as_bytes().to_vec(),
+        };
         reload(&core, bytes).await;
     }
 }
 
-struct Times {
-    saved: Mono,
-    retried: Mono,
-}
-
-async fn on_beat(core: &Arc<Core>, alive: &mut AliveFile, times: &mut Times) {
+fn on_beat(core: &Core, alive: &mut AliveFile, saved: &mut Mono) {
     core.beat();
     // A full disk is told by the journal; a stamp that is missing makes a gap longer, no more.
     let _ = alive.beat(core.clock.wall());
     let now = core.clock.mono();
-    if now.since_us(times.saved) >= SAVE_EVERY_US && core.recorder.dirty() {
+    if now.since_us(*saved) >= SAVE_EVERY_US && core.recorder.dirty() {
         core.save();
-        times.saved = now;
-    }
-    if now.since_us(times.retried) >= RETRY_US && lock(&core.in_force).waiting {
-        times.retried = now;
-        if let Ok(bytes) = std::fs::read(&core.config_path) {
-            reload(core, bytes).await;
-        }
+        *saved = now;
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `start.rs` | brings everything up, the first check before the backend |
+//! | `recall.rs` | what is known of earlier runs |
 //! | `core.rs` | what is in force: configuration, monitors, pauses; the state file |
 //! | `fleet.rs` | what has to change when the configuration does |
 //! | `wiring.rs` | what rooms say to each other through traits |
@@ -16,6 +17,7 @@ mod files;
 mod fleet;
 mod keeper;
 mod reads;
+mod recall;
 mod start;
 mod wiring;
 

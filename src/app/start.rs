@@ -8,24 +8,22 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::core::{Core, InForce};
 use super::fleet::Fleet;
 use super::keeper;
+use super::recall::{Recalled, recall};
 use super::wiring::{ToJournal, ToRecorder};
 use super::{App, Options, StartError};
 use crate::config::Config;
-use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions, OpenStore};
+use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions};
 use crate::event::Events;
 use crate::journal::{Reader, Recovered};
-use crate::model::{InstanceId, KnownMonitor, MonitorId, UnixMicros};
+use crate::model::{Incident, InstanceId, MonitorId, Row, UnixMicros};
 use crate::probe::ProbeEnv;
-use crate::record::{
-    Alive, AliveFile, DataFolder, HoldError, LedgerEntry, LocalState, Recorder, RememberedMonitor, StateFile,
-};
+use crate::record::{Alive, AliveFile, DataFolder, HoldError, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, Limits, Parts, Runner};
-use crate::storage::{BackendEnv, StoreError};
+use crate::storage::BackendEnv;
 
 /// How often and in which distance a held data folder is tried again.
 const HOLD_TRIES: u32 = 60;
@@ -44,8 +42,7 @@ impl App {
         let folder = hold(&options.data_dir)?;
         let alive = AliveFile::read(folder.path());
         let state_file = StateFile::new(folder.path());
-        let mut state = load_state(&state_file, &options, config)?;
-        note_backend(&mut state, config, &options);
+        let Recalled { mut state, open } = recall(&state_file, &options, config)?;
 
         let events = Events::new();
         let recorder_of_delivery = Arc::new(OnceLock::new());
@@ -56,7 +53,7 @@ impl App {
             events.clone(),
         ));
         let _ = recorder_of_delivery.set(Arc::downgrade(&recorder));
-        restore(&recorder, &mut state, alive, &delivery, folder.path());
+        restore(&recorder, &mut state, open, alive, folder.path());
 
         let stuck = Arc::new(AtomicBool::new(false));
         let sink = ToRecorder { recorder: recorder.clone(), events: events.clone(), stuck: stuck.clone() };
@@ -82,6 +79,7 @@ impl App {
             started: options.clock.wall(),
             stuck,
             in_force: Mutex::new(InForce { backend: config.storage.backend.id(), ..InForce::default() }),
+            steering: Mutex::new(()),
             state_file,
             clock: options.clock,
         });
@@ -127,72 +125,6 @@ pub(super) fn opener(options: &Options, config: &Config, instance: InstanceId) -
     ConfiguredStore { config: config.storage.backend.clone(), env, contact }
 }
 
-/// The state file; where it is gone, what the store remembers of this instance; else a new instance.
-fn load_state(file: &StateFile, options: &Options, config: &Config) -> Result<LocalState, StartError> {
-    let loaded = file.load()?;
-    for set_aside in &loaded.set_aside {
-        tracing::error!("{set_aside}");
-    }
-    let name = config.instance_name.clone();
-    if let Some(mut state) = loaded.state {
-        if let Some(name) = name {
-            state.instance.name = name;
-        }
-        return Ok(state);
-    }
-    let name = name.unwrap_or_else(host_name);
-    let mut state = LocalState::new(Uuid::new_v4(), name);
-    if options.data_dir.join("journal").is_dir() {
-        // A store that is new gets the new id.
-        let opener = opener(options, config, state.instance.id);
-        let (instance, known) = ask_store(&opener)?;
-        tracing::warn!(monitors = known.len(), "the state file is gone; ids come back from the store");
-        state.instance.id = instance.unwrap_or(state.instance.id);
-        state.remembered = known.into_iter().map(|known| RememberedMonitor { known, configured: true }).collect();
-    }
-    Ok(state)
-}
-
-fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "this machine".to_owned() } else { name }
-}
-
-/// Asks on a thread of its own: the caller may be in a runtime.
-fn ask_store(opener: &ConfiguredStore) -> Result<(Option<InstanceId>, Vec<KnownMonitor>), StartError> {
-    let ask = || -> Result<_, StartError> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(remembered_by_store(opener))?)
-    };
-    match std::thread::scope(|scope| scope.spawn(ask).join()) {
-        Ok(told) => told,
-        Err(_) => Err(std::io::Error::other("reading the store ended by a fault").into()),
-    }
-}
-
-async fn remembered_by_store(opener: &dyn OpenStore) -> Result<(Option<InstanceId>, Vec<KnownMonitor>), StoreError> {
-    let store = opener.open().await?;
-    let instance = store.metadata("instance").await?;
-    let instance = instance.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-    let known = store.monitors().await?;
-    store.close().await?;
-    Ok((instance, known))
-}
-
-/// Keeps the ledger of where rows went since when.
-fn note_backend(state: &mut LocalState, config: &Config, options: &Options) {
-    let (backend, fingerprint) = (config.storage.backend.id().to_owned(), config.storage.backend.contact());
-    let now = options.clock.wall();
-    let last = state.ledger.last_mut();
-    if last.as_ref().is_some_and(|last| last.backend == backend && last.fingerprint == fingerprint) {
-        return;
-    }
-    if let Some(last) = last {
-        last.to = Some(now);
-    }
-    state.ledger.push(LedgerEntry { backend, fingerprint, from: now, to: None });
-}
-
 fn start_delivery(
     options: &Options,
     config: &Config,
@@ -230,12 +162,11 @@ fn report(recovered: &Recovered) {
     }
 }
 
-/// Brings back the last states: the snapshot, then the journal's rows after it.
-fn restore(recorder: &Recorder, state: &mut LocalState, alive: Option<Alive>, delivery: &Delivery, folder: &Path) {
+/// Brings back the last states: the snapshot, what the store says is open, then the journal's rows after the snapshot.
+fn restore(recorder: &Recorder, state: &mut LocalState, open: Vec<Incident>, alive: Option<Alive>, folder: &Path) {
     let recorded = std::mem::take(&mut state.recorded);
     let reader = Reader::new(&folder.join("journal"), recorded.journal_position, None, true);
-    let rows = reader.rows().map(|(_, row)| row);
+    let rows = open.into_iter().map(Row::Incident).chain(reader.rows().map(|(_, row)| row));
     let restored = recorder.restore(recorded, alive.map(|alive| alive.at), rows);
-    let next = delivery.journal().next();
-    tracing::info!(monitors = restored.monitors, rows = restored.rows, next, "last states are restored");
+    tracing::info!(monitors = restored.monitors, rows = restored.rows, "last states are restored");
 }

@@ -19,7 +19,9 @@ impl RowSink for ToJournal {
     }
 
     fn position(&self) -> u64 {
-        self.0.next()
+        // Exact, not just what is durable: what was pushed before must not be replayed over what was decided after it.
+        let figures = self.0.figures();
+        figures.next + figures.waiting_rows
     }
 }
 

@@ -60,7 +60,10 @@ impl DataFolder {
             }
             Err(TryLockError::Error(source)) => return Err(fault(source)),
         }
-        write_pid(&mut lock).map_err(fault)?;
+        if let Err(error) = write_pid(&mut lock) {
+            // A full disk: the lock holds all the same.
+            tracing::warn!(%error, "the lock file cannot name this process");
+        }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 

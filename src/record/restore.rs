@@ -55,7 +55,7 @@ impl SavedMonitor {
 
     fn replay_result(&mut self, result: CheckResult) {
         // A paused monitor has no results: it was resumed since.
-        self.pause = None;
+        self.pause = self.pause.filter(|pause| result.time <= pause.from);
         self.machine.observe(&result);
         self.replay_point(&result);
         self.last = Some(result);

@@ -222,3 +222,44 @@ fn two_cannot_hold_one_folder() {
     watch.stop();
     assert!(Command::new(PROGRAM).arg("--version").output().expect("runs").status.success());
 }
+
+#[test]
+fn a_pause_that_was_answered_outlives_kill_9() {
+    let (house, server) = (House::new(), Server::start());
+    house.configure(&[tcp("one", server.address)]);
+    let watch = house.watch();
+    until("it is up", || house.status("one").filter(|line| line["state"] == "up"));
+    assert!(house.ask(&["pause", "one"]).status.success());
+    watch.kill();
+    let before = server.accepted();
+    let watch = house.watch();
+    assert_eq!(house.status("one").expect("there")["state"], "paused");
+    sleep(Duration::from_secs(2));
+    assert_eq!(server.accepted(), before, "a paused monitor is not checked");
+    assert!(house.ask(&["resume", "one"]).status.success());
+    until("it is checked again", || (server.accepted() > before).then_some(()));
+    until("it is up", || house.status("one").filter(|line| line["state"] == "up"));
+    watch.stop();
+}
+
+#[test]
+fn an_outage_that_ends_after_the_state_file_is_lost_ends_in_the_store_too() {
+    let house = House::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = free.local_addr().expect("address");
+    drop(free);
+    house.configure(&[tcp("one", address)]);
+    let watch = house.watch();
+    until("it is down", || house.status("one").filter(|line| line["state"] == "down"));
+    watch.stop();
+    for file in house.files_with("state.hms").into_iter().chain(house.files_with(".hmj")) {
+        fs::remove_file(file).expect("removed");
+    }
+    let _back = std::net::TcpListener::bind(address).expect("the port is still free");
+    let watch = house.watch();
+    until("it is up", || house.status("one").filter(|line| line["state"] == "up"));
+    let incidents = house.json(&["incidents"]);
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_ne!(incidents[0]["end"], "open", "{incidents:?}");
+    watch.stop();
+}
