@@ -41,6 +41,9 @@ const ROWS: &[Row] = &[
     Row { name: "1000x1s", monitors: 1_000, interval_ms: 1_000, cpu_ratio: 1.6, late_ms: 10, rss_mib: None },
 ];
 
+/// The bare loop keeps no state that could grow: this long is enough.
+const BARE_SECONDS: u64 = 90;
+
 /// Log-normal, this median: a server in the same town.
 const ANSWER_MEDIAN_US: u64 = 5_000;
 
@@ -96,6 +99,7 @@ fn measure(row: &Row, seconds: u64) {
 }
 
 fn bare_loop(row: &Row, target: &Target, seconds: u64) -> Window {
+    let seconds = seconds.min(BARE_SECONDS);
     let total = seconds + 20;
     let mut child = Command::new(std::env::current_exe().expect("own path"))
         .args(["bare", &target.port.to_string(), &row.monitors.to_string(), &row.interval_ms.to_string()])
@@ -174,30 +178,19 @@ fn punctuality(row: &Row, window: &Window, arrivals: &[Arrival], started_us: u64
     let mut seconds: HashMap<u64, u64> = HashMap::new();
     for arrival in arrivals {
         firsts.entry(arrival.monitor).or_insert(arrival.at_us);
-        if (window.from_us..window.to_us).contains(&arrival.at_us) {
+        if (window.from_us - EDGE_US..window.to_us).contains(&arrival.at_us) {
             by_monitor.entry(arrival.monitor).or_default().push(arrival.at_us);
+        }
+        if (window.from_us..window.to_us).contains(&arrival.at_us) {
             *seconds.entry((arrival.at_us - window.from_us) / 1_000_000).or_default() += 1;
         }
     }
     let (mut late, mut filled, mut expected) = (Vec::new(), 0_u64, 0_u64);
     for times in by_monitor.values() {
-        let phase = grid_phase(times, interval_us);
-        let offset = (phase + interval_us - window.from_us % interval_us) % interval_us;
-        // The last slot may still be on its way when the window closes.
-        let slots = (window.to_us - window.from_us).saturating_sub(offset + 500_000).div_ceil(interval_us);
-        let mut got = vec![false; usize::try_from(slots).expect("few slots")];
-        for at in times {
-            let since = (at - window.from_us + interval_us - offset + 500_000.min(interval_us / 4)) as i64;
-            let (slot, rest) = (since / interval_us as i64 - 1, since % interval_us as i64);
-            let error = rest - 500_000.min(interval_us as i64 / 4);
-            if slot < 0 || slot as u64 >= slots || error > interval_us as i64 / 2 || got[slot as usize] {
-                continue;
-            }
-            got[slot as usize] = true;
-            late.push(error.unsigned_abs());
-        }
+        let (errors, slots) = against_grid(times, window, interval_us);
         expected += slots;
-        filled += got.iter().filter(|got| **got).count() as u64;
+        filled += errors.len() as u64;
+        late.extend(errors);
     }
     expected += u64::from(row.monitors).saturating_sub(by_monitor.len() as u64);
     late.sort_unstable();
@@ -216,6 +209,28 @@ fn punctuality(row: &Row, window: &Window, arrivals: &[Arrival], started_us: u64
 
 fn arrivals_per_second(seconds: &HashMap<u64, u64>) -> f64 {
     seconds.values().sum::<u64>() as f64 / seconds.len().max(1) as f64
+}
+
+/// A slot whose check may lie beyond an edge of the window is not counted.
+const EDGE_US: u64 = 500_000;
+
+/// How far the check of each slot was from its slot, and how many slots there were. The first arrival near a slot
+/// fills it; what comes after it is a re-check.
+fn against_grid(times: &[u64], window: &Window, interval_us: u64) -> (Vec<u64>, u64) {
+    let phase = grid_phase(times, interval_us);
+    let interval = interval_us as i64;
+    let offset = (phase as i64 - (window.from_us % interval_us) as i64).rem_euclid(interval);
+    let room = (window.to_us - window.from_us) as i64 - EDGE_US as i64 - offset;
+    let slots = usize::try_from(room.max(0) / interval + i64::from(room >= 0)).expect("few slots");
+    let mut errors: Vec<Option<u64>> = vec![None; slots];
+    for at in times {
+        let since = *at as i64 - window.from_us as i64 - offset;
+        let slot = (since + interval / 2).div_euclid(interval);
+        if let Some(error) = usize::try_from(slot).ok().and_then(|slot| errors.get_mut(slot)) {
+            error.get_or_insert((since - slot * interval).unsigned_abs());
+        }
+    }
+    (errors.into_iter().flatten().collect(), slots as u64)
 }
 
 /// The grid that a monitor keeps: the median of its arrivals' place within the interval, measured from the first of
