@@ -31,12 +31,12 @@ impl FromStr for LogFormat {
 
 /// Starts logging for the whole process. `level` is one of `trace`, `debug`, `info`, `warn`, `error`, `off`, or a
 /// tracing filter. A second call changes nothing.
-pub fn start<W>(format: LogFormat, level: &str, colour: bool, writer: W)
+pub fn start<W>(format: LogFormat, level: &str, writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + Debug + 'static,
 {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);
     // Fails only when a subscriber is set already, as in a process that holds two apps: the first one stays.
     let _ = match format {
         LogFormat::Text => builder.with_writer(writer).try_init(),

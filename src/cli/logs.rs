@@ -1,12 +1,14 @@
 //! Where the log of `run` goes: standard error, a file, or memory while the table is on the screen.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::words;
 
 /// Most lines that are kept in memory.
 const KEPT: usize = 200;
@@ -72,7 +74,45 @@ impl Write for LogSink {
     }
 }
 
-impl<'w> MakeWriter<'w> for LogSink {
+/// Log lines with the words of `logging.fields` on each.
+#[derive(Debug, Clone)]
+pub(super) struct LogLines {
+    sink: LogSink,
+    /// Members of a JSON object, or words for people; empty when there are none.
+    words: Arc<str>,
+    json: bool,
+}
+
+impl LogLines {
+    /// Lines to a sink, in JSON or for people.
+    pub(super) fn new(sink: LogSink, fields: &BTreeMap<String, String>, json: bool) -> Self {
+        let word = |(key, value): (&String, &String)| {
+            if json {
+                format!("{}:{},", serde_json::Value::from(key.as_str()), serde_json::Value::from(value.as_str()))
+            } else {
+                format!(" {}={}", words::clean(key), words::clean(value))
+            }
+        };
+        Self { sink, words: fields.iter().map(word).collect::<String>().into(), json }
+    }
+}
+
+impl Write for LogLines {
+    /// The log gives whole lines.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let at = if self.json { bytes.iter().position(|byte| *byte == b'{').map(|at| at + 1) } else { None };
+        let at = at.unwrap_or(bytes.len() - usize::from(bytes.ends_with(b"\n")));
+        let line = [&bytes[..at], self.words.as_bytes(), &bytes[at..]].concat();
+        self.sink.write_all(&line)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl<'w> MakeWriter<'w> for LogLines {
     type Writer = Self;
 
     fn make_writer(&'w self) -> Self {
@@ -88,12 +128,28 @@ mod tests {
     fn memory_keeps_the_newest_lines() {
         let sink = LogSink::kept();
         for number in 0..KEPT + 5 {
-            writeln!(sink.make_writer(), "line {number}").expect("writes");
+            writeln!(sink.clone(), "line {number}").expect("writes");
         }
         let kept = sink.take();
         assert_eq!(kept.len(), KEPT);
         assert_eq!((kept[0].as_str(), kept[KEPT - 1].as_str()), ("line 5\n", "line 204\n"));
         assert!(sink.take().is_empty());
+    }
+
+    #[test]
+    fn each_line_has_the_words_of_the_configuration() {
+        let fields = BTreeMap::from([("site".to_owned(), "attic \"2\"".to_owned())]);
+        for (json, line, wanted) in [
+            (true, "{\"level\":\"INFO\"}\n", "{\"site\":\"attic \\\"2\\\"\",\"level\":\"INFO\"}\n"),
+            (false, "INFO told\n", "INFO told site=attic \"2\"\n"),
+        ] {
+            let sink = LogSink::kept();
+            LogLines::new(sink.clone(), &fields, json).make_writer().write_all(line.as_bytes()).expect("writes");
+            assert_eq!(sink.take(), [wanted]);
+        }
+        let sink = LogSink::kept();
+        LogLines::new(sink.clone(), &BTreeMap::new(), true).write_all(b"{}\n").expect("writes");
+        assert_eq!(sink.take(), ["{}\n"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::args::{LogFormat, Run};
 use super::desk::Desk;
 use super::exit::{Exit, Trouble};
 use super::live;
-use super::logs::LogSink;
+use super::logs::{LogLines, LogSink};
 use super::open::{self, Running};
 use super::validate;
 use crate::config::{self, LogOutput, Logging};
@@ -71,7 +71,8 @@ fn start_log(args: &Run, format: LogFormat, table: bool, logging: &Logging) -> R
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    telemetry::start(format, level, false, log.clone());
+    let lines = LogLines::new(log.clone(), &logging.fields, format == telemetry::LogFormat::Json);
+    telemetry::start(format, level, lines);
     Ok(log)
 }
 
