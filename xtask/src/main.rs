@@ -12,7 +12,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask setup          find what this machine lacks and install it where that is allowed
 cargo xtask app            run Hall Monitor on the home lab example (sets up first)
-cargo xtask test [FILTER]  run all checks and tests (sets up first)
+cargo xtask test [FILTER]  run all checks and tests (sets up first); --soak repeats the crash tests 100 times
 cargo xtask bench [NAME]   run the benches, or one, and write benches/RESULTS.md (sets up first)
 ";
 

@@ -35,6 +35,8 @@ impl Tally {
 
 pub fn run(args: &[String]) -> Result<()> {
     setup::for_tests()?;
+    let (soak, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--soak");
+    let soak = !soak.is_empty();
     if args.is_empty() {
         shell::run("cargo", &["fmt", "--all", "--check"])?;
         shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
@@ -42,9 +44,9 @@ pub fn run(args: &[String]) -> Result<()> {
         shell::run(&shell::tool("cargo-deny")?, &["--offline", "check", "licenses", "bans", "sources"])?;
     }
     let mut tally = Tally::default();
-    let filter: Vec<&str> = args.iter().map(String::as_str).collect();
+    let filter: Vec<&str> = args.iter().map(|arg| arg.as_str()).collect();
     let tests = [&["test", "--workspace", "--locked", "--no-fail-fast"], filter.as_slice()].concat();
-    let ended_well = counted("cargo", &tests, &mut tally)?;
+    let ended_well = counted("cargo", &tests, soak, &mut tally)?;
     if args.is_empty() {
         // An own backend passes the same suite from outside the crate.
         shell::run("cargo", &["run", "--quiet", "--locked", "--example", "custom_store"])?;
@@ -59,13 +61,15 @@ pub fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs a test command, passing its output on and counting; tells whether it ended well.
-fn counted(program: &str, args: &[&str], tally: &mut Tally) -> Result<bool> {
+/// Runs a test command, passing its output on and counting; tells whether it ended well. `soak` makes the tests that
+/// repeat themselves do so ten times as often.
+fn counted(program: &str, args: &[&str], soak: bool, tally: &mut Tally) -> Result<bool> {
     eprintln!("$ {program} {}", args.join(" "));
-    let mut child = shell::command(program, args)?
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("`{program}` cannot be started"))?;
+    let mut command = shell::command(program, args)?;
+    if soak {
+        command.env("HM_SOAK", "1");
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("`{program}` cannot be started"))?;
     let output = child.stdout.take().context("the tests' output is not there")?;
     for line in BufReader::new(output).lines() {
         let line = line.context("reading the tests' output")?;
