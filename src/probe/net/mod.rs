@@ -8,10 +8,12 @@
 //! - [`connect`]: TCP connections, several addresses in a race
 //! - [`tls`]: TLS handshakes that tell about the certificate even when they fail
 //! - [`certificate`]: what is told about a certificate
+//! - `dates`: what time it is for certificates when this machine's clock was set
 //! - [`fault`]: errors of the system as failures
 
 pub mod certificate;
 pub mod connect;
+mod dates;
 mod evidence;
 pub mod fault;
 pub mod host;

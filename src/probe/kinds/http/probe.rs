@@ -254,7 +254,7 @@ impl<'a> Check<'a> {
     fn conclude(mut self, outcome: Result<(), Fault>) -> Observation {
         let certificate = self.leaf.as_ref().and_then(Leaf::certificate);
         if let Some(certificate) = &certificate {
-            certificate.tell(self.attempt.wall(), &mut self.facts);
+            certificate.tell(self.probe.tls.now(), &mut self.facts);
         }
         if let Some(version) = self.tls_version {
             self.facts.set_text(FactKey::TlsVersion, version);
@@ -273,7 +273,7 @@ impl<'a> Check<'a> {
     }
 
     fn judge_certificate(&self, certificate: &Certificate) -> Observation {
-        let now = self.attempt.wall();
+        let now = self.probe.tls.now();
         if self.plan.warning_days.is_none_or(|days| !certificate.ends_within(days, now)) {
             return Observation::up();
         }
