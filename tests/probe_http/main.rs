@@ -13,7 +13,9 @@ use hallmonitor::probe::net::ResolveError;
 use hallmonitor::probe::{KindConfig, Observation};
 use serde_json::{Value, json};
 use support::server::{Server, ok, redirect};
-use support::{Fails, Silent, SilentPort, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver};
+use support::{
+    Fails, Silent, SilentPort, Slow, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver,
+};
 use tokio::io::AsyncWriteExt;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -89,6 +91,23 @@ async fn user_information_is_basic_authentication_and_never_shown() {
     assert_fails(&seen, Failure::Protocol, &["too many redirects"]);
     assert!(!format!("{seen:?} {config:?}").contains("geheim"));
     assert_eq!(seen.facts.text(FactKey::HttpFinalUrl), Some(server.url("/next").as_str()));
+}
+
+#[tokio::test]
+async fn a_query_is_sent_and_never_shown() {
+    let server = Server::routing(|head| {
+        if head.contains("key") { redirect("/next?session=geheim2") } else { redirect("/?key=geheim") }
+    })
+    .await;
+    let url = server.url("/?key=geheim");
+    let config = KindConfig::from_object("http", json!({"url": url})).expect("settings");
+    assert_eq!(config.target(), server.url("/?…"));
+    let seen = check(json!({"url": url})).await;
+    assert!(server.heads()[0].starts_with("GET /?key=geheim HTTP/1.1\r\n"));
+    assert!(server.heads()[1].starts_with("GET /next?session=geheim2 HTTP/1.1\r\n"));
+    assert_fails(&seen, Failure::Protocol, &["too many redirects"]);
+    assert_eq!(seen.facts.text(FactKey::HttpFinalUrl), Some(server.url("/?…").as_str()));
+    assert!(!format!("{seen:?} {config:?}").contains("geheim"));
 }
 
 #[tokio::test]
@@ -231,8 +250,50 @@ async fn redirects_never_lead_to_metadata_addresses() {
     ] {
         let server = Server::answering(redirect(location)).await;
         let seen = check_in(&env, "http", json!({"url": server.url("/")}), LONG).await;
-        assert_fails(&seen, Failure::Protocol, &["is not followed", "link-local"]);
+        assert_fails(&seen, Failure::Permission, &["the redirect to", "is not followed", "link-local"]);
     }
+}
+
+#[tokio::test]
+async fn names_never_lead_to_metadata_addresses() {
+    let server = Server::answering(ok("")).await;
+    let env = env_with_names(&[("metadata", &["169.254.169.254"]), ("both", &["169.254.169.254", "127.0.0.1"])]);
+    let get = async |name: &str| {
+        let url = format!("http://{name}:{}/", server.addr.port());
+        check_in(&env, "http", json!({"url": url}), LONG).await
+    };
+    assert_fails(&get("metadata").await, Failure::Permission, &["http://metadata", "is not asked: 169.254.169.254"]);
+    let seen = get("both").await;
+    assert_up(&seen);
+    assert_eq!(seen.facts.text(FactKey::Peer), Some(server.addr.to_string().as_str()));
+}
+
+#[test]
+fn a_written_address_may_be_any() {
+    support::in_own_process(
+        "child_with_metadata",
+        "exec unshare -rn sh -ec 'ip link set lo up; ip addr add 169.254.169.254/32 dev lo; exec TEST'",
+    );
+}
+
+#[test]
+#[ignore = "needs a network of its own: run by another test"]
+fn child_with_metadata() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let server = Server::start("169.254.169.254", |mut stream, heads| async move {
+            let head = heads.read(&mut stream).await;
+            let again = if head.contains("/once") { redirect("/") } else { ok("") };
+            stream.write_all(again.as_bytes()).await.expect("writes");
+        })
+        .await;
+        assert_up(&check(json!({"url": server.url("/once")})).await);
+        let names = env_with_names(&[("metadata", &["169.254.169.254"])]);
+        let url = format!("http://metadata:{}/", server.addr.port());
+        let seen = check_in(&names, "http", json!({"url": url}), LONG).await;
+        assert_fails(&seen, Failure::Permission, &["is not asked"]);
+        assert_eq!(server.heads().len(), 2);
+    });
 }
 
 // The network fails.
@@ -259,6 +320,25 @@ async fn a_silent_resolver_is_no_fault_of_the_target() {
     let env = env_with_resolver(Silent(wait.into()));
     let seen = check_in(&env, "http", json!({"url": "http://nas/"}), SHORT).await;
     assert_fails(&seen, Failure::Resolver, &["no answer for nas within 700 ms"]);
+    drop(over);
+}
+
+#[tokio::test]
+async fn a_resolver_that_leaves_no_time_is_no_fault_of_the_target() {
+    let (addr, _guard) = support::refused("127.0.0.1");
+    let env = env_with_resolver(Slow(Duration::from_millis(1_850)));
+    let url = format!("http://nas:{}/", addr.port());
+    let seen = check_in(&env, "http", json!({"url": url}), Duration::from_secs(2)).await;
+    assert_fails(&seen, Failure::Resolver, &["looking up nas took 1.", "of the 2 s"]);
+}
+
+#[tokio::test]
+async fn a_resolver_that_gets_only_what_a_redirect_left_is_not_accused() {
+    let (over, wait) = mpsc::channel();
+    let env = env_with_resolver(Silent(wait.into()));
+    let server = Server::answering(redirect("http://nas/")).await;
+    let seen = check_in(&env, "http", json!({"url": server.url("/")}), SHORT).await;
+    assert_fails(&seen, Failure::Timeout, &["timed out after 700 ms while looking up nas"]);
     drop(over);
 }
 
