@@ -11,7 +11,9 @@ use hallmonitor::probe::net::ResolveError;
 use hallmonitor::probe::{Observation, ProbeEnv};
 use serde_json::json;
 use support::server::Server;
-use support::{Fails, Silent, SilentPort, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver};
+use support::{
+    Fails, Silent, SilentPort, Slow, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver,
+};
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(700);
@@ -91,6 +93,14 @@ async fn a_broken_or_silent_resolver_is_no_fault_of_the_target() {
     let seen = check(&silent, "nas:80", SHORT).await;
     assert_fails(&seen, Failure::Resolver, &["no answer for nas within 700 ms"]);
     drop(over);
+}
+
+#[tokio::test]
+async fn a_slow_resolver_that_leaves_no_time_is_no_fault_of_the_target() {
+    let (addr, _guard) = support::refused("127.0.0.1");
+    let slow = env_with_resolver(Slow(Duration::from_millis(1_850)));
+    let seen = check(&slow, format!("nas:{}", addr.port()), Duration::from_secs(2)).await;
+    assert_fails(&seen, Failure::Resolver, &["looking up nas took 1.", "of the 2 s"]);
 }
 
 #[tokio::test]

@@ -100,6 +100,42 @@ impl<'a> Expander<'a> {
         Ok(Expanded { text: Cow::Owned(value), origin })
     }
 
+    /// Whether something of a file or the vault stands in a text where people see it: everywhere, but for an address
+    /// in its user information, between `://` and `@`. What is not there is taken for empty.
+    pub(super) fn shows_hidden(&mut self, text: &str, is_address: bool) -> bool {
+        // Text that is written wrongly is refused by whoever expands it.
+        let Ok(parts) = parts(text) else { return false };
+        let is_hidden = |part: &Part<'_>| matches!(part, Part::File(_) | Part::Secret(_));
+        let (Some(first), Some(last)) = (parts.iter().position(is_hidden), parts.iter().rposition(is_hidden)) else {
+            return false;
+        };
+        let at = parts.iter().skip(last).position(|part| matches!(part, Part::Text(text) if text.contains('@')));
+        let (true, Some(at)) = (is_address, at) else { return true };
+        let scheme = self.joined(&parts[..first]);
+        let Some((_, user)) = scheme.split_once("://") else { return true };
+        let hidden = self.joined(&parts[first..last + at]);
+        let end = match &parts[last + at] {
+            Part::Text(text) => text.split('@').next().unwrap_or_default(),
+            _ => "",
+        };
+        // Each of these ends the user information, so that what follows would be host or path.
+        [user, &hidden, end].iter().any(|text| text.contains(['/', '?', '#']))
+    }
+
+    /// What parts stand for, one after the other; nothing for what is not there.
+    fn joined(&mut self, parts: &[Part<'_>]) -> String {
+        let mut joined = String::new();
+        for part in parts {
+            joined.push_str(match part {
+                Part::Text(text) => text,
+                Part::Variable { name, default } => self.variable(name, *default).unwrap_or_default(),
+                Part::File(path) => self.file(path).unwrap_or_default(),
+                Part::Secret(name) => self.secret(name).unwrap_or_default(),
+            });
+        }
+        joined
+    }
+
     fn variable<'v>(&mut self, name: &str, default: Option<&'v str>) -> Result<&'v str, String>
     where
         'a: 'v,
@@ -262,6 +298,43 @@ mod tests {
                 other => panic!("{text}: {:?}", other.map(|o| o.0)),
             }
         }
+    }
+
+    #[test]
+    fn what_is_hidden_is_shown_nowhere() {
+        let shows = |text: &str, is_address: bool| {
+            let vault = MemoryVault::default();
+            vault.set("token", "hunter2".to_owned().into()).expect("set");
+            vault.set("path", "u:1/hunter2".to_owned().into()).expect("set");
+            let vars = [("HOST", "h"), ("SLASH", "/")].into_iter().collect();
+            Expander::new(&vars, &vault, Path::new(".")).shows_hidden(text, is_address)
+        };
+        for text in [
+            "http://h/",
+            "${HOST}@",
+            "http://h/$${secret:token}",
+            "http://u:${secret:token}@h/a@b",
+            "https://${secret:token}${HOST}:${secret:token}@${HOST}/?a",
+            "http://u:${secret:missing}@h/",
+        ] {
+            assert!(!shows(text, true), "{text}");
+        }
+        for text in [
+            "${secret:token}",
+            "${secret:token}://u@h/",
+            "http://${secret:token}/",
+            "http://u@${secret:token}/",
+            "http://h/${secret:token}",
+            "http://h?token=${secret:token}&to=a@b",
+            "http://h/?token=${secret:missing}",
+            "http://u:${file:pw}@h/${file:pw}",
+            "http://${secret:path}@h/",
+            "http://u:${secret:token}${SLASH}@h/",
+            "http://u:${secret:token}/@h/",
+        ] {
+            assert!(shows(text, true), "{text}");
+        }
+        assert!(shows("http://u:${secret:token}@h/", false), "only an address has user information");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::probe::{KINDS, KindConfig};
 /// The setting that `monitoring.defaultSSLCertExpiryWarningDays` is the default of.
 const CERTIFICATE_DAYS: &str = "sslCertExpiryWarningDays";
 
+/// The setting that is an address, whose user information is never shown.
+const ADDRESS: &str = "url";
+
 /// The keys of a monitor that depend on its kind.
 pub(super) struct Own<'n, 't> {
     /// Its `type`.
@@ -114,6 +117,10 @@ impl<'n, 't> Fields<'n, 't> {
         if !spec.required && stands_for_default(spec, &entry.value) {
             return;
         }
+        if refuse_hidden(reader, spec, &entry.value) {
+            self.found[at] = Some(entry);
+            return;
+        }
         match reader.read(spec.key, Shape::Field(spec.kind), &entry.value) {
             Ok(None) => return,
             Ok(Some((Value::Duration(time), _))) if time.is_zero() && !spec.required => return,
@@ -186,6 +193,26 @@ impl<'n, 't> Fields<'n, 't> {
             reader.problems.error(place, format!("`{}`: {}", fault.key, clean_text(&fault.what, 300)));
         }
     }
+}
+
+/// Refuses what comes from a file or the vault where people would see it.
+fn refuse_hidden(reader: &mut Reader<'_>, spec: &FieldSpec, value: &Node<'_>) -> bool {
+    let (key, is_address) = (spec.key, spec.key == ADDRESS);
+    let Kind::Scalar { text, .. } = &value.kind else { return false };
+    if spec.kind == FieldKind::Secret || !reader.expander.shows_hidden(text, is_address) {
+        return false;
+    }
+    let (what, allowed) = if is_address {
+        let what = format!(
+            "`{key}` is shown to people: a secret or a file may stand only in its user information, without `/`, `?` \
+             and `#`, or in `headers`"
+        );
+        (what, "`https://user:${secret:NAME}@host/`, `${VAR}`")
+    } else {
+        (format!("`{key}` is shown to people, so that no secret and no file can stand in it"), "text, `${VAR}`")
+    };
+    reader.problems.error(value.place, what).allowed(allowed);
+    true
 }
 
 /// Notes a key that this kind has not.

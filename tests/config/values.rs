@@ -15,8 +15,8 @@ fn a_monitor_waits_for_what_is_not_there() {
     - name: g
       monitors:
         - {name: a, type: http, url: \"http://${HOST}/\"}
-        - {name: b, type: http, url: \"http://h/${file:nowhere}\"}
-        - {name: c, type: http, url: \"http://h/${secret:other}\"}
+        - {name: b, type: http, url: \"http://${file:nowhere}@h/\"}
+        - {name: c, type: http, url: \"http://u:${secret:other}@h/\"}
         - {name: d, type: ping, target: h, interval: \"${EVERY}\"}
         - {name: e, type: ping, target: \"${HOST:-h}\"}
 ";
@@ -47,9 +47,9 @@ fn a_monitor_waits_for_what_is_not_there() {
 #[test]
 fn files_are_found_beside_the_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("host"), "b.example\n").expect("written");
+    fs::write(folder.path().join("login"), "user:pw\n").expect("written");
     let path = folder.path().join("config.yml");
-    fs::write(&path, monitor("type: http\nurl: http://${file:host}/$${x}")).expect("written");
+    fs::write(&path, monitor("type: http\nurl: http://${file:login}@b.example/$%7Bx")).expect("written");
     let config = load(&path, &Vars::default(), &MemoryVault::default()).expect("loads");
     assert!(matches!(&config.monitors[0].kind, Entry::Ready(kind) if kind.target().contains("b.example")));
 }
@@ -77,6 +77,23 @@ fn an_expanded_value_is_never_shown() {
             }
         }
     }
+    for (keys, start) in [
+        ("type: http\nurl: 'http://h/?token=${secret:token}'", "f.yml:7:14: `url` is shown to people"),
+        ("type: http\nurl: http://h/${secret:missing}", "f.yml:7:14: `url` is shown to people"),
+        ("type: http\nurl: http://${file:host}/", "f.yml:7:14: `url` is shown to people"),
+        ("type: tcp\ntarget: '${secret:token}:80'", "f.yml:7:17: `target` is shown to people"),
+        (
+            "type: dns\ntarget: h\nquery: a\nexpectedResponse: 'x://${secret:token}@h'",
+            "f.yml:9:27: `expectedResponse` is shown to people",
+        ),
+        ("type: http\nurl: http://h/\nexpectedStatus: ${secret:token}", "f.yml:8:25: `expectedStatus` is shown"),
+    ] {
+        assert_error(&monitor(keys), start);
+    }
+    // What is written plainly is not shown either.
+    let config = accepted(&monitor("type: http\nurl: http://h/?token=hunter2"));
+    assert!(matches!(&config.monitors[0].kind, Entry::Ready(kind) if kind.target() == "http://h/?…"));
+    assert!(!format!("{config:?}").contains(secret));
     let refused = errors(&monitor("type: http\nurl: http://h/\ntimeout: ${secret:token}"));
     assert!(refused[0].contains("`timeout`: what `${secret:token}` stands for is no length of time"), "{refused:?}");
 }

@@ -72,6 +72,17 @@ impl Resolver for Silent {
     }
 }
 
+/// Takes its time for a name of this machine.
+#[derive(Debug)]
+pub(crate) struct Slow(pub(crate) Duration);
+
+impl Resolver for Slow {
+    fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        std::thread::sleep(self.0);
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    }
+}
+
 /// Checks once, and makes sure that the check keeps its time.
 pub(crate) async fn check_in(env: &ProbeEnv, kind: &str, settings: Value, timeout: Duration) -> Observation {
     let config = KindConfig::from_object(kind, settings).expect("settings");

@@ -107,6 +107,11 @@ impl Failed {
                 let words = format!("cannot connect to {peer}: all local ports for this address are in use");
                 return Self { failure: Failure::Resources, words };
             }
+            // What this machine forbids is known at once; later it is ICMPv6's "administratively prohibited" (RFC 4443).
+            (Failure::Permission, _) if !at_once => {
+                let words = format!("cannot connect to {peer}: a firewall on the way refuses it");
+                return Self { failure: Failure::Connect, words };
+            }
             (failure, _) => failure,
         };
         let words = plain(error);
@@ -169,6 +174,14 @@ mod tests {
         assert_eq!(failed(Errno::HOSTUNREACH, false).failure, Failure::Connect);
         assert_eq!(failed(Errno::HOSTUNREACH, true).failure, Failure::NoRoute);
         assert_eq!(failed(Errno::NETUNREACH, true).failure, Failure::NoRoute);
+    }
+
+    #[test]
+    fn a_firewall_on_the_way_is_not_ours() {
+        assert_eq!(failed(Errno::ACCESS, true).failure, Failure::Permission);
+        let far = failed(Errno::ACCESS, false);
+        assert_eq!(far.failure, Failure::Connect);
+        assert!(far.words.contains("a firewall on the way"), "{}", far.words);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub fn failure_of(error: &io::Error) -> Failure {
         // A router near us that knows no way says this too: neither is the target's fault.
         ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => Failure::NoRoute,
         ErrorKind::PermissionDenied => Failure::Permission,
-        ErrorKind::OutOfMemory => Failure::Resources,
+        // Of a socket that asks for any port: there is none left.
+        ErrorKind::OutOfMemory | ErrorKind::AddrInUse => Failure::Resources,
         _ => Failure::Connect,
     }
 }
@@ -103,6 +104,7 @@ mod tests {
             (Errno::NFILE, Failure::Resources),
             (Errno::NOBUFS, Failure::Resources),
             (Errno::NOMEM, Failure::Resources),
+            (Errno::ADDRINUSE, Failure::Resources),
         ];
         for (errno, failure) in cases {
             assert_eq!(failure_of(&os(errno)), failure, "{errno:?}");

@@ -1,11 +1,13 @@
 //! Names resolved as the rest of the machine does (hosts file, nsswitch, mDNS, search domains): `getaddrinfo` on
 //! blocking threads. At most [`AT_ONCE`] run at once, the same name is looked up once for all who wait for it, and an
-//! answer is used by those who waited and by nobody later.
+//! answer is used by those who waited and by nobody later. Half of the places are kept for names that are answered
+//! quickly, so that names whose servers are dead do not hold up the others.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dns_lookup::{LookupErrorKind, lookup_host};
@@ -21,6 +23,12 @@ use crate::probe::ProbeEnv;
 
 /// Look-ups that run at the same time; each holds a blocking thread.
 pub const AT_ONCE: usize = 32;
+
+/// A name that was answered within this time is a quick one, in µs.
+const QUICK_US: u64 = 2_000_000;
+
+/// Names of which it is known whether they are quick; redirects can lead to any number of them.
+const MOST_KNOWN: usize = 16_384;
 
 /// Addresses that are used of one name.
 const MOST_ADDRESSES: usize = 16;
@@ -69,14 +77,26 @@ impl Resolver for SystemResolver {
 }
 
 type Outcome = Result<Arc<[IpAddr]>, ResolveError>;
-type Flights = HashMap<Box<str>, watch::Receiver<Option<Outcome>>>;
+
+/// A look-up on its way, for those who wait for it.
+#[derive(Debug, Clone)]
+struct Waiting {
+    outcome: watch::Receiver<Option<Outcome>>,
+    /// Whether the resolver was asked, which may have to wait for a place.
+    asked: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct Inner {
     clock: Arc<dyn Clock>,
     resolver: Arc<dyn Resolver>,
-    places: Arc<Semaphore>,
-    flights: Mutex<Flights>,
+    /// For names that were quick the last time.
+    quick_places: Arc<Semaphore>,
+    /// For those that were not. A name that was never looked up may use both.
+    other_places: Arc<Semaphore>,
+    flights: Mutex<HashMap<Box<str>, Waiting>>,
+    /// Whether the last look-up of a name was quick.
+    quick: Mutex<HashMap<Box<str>, bool>>,
     evidence: Mutex<Evidence>,
 }
 
@@ -97,8 +117,10 @@ impl Lookup {
         Self(Arc::new(Inner {
             clock,
             resolver,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            quick_places: Arc::new(Semaphore::new(AT_ONCE / 2)),
+            other_places: Arc::new(Semaphore::new(AT_ONCE / 2)),
             flights: Mutex::default(),
+            quick: Mutex::default(),
             evidence: Mutex::default(),
         }))
     }
@@ -119,7 +141,7 @@ impl Lookup {
             Host::Name(name) => name,
         };
         let mut flight = self.join(name);
-        let told = flight.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        let told = flight.outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
         match told {
             Some(Ok(addresses)) => Ok(addresses),
             Some(Err(error)) => Err(self.blame(name, &error)),
@@ -140,30 +162,37 @@ impl Lookup {
     }
 
     /// What it means that a name was not answered within `waited`: the resolver's fault, unless it answers for other
-    /// names.
+    /// names; `resources` when it was not even asked, as too many others are.
     #[must_use]
     pub fn silent(&self, name: &str, waited: Duration) -> Fault {
+        let was_asked = self.0.flights().get(name).is_none_or(|flight| flight.asked.load(Ordering::Relaxed));
+        if !was_asked {
+            let words = format!("cannot look up {name}: too many look-ups are running, none ended within");
+            return Fault::new(Failure::Resources, format!("{words} {}", spell(waited)));
+        }
         let words = format!("no answer for {name} within {}", spell(waited));
         self.blame(name, &ResolveError::Failed(words))
     }
 
     /// Waits with those who look this name up already, or starts.
-    fn join(&self, name: &str) -> watch::Receiver<Option<Outcome>> {
-        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+    fn join(&self, name: &str) -> Waiting {
+        let mut flights = self.0.flights();
         if let Some(flight) = flights.get(name) {
             return flight.clone();
         }
-        let (tell, flight) = watch::channel(None);
+        let (tell, outcome) = watch::channel(None);
+        let flight = Waiting { outcome, asked: Arc::default() };
         flights.insert(name.into(), flight.clone());
         drop(flights);
-        let flight_of = Flight { inner: self.0.clone(), name: name.into(), tell };
-        if let Ok(place) = self.0.places.clone().try_acquire_owned() {
+        let flight_of = Flight { inner: self.0.clone(), name: name.into(), tell, asked: flight.asked.clone() };
+        let places = self.0.places_for(name);
+        if let Some(place) = places.iter().flatten().find_map(|places| places.clone().try_acquire_owned().ok()) {
             tokio::task::spawn_blocking(move || flight_of.run(place));
         } else {
-            let places = self.0.places.clone();
             tokio::spawn(async move {
-                // Never closed.
-                if let Ok(place) = places.acquire_owned().await {
+                if let Some(place) = place_of(places).await
+                    && flight_of.is_awaited()
+                {
                     tokio::task::spawn_blocking(move || flight_of.run(place));
                 }
             });
@@ -191,20 +220,74 @@ impl Lookup {
     }
 }
 
+impl Inner {
+    fn flights(&self) -> MutexGuard<'_, HashMap<Box<str>, Waiting>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a name may be looked up: one or both.
+    fn places_for(&self, name: &str) -> [Option<Arc<Semaphore>>; 2] {
+        let quick = self.quick.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        let quick_places = (quick != Some(false)).then(|| self.quick_places.clone());
+        let other_places = (quick != Some(true)).then(|| self.other_places.clone());
+        [other_places, quick_places]
+    }
+
+    fn took(&self, name: &str, us: u64) {
+        let mut quick = self.quick.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_quick = us <= QUICK_US;
+        if let Some(was) = quick.get_mut(name) {
+            *was = is_quick;
+            return;
+        }
+        if quick.len() >= MOST_KNOWN {
+            quick.clear();
+        }
+        quick.insert(name.into(), is_quick);
+    }
+}
+
+/// Waits for the first place that becomes free.
+async fn place_of(places: [Option<Arc<Semaphore>>; 2]) -> Option<OwnedSemaphorePermit> {
+    // Never closed.
+    match places {
+        [Some(one), Some(other)] => tokio::select! {
+            place = one.acquire_owned() => place.ok(),
+            place = other.acquire_owned() => place.ok(),
+        },
+        [Some(only), None] | [None, Some(only)] => only.acquire_owned().await.ok(),
+        [None, None] => None,
+    }
+}
+
 /// One look-up on its way. Whatever happens to it, nobody waits for it for ever.
 #[derive(Debug)]
 struct Flight {
     inner: Arc<Inner>,
     name: Box<str>,
     tell: watch::Sender<Option<Outcome>>,
+    asked: Arc<AtomicBool>,
 }
 
 impl Flight {
+    /// Whether somebody still waits for it; if not, nobody joins it any more.
+    fn is_awaited(&self) -> bool {
+        let mut flights = self.inner.flights();
+        // One of them is for those who join.
+        let is_awaited = self.tell.receiver_count() > 1;
+        if !is_awaited {
+            flights.remove(&self.name);
+        }
+        is_awaited
+    }
+
     fn run(self, place: OwnedSemaphorePermit) {
+        self.asked.store(true, Ordering::Relaxed);
         let started = self.inner.clock.mono();
         let resolved = self.inner.resolver.resolve(&self.name);
         let now = self.inner.clock.mono();
         drop(place);
+        self.inner.took(&self.name, now.since_us(started));
         let outcome = resolved.and_then(few);
         // This machine knows its own names without a resolver.
         let by_resolver = match &outcome {
@@ -221,8 +304,8 @@ impl Flight {
     }
 
     fn end(&self) {
-        let mut flights = self.inner.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.get(&self.name).is_some_and(|flight| flight.same_channel(&self.tell.subscribe())) {
+        let mut flights = self.inner.flights();
+        if flights.get(&self.name).is_some_and(|flight| flight.outcome.same_channel(&self.tell.subscribe())) {
             flights.remove(&self.name);
         }
     }
@@ -247,7 +330,7 @@ impl Drop for Flight {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::{Condvar, mpsc};
 
     use super::*;
@@ -385,6 +468,56 @@ mod tests {
         let all = futures_util::future::join_all(hosts.iter().map(|name| lookup.addresses(name))).await;
         assert!(all.iter().all(Result::is_ok));
         assert_eq!(state.0.lock().expect("counts").1, AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn names_that_hang_hold_up_no_others() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let counted = calls.clone();
+        let clock_of_dead = Arc::new(Mutex::new(None::<Arc<SetClock>>));
+        let clock_of = clock_of_dead.clone();
+        let hang = Arc::new(AtomicBool::new(false));
+        let hangs = hang.clone();
+        let (lookup, clock) = lookup(move |name| {
+            if name.starts_with("dead") {
+                counted.fetch_add(1, Ordering::SeqCst);
+                if hangs.load(Ordering::SeqCst) {
+                    let _ = gate.lock().expect("gate").recv();
+                }
+                if let Some(clock) = &*clock_of.lock().expect("clock") {
+                    clock.advance_us(QUICK_US);
+                }
+                return Err(ResolveError::Failed("no answer".to_owned()));
+            }
+            Ok(here())
+        });
+        *clock_of_dead.lock().expect("clock") = Some(clock);
+        let dead: Vec<Host> = (0..AT_ONCE * 2).map(|n| host(&format!("dead{n}"))).collect();
+        // What is slow once is known for it, and takes no place of the quick ones.
+        futures_util::future::join_all(dead.iter().map(|name| lookup.addresses(name))).await;
+        hang.store(true, Ordering::SeqCst);
+        calls.store(0, Ordering::SeqCst);
+        let waited = Duration::from_millis(100);
+        let again = futures_util::future::join_all(dead.iter().map(|name| lookup.addresses_within(name, waited))).await;
+        assert_eq!(calls.load(Ordering::SeqCst), AT_ONCE / 2);
+        let count = |failure| again.iter().filter(|one| one.as_ref().is_err_and(|f| f.failure == failure)).count();
+        assert_eq!(count(Failure::Resources), AT_ONCE * 3 / 2, "those whose turn did not come");
+        assert_eq!(count(Failure::Resolver), AT_ONCE / 2);
+        let fault = again.iter().filter_map(|one| one.as_ref().err()).find(|fault| fault.failure == Failure::Resources);
+        assert!(fault.is_some_and(|fault| fault.message.contains("too many look-ups are running")), "{fault:?}");
+        for name in ["good", "good", "better"] {
+            lookup.addresses_within(&host(name), Duration::from_secs(10)).await.expect(name);
+        }
+        // Whom nobody waits for any more is never asked for.
+        drop(open);
+        let last = host("dead0");
+        let _ = lookup.addresses_within(&last, Duration::from_secs(10)).await;
+        while !lookup.0.flights().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(calls.load(Ordering::SeqCst) <= AT_ONCE / 2 + 1, "{}", calls.load(Ordering::SeqCst));
     }
 
     #[tokio::test]

@@ -6,16 +6,20 @@
 //! - [`lookup`]: names resolved as the rest of the machine does
 //! - `evidence`: whether a look-up that failed is the resolver's fault or the name's
 //! - [`connect`]: TCP connections, several addresses in a race
+//! - [`target`]: a target that is one host
 //! - [`tls`]: TLS handshakes that tell about the certificate even when they fail
 //! - [`certificate`]: what is told about a certificate
+//! - `dates`: what time it is for certificates when this machine's clock was set
 //! - [`fault`]: errors of the system as failures
 
 pub mod certificate;
 pub mod connect;
+mod dates;
 mod evidence;
 pub mod fault;
 pub mod host;
 pub mod lookup;
+pub mod target;
 pub mod tls;
 
 pub use certificate::Certificate;
@@ -23,6 +27,7 @@ pub use connect::connect;
 pub use fault::Fault;
 pub use host::Host;
 pub use lookup::{Lookup, ResolveError, Resolver};
+pub use target::{one_host, time_is_left};
 pub use tls::{Leaf, Tls};
 
 /// Microseconds as a phase holds them, at most 71 minutes.

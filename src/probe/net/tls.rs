@@ -11,18 +11,21 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, OtherError, RootCertStore,
+    SignatureScheme,
 };
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificate::Certificate;
+use super::dates::Dates;
 use super::fault::{Fault, failure_of, plain};
 use super::host::Host;
 use crate::clock::Clock;
-use crate::model::Failure;
+use crate::model::{Failure, UnixMicros};
 use crate::probe::ProbeEnv;
 
 /// The certificate that a server showed during one handshake, once it did.
@@ -50,6 +53,7 @@ pub struct Tls {
     clock: Arc<dyn Clock>,
     roots: Roots,
     base: OnceCell<Base>,
+    dates: Arc<Dates>,
 }
 
 #[derive(Debug)]
@@ -62,13 +66,18 @@ impl Tls {
     /// Trusts what this machine trusts.
     #[must_use]
     pub fn platform(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, roots: Roots::Platform, base: OnceCell::new() }
+        Self::with(clock, Roots::Platform)
     }
 
     /// Trusts only what these certificates have signed.
     #[must_use]
     pub fn trusting(clock: Arc<dyn Clock>, roots: Vec<CertificateDer<'static>>) -> Self {
-        Self { clock, roots: Roots::These(roots), base: OnceCell::new() }
+        Self::with(clock, Roots::These(roots))
+    }
+
+    fn with(clock: Arc<dyn Clock>, roots: Roots) -> Self {
+        let dates = Arc::new(Dates::new(clock.clone()));
+        Self { clock, roots, base: OnceCell::new(), dates }
     }
 
     /// The one of all probes: what was put into `env.shared` before, else with the machine's trust.
@@ -77,11 +86,18 @@ impl Tls {
         env.shared.get_or_make(|| Self::platform(env.clock.clone()))
     }
 
+    /// The time by which certificates are told about: this machine's, and where its clock was set lately, what it would
+    /// say had nobody set it.
+    #[must_use]
+    pub fn now(&self) -> UnixMicros {
+        self.dates.now()
+    }
+
     /// Shakes hands, however long that takes. What the server shows is kept in `leaf`, whatever comes of it.
     ///
     /// # Errors
     /// `tls` when the handshake or the certificate fails, `connect` when the connection is reset, `secret` when this
-    /// machine has no certificates to trust.
+    /// machine has no certificates to trust, `internal` when a certificate has ended only because the clock was set.
     pub async fn handshake(
         &self,
         stream: TcpStream,
@@ -90,10 +106,12 @@ impl Tls {
     ) -> Result<TlsStream<TcpStream>, Fault> {
         let base = self.base.get_or_try_init(|| self.build()).await?;
         let mut config = base.config.clone();
-        let recording = Recording { inner: base.verifier.clone(), leaf: leaf.clone() };
+        let recording = Recording { inner: base.verifier.clone(), leaf: leaf.clone(), dates: self.dates.clone() };
         config.dangerous().set_certificate_verifier(Arc::new(recording));
         let handshake = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
-        handshake.await.map_err(|error| self.explain(&error, name, leaf))
+        let stream = handshake.await.map_err(|error| self.explain(&error, name, leaf))?;
+        self.dates.accepted();
+        Ok(stream)
     }
 
     async fn build(&self) -> Result<Base, Fault> {
@@ -124,6 +142,9 @@ impl Tls {
     fn explain(&self, error: &io::Error, name: &ServerName<'_>, leaf: &Leaf) -> Fault {
         let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
         let words = match cause {
+            Some(TlsError::InvalidCertificate(CertificateError::Other(OtherError(why)))) if why.is::<ClockWasSet>() => {
+                return Fault::new(Failure::Internal, why.to_string());
+            }
             Some(TlsError::InvalidCertificate(why)) => refusal(why, leaf.certificate(), name, self.clock.wall()),
             Some(TlsError::AlertReceived(alert)) => {
                 format!("TLS handshake failed: the server refused it with alert {alert:?}")
@@ -173,12 +194,7 @@ fn verifier_of(
 }
 
 /// Why a certificate was refused, in a sentence.
-fn refusal(
-    why: &CertificateError,
-    certificate: Option<Certificate>,
-    name: &ServerName<'_>,
-    now: crate::model::UnixMicros,
-) -> String {
+fn refusal(why: &CertificateError, certificate: Option<Certificate>, name: &ServerName<'_>, now: UnixMicros) -> String {
     let Some(certificate) = certificate else {
         return format!("the certificate was refused: {why}");
     };
@@ -208,11 +224,17 @@ fn refusal(
     }
 }
 
+/// The certificate would be good had nobody set this machine's clock.
+#[derive(Debug, Error)]
+#[error("this machine's clock was set, so that certificate dates cannot be judged; see whether its date is right")]
+struct ClockWasSet;
+
 /// Keeps what the server shows, then judges as `inner` does.
 #[derive(Debug)]
 struct Recording {
     inner: Arc<dyn ServerCertVerifier>,
     leaf: Leaf,
+    dates: Arc<Dates>,
 }
 
 impl ServerCertVerifier for Recording {
@@ -226,7 +248,16 @@ impl ServerCertVerifier for Recording {
     ) -> Result<ServerCertVerified, TlsError> {
         // Set once: a handshake shows one certificate.
         let _ = self.leaf.0.set(end_entity.clone().into_owned());
-        self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let judge = |now| self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let judged = judge(now);
+        if judged.as_ref().is_err_and(is_by_date)
+            && let Some(expected) = self.dates.expected().and_then(unix_time)
+            && judge(expected).is_ok()
+        {
+            let why = OtherError(Arc::new(ClockWasSet));
+            return Err(TlsError::InvalidCertificate(CertificateError::Other(why)));
+        }
+        judged
     }
 
     fn verify_tls12_signature(
@@ -252,13 +283,24 @@ impl ServerCertVerifier for Recording {
     }
 }
 
+/// Whether a certificate was refused for its dates, or those of one above it.
+fn is_by_date(error: &TlsError) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let TlsError::InvalidCertificate(why) = error else { return false };
+    matches!(why, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+}
+
+fn unix_time(time: UnixMicros) -> Option<UnixTime> {
+    let micros = u64::try_from(time.micros()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_micros(micros)))
+}
+
 /// The injected wall clock, for dates in certificates.
 #[derive(Debug)]
 struct WallTime(Arc<dyn Clock>);
 
 impl TimeProvider for WallTime {
     fn current_time(&self) -> Option<UnixTime> {
-        let micros = u64::try_from(self.0.wall().micros()).ok()?;
-        Some(UnixTime::since_unix_epoch(Duration::from_micros(micros)))
+        unix_time(self.0.wall())
     }
 }

@@ -61,7 +61,7 @@ fn max_body() -> u64 {
     MAX_BODY
 }
 
-/// Without user information and without the values of headers: both can be secret.
+/// Without user information, query and the values of headers: all can be secret.
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http")
@@ -82,7 +82,8 @@ impl MonitorKind for Http {
             kind: FieldKind::Text,
             required: true,
             default: None,
-            doc: "The http or https address to get; `user:password@` before the host becomes basic authentication.",
+            doc: "The http or https address to get; `user:password@` before the host becomes basic authentication. The \
+                  query (from `?` on) is sent and never shown.",
         },
         FieldSpec {
             key: "expectedStatus",
@@ -124,8 +125,11 @@ impl MonitorKind for Http {
         let text = self.url.trim();
         match Url::parse(text) {
             Ok((url, _)) => url.to_string(),
-            // Nothing that may be user information is shown.
-            Err(_) => text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned(),
+            // Nothing that may be user information or a query is shown.
+            Err(_) => {
+                let text = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+                text.split(['?', '#']).next().unwrap_or_default().to_owned()
+            }
         }
     }
 
@@ -157,14 +161,14 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let http = http(json!({
-            "url": "https://user:geheim@nas:8443/status?a=b",
+            "url": "https://user:geheim@nas:8443/status?a=geheim",
             "headers": {"X-Api-Key": "geheim"},
         }));
-        assert_eq!(http.target(), "https://nas:8443/status?a=b");
+        assert_eq!(http.target(), "https://nas:8443/status?…");
         assert!(!format!("{http:?}").contains("geheim"));
         let env = ProbeEnv::new(std::sync::Arc::new(crate::clock::SystemClock));
         assert!(!format!("{:?}", http.probe(&env)).contains("geheim"));
-        let broken = self::http(json!({"url": "htp//user:geheim@nas"}));
+        let broken = self::http(json!({"url": "htp//user:geheim@nas?a=geheim"}));
         assert!(!broken.target().contains("geheim"));
     }
 

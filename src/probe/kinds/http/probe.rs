@@ -1,5 +1,7 @@
 //! One check, from the name's look-up to the verdict.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +12,9 @@ use tokio::net::TcpStream;
 use super::Http;
 use super::exchange::{Exchange, Io, Marks};
 use super::request::{Hop, Plan};
-use super::url::is_forbidden_by_redirect;
+use super::url::is_private_to_machine;
 use crate::model::{FactKey, Facts, Failure, FieldError, Phases, Verdict};
-use crate::probe::net::{Certificate, Fault, Host, Leaf, Lookup, Tls, connect, phase_us};
+use crate::probe::net::{Certificate, Fault, Host, Leaf, Lookup, Tls, connect, phase_us, time_is_left};
 use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
 
 /// Redirects that are followed; the next one fails.
@@ -126,7 +128,7 @@ impl<'a> Check<'a> {
         let mut since = self.attempt.elapsed_us();
         let connected = match &hop.url.host {
             Host::Ip(ip) => {
-                self.guard(hop, &[*ip])?;
+                self.allowed(hop, &[*ip])?;
                 self.stage = Stage::Connect;
                 connect(&[*ip], port).await?
             }
@@ -137,7 +139,11 @@ impl<'a> Check<'a> {
                 add(&mut self.phases.name_us, now - since);
                 since = now;
                 let addresses = found?;
-                self.guard(hop, &addresses)?;
+                // Of a later hop, the time may have been taken by the servers before.
+                if !self.is_redirected() {
+                    time_is_left(self.attempt, host)?;
+                }
+                let addresses = self.allowed(hop, &addresses)?;
                 self.stage = Stage::Connect;
                 connect(&addresses, port).await?
             }
@@ -148,18 +154,31 @@ impl<'a> Check<'a> {
         Ok(stream)
     }
 
-    /// Refuses to be led to addresses where no server of somebody else's choice may send us.
-    fn guard(&self, hop: &Hop, addresses: &[std::net::IpAddr]) -> Result<(), Fault> {
-        if hop.url.same_host(&self.plan.first.url) {
-            return Ok(());
+    fn is_redirected(&self) -> bool {
+        self.facts.number(FactKey::HttpRedirects).is_some()
+    }
+
+    /// The addresses where we may be sent by names and redirects of somebody else's choice. Only an address that is
+    /// written in the settings may be any.
+    fn allowed<'i>(&self, hop: &Hop, addresses: &'i [IpAddr]) -> Result<Cow<'i, [IpAddr]>, Fault> {
+        let is_written = matches!(&hop.url.host, Host::Ip(_)) && hop.url.same_host(&self.plan.first.url);
+        let Some(forbidden) = addresses.iter().find(|ip| is_private_to_machine(**ip)).filter(|_| !is_written) else {
+            return Ok(addresses.into());
+        };
+        let allowed: Vec<IpAddr> = addresses.iter().copied().filter(|ip| !is_private_to_machine(*ip)).collect();
+        if !allowed.is_empty() {
+            return Ok(allowed.into());
         }
-        match addresses.iter().find(|ip| is_forbidden_by_redirect(**ip)) {
-            Some(ip) => {
-                let words = format!("the redirect to {} is not followed: {ip} is a link-local address", hop.url);
-                Err(Fault::new(Failure::Protocol, words))
-            }
-            None => Ok(()),
-        }
+        let what = if self.is_redirected() {
+            format!("the redirect to {} is not followed", hop.url)
+        } else {
+            format!("{} is not asked", hop.url)
+        };
+        let words = format!(
+            "{what}: {forbidden} is a link-local address or one of a cloud's metadata; write the address itself in \
+             `url` if it is meant"
+        );
+        Err(Fault::new(Failure::Permission, words))
     }
 
     async fn secure(&mut self, hop: &Hop, stream: TcpStream) -> Result<Io, Fault> {
@@ -243,6 +262,8 @@ impl<'a> Check<'a> {
         let limit = self.attempt.timeout();
         let url = &self.hop.url;
         match self.stage {
+            // The resolver had only what the servers before left.
+            Stage::Name if self.is_redirected() => Fault::timed_out(limit, format_args!("looking up {}", url.host)),
             Stage::Name => self.probe.lookup.silent(&url.host.to_string(), limit),
             Stage::Connect => Fault::timed_out(limit, format_args!("connecting to {}:{}", url.host, url.port)),
             Stage::Tls => Fault::timed_out(limit, format_args!("waiting for the TLS handshake with {}", url.host)),
@@ -254,7 +275,7 @@ impl<'a> Check<'a> {
     fn conclude(mut self, outcome: Result<(), Fault>) -> Observation {
         let certificate = self.leaf.as_ref().and_then(Leaf::certificate);
         if let Some(certificate) = &certificate {
-            certificate.tell(self.attempt.wall(), &mut self.facts);
+            certificate.tell(self.probe.tls.now(), &mut self.facts);
         }
         if let Some(version) = self.tls_version {
             self.facts.set_text(FactKey::TlsVersion, version);
@@ -273,7 +294,7 @@ impl<'a> Check<'a> {
     }
 
     fn judge_certificate(&self, certificate: &Certificate) -> Observation {
-        let now = self.attempt.wall();
+        let now = self.probe.tls.now();
         if self.plan.warning_days.is_none_or(|days| !certificate.ends_within(days, now)) {
             return Observation::up();
         }

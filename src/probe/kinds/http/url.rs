@@ -13,7 +13,7 @@ use crate::probe::net::Host;
 const LONGEST: usize = 8 * 1024;
 
 /// Where to ask, and for what. User information is no part of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Url {
     pub(super) tls: bool,
     pub(super) host: Host,
@@ -114,15 +114,24 @@ impl Url {
     }
 }
 
+/// As people see it: a query is left out, since keys and tokens are often part of it.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority(), self.path)
+        let query = if self.path.query().is_some() { "?…" } else { "" };
+        write!(f, "{}://{}{}{query}", self.scheme(), self.authority(), self.path.path())
     }
 }
 
-/// Whether an address is one of a machine's own network card or of a cloud's metadata, where a redirect from outside
-/// must never lead.
-pub(super) fn is_forbidden_by_redirect(ip: IpAddr) -> bool {
+/// As [`Url`] is shown.
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+/// Whether an address is one of a machine's own network card or of a cloud's metadata, where a name or a redirect from
+/// outside must never lead.
+pub(super) fn is_private_to_machine(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         // Link-local, with the metadata address of most clouds; those of Alibaba and of Oracle.
         IpAddr::V4(v4) => v4.is_link_local() || matches!(v4.octets(), [100, 100, 100, 200] | [192, 0, 0, 192]),
@@ -205,7 +214,7 @@ mod tests {
         #[test]
         fn whatever_a_location_says_its_url_reads_back(location in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Ok(url) = url("http://a:81/b/c?d").resolve(&location) {
-                let again = Url::parse(&url.to_string()).map(|(again, _)| again);
+                let again = Url::parse(&whole(&url)).map(|(again, _)| again);
                 prop_assert_eq!(again, Ok(url));
             }
         }
@@ -216,6 +225,11 @@ mod tests {
             prop_assert!(path.starts_with('/'));
             prop_assert!(path.split('/').all(|part| part != "." && part != ".."), "{}", path);
         }
+    }
+
+    /// With the query, which is never shown.
+    fn whole(url: &Url) -> String {
+        format!("{}://{}{}", url.scheme(), url.authority(), url.path)
     }
 
     fn url(text: &str) -> Url {
@@ -232,7 +246,7 @@ mod tests {
             ("http://[::1]:81/", "http://[::1]:81/"),
             ("http://u:p%40w@nas/", "http://nas/"),
         ] {
-            assert_eq!(url(text).to_string(), shown, "{text}");
+            assert_eq!(whole(&url(text)), shown, "{text}");
         }
     }
 
@@ -276,12 +290,20 @@ mod tests {
             (" /with space\u{e4} ", "http://a/with%20space%C3%A4"),
             ("http://user:pw@g/", "http://g/"),
         ] {
-            assert_eq!(base.resolve(location.as_bytes()).expect(location).to_string(), wanted, "{location}");
+            assert_eq!(whole(&base.resolve(location.as_bytes()).expect(location)), wanted, "{location}");
         }
         for location in ["file:///etc/passwd", "javascript:alert(1)", "http://", "gopher://a"] {
             assert!(base.resolve(location.as_bytes()).is_err(), "{location}");
         }
         assert!(base.resolve(&[b'a'; LONGEST + 1]).is_err());
+    }
+
+    #[test]
+    fn a_query_is_sent_and_not_shown() {
+        let url = url("https://nas:8443/api?token=geheim");
+        assert_eq!(url.path, "/api?token=geheim");
+        assert_eq!(url.to_string(), "https://nas:8443/api?…");
+        assert_eq!(format!("{url:?}"), "Url(https://nas:8443/api?…)");
     }
 
     #[test]
@@ -302,10 +324,10 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "100.100.100.200",
         ] {
-            assert!(is_forbidden_by_redirect(text.parse().expect(text)), "{text}");
+            assert!(is_private_to_machine(text.parse().expect(text)), "{text}");
         }
         for text in ["127.0.0.1", "192.168.1.1", "::1", "fd00::1"] {
-            assert!(!is_forbidden_by_redirect(text.parse().expect(text)), "{text}");
+            assert!(!is_private_to_machine(text.parse().expect(text)), "{text}");
         }
     }
 }

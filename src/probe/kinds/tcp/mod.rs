@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{FactKey, Facts, Failure, FieldError, FieldKind, FieldSpec, Phases};
-use crate::probe::net::{Fault, Host, Lookup, connect, phase_us};
+use crate::probe::net::{Fault, Host, Lookup, connect, phase_us, time_is_left};
 use crate::probe::{Attempt, MonitorKind, Observation, Probe, ProbeEnv};
 
 /// Settings of a `tcp` monitor.
@@ -155,7 +155,9 @@ impl TcpProbe {
                 let found = attempt.elapsed_us();
                 progress.phases.name_us = Some(phase_us(found - started));
                 progress.looked_up = true;
-                (connect(&addresses?, endpoint.port).await, found)
+                let addresses = addresses?;
+                time_is_left(attempt, &endpoint.host)?;
+                (connect(&addresses, endpoint.port).await, found)
             }
         };
         let (stream, peer) = connected?;

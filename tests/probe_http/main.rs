@@ -1,19 +1,22 @@
 //! Kind `http` against real servers: good ones, broken ones and hostile ones.
 #![allow(clippy::expect_used, reason = "a test fails by it")]
 
+#[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
-use hallmonitor::model::{FactKey, Failure, Verdict};
+use hallmonitor::model::{FactKey, Failure};
 use hallmonitor::probe::net::ResolveError;
-use hallmonitor::probe::{KindConfig, Observation, ProbeEnv};
+use hallmonitor::probe::{KindConfig, Observation};
 use serde_json::{Value, json};
 use support::server::{Server, ok, redirect};
-use support::tls::{Authority, Certificate, self_signed};
-use support::{Fails, Silent, SilentPort, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use support::{
+    Fails, Silent, SilentPort, Slow, assert_fails, assert_up, check_in, env, env_with_names, env_with_resolver,
+};
+use tokio::io::AsyncWriteExt;
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(700);
@@ -88,6 +91,23 @@ async fn user_information_is_basic_authentication_and_never_shown() {
     assert_fails(&seen, Failure::Protocol, &["too many redirects"]);
     assert!(!format!("{seen:?} {config:?}").contains("geheim"));
     assert_eq!(seen.facts.text(FactKey::HttpFinalUrl), Some(server.url("/next").as_str()));
+}
+
+#[tokio::test]
+async fn a_query_is_sent_and_never_shown() {
+    let server = Server::routing(|head| {
+        if head.contains("key") { redirect("/next?session=geheim2") } else { redirect("/?key=geheim") }
+    })
+    .await;
+    let url = server.url("/?key=geheim");
+    let config = KindConfig::from_object("http", json!({"url": url})).expect("settings");
+    assert_eq!(config.target(), server.url("/?…"));
+    let seen = check(json!({"url": url})).await;
+    assert!(server.heads()[0].starts_with("GET /?key=geheim HTTP/1.1\r\n"));
+    assert!(server.heads()[1].starts_with("GET /next?session=geheim2 HTTP/1.1\r\n"));
+    assert_fails(&seen, Failure::Protocol, &["too many redirects"]);
+    assert_eq!(seen.facts.text(FactKey::HttpFinalUrl), Some(server.url("/?…").as_str()));
+    assert!(!format!("{seen:?} {config:?}").contains("geheim"));
 }
 
 #[tokio::test]
@@ -230,8 +250,50 @@ async fn redirects_never_lead_to_metadata_addresses() {
     ] {
         let server = Server::answering(redirect(location)).await;
         let seen = check_in(&env, "http", json!({"url": server.url("/")}), LONG).await;
-        assert_fails(&seen, Failure::Protocol, &["is not followed", "link-local"]);
+        assert_fails(&seen, Failure::Permission, &["the redirect to", "is not followed", "link-local"]);
     }
+}
+
+#[tokio::test]
+async fn names_never_lead_to_metadata_addresses() {
+    let server = Server::answering(ok("")).await;
+    let env = env_with_names(&[("metadata", &["169.254.169.254"]), ("both", &["169.254.169.254", "127.0.0.1"])]);
+    let get = async |name: &str| {
+        let url = format!("http://{name}:{}/", server.addr.port());
+        check_in(&env, "http", json!({"url": url}), LONG).await
+    };
+    assert_fails(&get("metadata").await, Failure::Permission, &["http://metadata", "is not asked: 169.254.169.254"]);
+    let seen = get("both").await;
+    assert_up(&seen);
+    assert_eq!(seen.facts.text(FactKey::Peer), Some(server.addr.to_string().as_str()));
+}
+
+#[test]
+fn a_written_address_may_be_any() {
+    support::in_own_process(
+        "child_with_metadata",
+        "exec unshare -rn sh -ec 'ip link set lo up; ip addr add 169.254.169.254/32 dev lo; exec TEST'",
+    );
+}
+
+#[test]
+#[ignore = "needs a network of its own: run by another test"]
+fn child_with_metadata() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let server = Server::start("169.254.169.254", |mut stream, heads| async move {
+            let head = heads.read(&mut stream).await;
+            let again = if head.contains("/once") { redirect("/") } else { ok("") };
+            stream.write_all(again.as_bytes()).await.expect("writes");
+        })
+        .await;
+        assert_up(&check(json!({"url": server.url("/once")})).await);
+        let names = env_with_names(&[("metadata", &["169.254.169.254"])]);
+        let url = format!("http://metadata:{}/", server.addr.port());
+        let seen = check_in(&names, "http", json!({"url": url}), LONG).await;
+        assert_fails(&seen, Failure::Permission, &["is not asked"]);
+        assert_eq!(server.heads().len(), 2);
+    });
 }
 
 // The network fails.
@@ -258,6 +320,25 @@ async fn a_silent_resolver_is_no_fault_of_the_target() {
     let env = env_with_resolver(Silent(wait.into()));
     let seen = check_in(&env, "http", json!({"url": "http://nas/"}), SHORT).await;
     assert_fails(&seen, Failure::Resolver, &["no answer for nas within 700 ms"]);
+    drop(over);
+}
+
+#[tokio::test]
+async fn a_resolver_that_leaves_no_time_is_no_fault_of_the_target() {
+    let (addr, _guard) = support::refused("127.0.0.1");
+    let env = env_with_resolver(Slow(Duration::from_millis(1_850)));
+    let url = format!("http://nas:{}/", addr.port());
+    let seen = check_in(&env, "http", json!({"url": url}), Duration::from_secs(2)).await;
+    assert_fails(&seen, Failure::Resolver, &["looking up nas took 1.", "of the 2 s"]);
+}
+
+#[tokio::test]
+async fn a_resolver_that_gets_only_what_a_redirect_left_is_not_accused() {
+    let (over, wait) = mpsc::channel();
+    let env = env_with_resolver(Silent(wait.into()));
+    let server = Server::answering(redirect("http://nas/")).await;
+    let seen = check_in(&env, "http", json!({"url": server.url("/")}), SHORT).await;
+    assert_fails(&seen, Failure::Timeout, &["timed out after 700 ms while looking up nas"]);
     drop(over);
 }
 
@@ -430,164 +511,4 @@ async fn settings_that_are_no_good_are_our_fault() {
     let seen = config.probe(&env).run(&attempt).await;
     assert_fails(&seen, Failure::Internal, &["http or https"]);
     assert!(!seen.message.contains("geheim"));
-}
-
-// TLS.
-
-async fn get_tls(env: &ProbeEnv, server: &Server, more: Value) -> Observation {
-    let mut settings = json!({"url": format!("https://{}/", server.addr)});
-    for (key, value) in more.as_object().expect("an object") {
-        settings[key] = value.clone();
-    }
-    check_in(env, "http", settings, LONG).await
-}
-
-fn trusting(authority: &Authority) -> ProbeEnv {
-    let env = env_with_names(&[("nas.example", &["127.0.0.1"])]);
-    authority.trusted_in(&env);
-    env
-}
-
-#[tokio::test]
-async fn a_trusted_certificate_is_up_and_its_facts_are_told() {
-    let authority = Authority::named("test authority");
-    let server = authority.server(&Certificate::default(), ok("secure")).await;
-    let seen = get_tls(&trusting(&authority), &server, json!({})).await;
-    assert_up(&seen);
-    assert_eq!(seen.facts.number(FactKey::TlsDaysLeft), Some(365));
-    assert!(seen.facts.number(FactKey::TlsExpires).is_some());
-    assert_eq!(seen.facts.text(FactKey::TlsVersion), Some("TLSv1.3"));
-    assert!(seen.facts.text(FactKey::TlsIssuer).is_some_and(|text| text.contains("test authority")));
-    assert!(seen.facts.text(FactKey::TlsSubject).is_some_and(|text| text.contains("leaf of 127.0.0.1")));
-    assert_eq!(seen.facts.number(FactKey::HttpBytes), Some(6));
-    assert!(seen.phases.tls_us.is_some_and(|us| us > 0));
-}
-
-#[tokio::test]
-async fn a_name_is_asked_for_and_found_in_the_certificate() {
-    let authority = Authority::named("test authority");
-    let server = authority.server(&Certificate { name: "nas.example", ..Certificate::default() }, ok("")).await;
-    let url = format!("https://nas.example:{}/", server.addr.port());
-    let seen = check_in(&trusting(&authority), "http", json!({"url": url}), LONG).await;
-    assert_up(&seen);
-}
-
-#[tokio::test]
-async fn a_certificate_that_ends_soon_is_degraded() {
-    let authority = Authority::named("test authority");
-    let server = authority.server(&Certificate { days: (-60, 12), ..Certificate::default() }, ok("")).await;
-    let env = trusting(&authority);
-    for (days, warns) in [(json!({}), true), (json!({"sslCertExpiryWarningDays": 0}), true)]
-        .into_iter()
-        .chain([(json!({"sslCertExpiryWarningDays": 7}), false), (json!({"sslCertExpiryWarningDays": -1}), false)])
-    {
-        let seen = get_tls(&env, &server, days).await;
-        assert_eq!(seen.facts.number(FactKey::TlsDaysLeft), Some(12));
-        if warns {
-            assert_eq!((seen.verdict, seen.failure), (Verdict::Degraded, Some(Failure::Assertion)), "{seen:?}");
-            assert!(seen.message.starts_with("certificate expires in 12 days (on 2"), "{}", seen.message);
-        } else {
-            assert_up(&seen);
-        }
-    }
-    let broken = authority
-        .server(&Certificate { days: (-60, 12), ..Certificate::default() }, ok("").replace("200", "500"))
-        .await;
-    assert_fails(&get_tls(&env, &broken, json!({})).await, Failure::Assertion, &["unexpected status code: 500"]);
-}
-
-#[tokio::test]
-async fn refused_certificates_say_why_and_still_tell_their_end() {
-    let authority = Authority::named("test authority");
-    let env = trusting(&authority);
-    let expired = authority.server(&Certificate { days: (-60, -5), ..Certificate::default() }, ok("")).await;
-    let early = authority.server(&Certificate { days: (5, 60), ..Certificate::default() }, ok("")).await;
-    let wrong = authority.server(&Certificate { name: "other.example", ..Certificate::default() }, ok("")).await;
-    let own = self_signed(&Certificate::default(), ok("")).await;
-    let stranger = Authority::named("stranger").server(&Certificate::default(), ok("")).await;
-    for (server, parts, days) in [
-        (&expired, vec!["the certificate has expired on 2", "(5 days ago)"], -5),
-        (&early, vec!["not valid before 2"], 60),
-        (&wrong, vec!["the certificate is for other.example, not for 127.0.0.1"], 365),
-        (&own, vec!["self-signed", "leaf of 127.0.0.1"], 365),
-        (&stranger, vec!["issuer is not trusted", "stranger"], 365),
-    ] {
-        let seen = get_tls(&env, server, json!({})).await;
-        assert_fails(&seen, Failure::Tls, &parts);
-        assert_eq!(seen.facts.number(FactKey::TlsDaysLeft), Some(days), "{seen:?}");
-        assert!(seen.facts.text(FactKey::TlsSubject).is_some());
-        assert!(server.heads().is_empty(), "nothing is sent to a server that is not trusted");
-    }
-}
-
-#[tokio::test]
-async fn this_machines_trust_refuses_a_strangers_certificate() {
-    let server = self_signed(&Certificate::default(), ok("")).await;
-    let seen = get_tls(&env(), &server, json!({})).await;
-    assert_fails(&seen, Failure::Tls, &["self-signed"]);
-    assert_eq!(seen.facts.number(FactKey::TlsDaysLeft), Some(365));
-}
-
-#[test]
-fn a_machine_that_trusts_nobody_blames_itself() {
-    support::in_own_process("child_without_trust", "SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/nowhere exec TEST");
-}
-
-#[test]
-#[ignore = "needs an environment of its own: run by another test"]
-fn child_without_trust() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let server = self_signed(&Certificate::default(), ok("")).await;
-        let seen = get_tls(&env(), &server, json!({})).await;
-        assert_fails(&seen, Failure::Secret, &["trusted certificates cannot be read", "install ca-certificates"]);
-    });
-}
-
-#[tokio::test]
-async fn what_is_no_tls_is_tls() {
-    let env = trusting(&Authority::named("test authority"));
-    let plain = Server::start("127.0.0.1", |mut stream, _| async move {
-        // Unread bytes would turn the end into a reset.
-        let _ = stream.read(&mut [0; 4096]).await;
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    })
-    .await;
-    assert_fails(&get_tls(&env, &plain, json!({})).await, Failure::Tls, &["does not answer in TLS"]);
-    let closing = Server::start("127.0.0.1", |stream, _| async move { drop(stream) }).await;
-    let seen = get_tls(&env, &closing, json!({})).await;
-    assert!(matches!(seen.failure, Some(Failure::Tls | Failure::Connect)), "{seen:?}");
-}
-
-#[tokio::test]
-async fn a_silent_handshake_times_out() {
-    let silent = Server::start("127.0.0.1", |stream, _| async move {
-        std::future::pending::<()>().await;
-        drop(stream);
-    })
-    .await;
-    let env = trusting(&Authority::named("test authority"));
-    let seen = check_in(&env, "http", json!({"url": format!("https://{}/", silent.addr)}), SHORT).await;
-    assert_fails(&seen, Failure::Timeout, &["timed out after 700 ms while waiting for the TLS handshake"]);
-}
-
-#[tokio::test]
-async fn a_redirect_to_tls_is_followed_and_drops_the_password() {
-    let authority = Authority::named("test authority");
-    let secure = authority.server(&Certificate::default(), ok("")).await;
-    let to = format!("https://{}/", secure.addr);
-    let server = Server::routing(move |_| redirect(&to)).await;
-    let url = format!("http://user:pw@{}/", server.addr);
-    let seen = check_in(&trusting(&authority), "http", json!({"url": url}), LONG).await;
-    assert_up(&seen);
-    assert!(seen.phases.tls_us.is_some() && seen.facts.number(FactKey::TlsDaysLeft) == Some(365));
-    assert!(!secure.heads()[0].contains("authorization"));
-}
-
-#[tokio::test]
-async fn a_cut_off_body_is_seen_through_tls() {
-    let authority = Authority::named("test authority");
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_owned();
-    let server = authority.server(&Certificate::default(), answer).await;
-    assert_fails(&get_tls(&trusting(&authority), &server, json!({})).await, Failure::Protocol, &["body"]);
 }
