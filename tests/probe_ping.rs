@@ -9,7 +9,7 @@ mod support_namespace;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -23,18 +23,24 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use self::support_namespace::{Namespace, set_hosts, use_up_descriptors};
 
-/// Every address of 10.9.0.0/16 and ::1 are this machine's; 10.8.0.0/24 cannot be reached, all else has no route.
+/// Every address of 10.9.0.0/16 and ::1 are this machine's; 10.8.0.0/24 and fd00:8::/64 are unreachable by its own
+/// routes and fd00:5::/64 is forbidden by them; all else has no route.
 const ADDRESSES: &str = "
     ip link set lo up
     ip address add 10.9.0.1/16 dev lo
     ip route add unreachable 10.8.0.0/24
     ip -6 route add unreachable fd00:8::/64
+    ip -6 route add prohibit fd00:5::/64
 ";
 const OWN_ECHO_OFF: &str = "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all\n";
+const OWN_V6_ECHO_OFF: &str = "/proc/sys/net/ipv6/icmp/echo_ignore_all";
+const ROUTER: &str = include_str!("support_namespace/router.sh");
 /// The test's own group is 0.
 const ALLOWED: &str = "echo '0 0' > /proc/sys/net/ipv4/ping_group_range\n";
 /// Datagram sockets are for nobody in a fresh namespace.
 const REFUSED: &str = "";
+
+const V6_SELF: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// Runs the test `name` again in a fresh namespace, and there its `body`.
 fn in_namespace<F: Future<Output = ()>>(prepare: &[&str], unprivileged: bool, name: &str, body: impl FnOnce() -> F) {
@@ -362,16 +368,59 @@ both_methods! {
         assert_says(&setting.three("10.9.0.2", 2000).await, Verdict::Up, None, "");
     };
 
-    no_route_is_our_fault_and_an_unreachable_host_is_not => |setting: Setting| async move {
-        for address in ["192.0.2.1", "2001:db8::1"] {
+    no_route_is_our_fault => |setting: Setting| async move {
+        for address in ["192.0.2.1", "2001:db8::1", "10.8.0.9", "fd00:8::9"] {
             let observation = setting.three(address, 1000).await;
             assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), "no route to");
         }
-        for address in ["10.8.0.9", "fd00:8::9"] {
-            let observation = setting.three(address, 1000).await;
-            assert_says(&observation, Verdict::Down, Some(Failure::Connect), "host unreachable, says this machine");
-            assert_counts(&observation, 3, 0);
-        }
+    };
+
+    a_family_that_is_silent_leaves_time_for_the_other => |setting: Setting| async move {
+        start_responder();
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
+        let v6_first = setting.with_resolver(Ok(vec![V6_SELF, "10.9.0.2".parse().expect("v4")]));
+        let observation = v6_first.three("both.test", 1500).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("10.9.0.2"));
+        let total = observation.phases.total_us.expect("is there");
+        assert!((700_000..1_500_000).contains(&total), "half of the time for the silent one: {total} µs");
+        std::fs::write(OWN_V6_ECHO_OFF, "0").expect("is allowed");
+        // Two of the first family, both silent: one is asked.
+        let silent = ["10.9.0.3", "10.9.1.3"].map(|text| text.parse().expect("v4"));
+        let v4_first = Setting::new(v6_first.method).with_resolver(Ok([&silent[..], &[V6_SELF]].concat()));
+        let observation = v4_first.three("both.test", 1500).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("::1"));
+    };
+
+    two_dead_families_are_down_and_both_are_told => |setting: Setting| async move {
+        start_responder();
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
+        let setting = setting.with_resolver(Ok(vec![V6_SELF, "10.9.0.3".parse().expect("v4")]));
+        let observation = setting.three("both.test", 1000).await;
+        assert_says(&observation, Verdict::Down, Some(Failure::Timeout), "no answer from 10.9.0.3 in ");
+        assert!(observation.message.contains("no answer from ::1 in "), "{observation:?}");
+        assert_counts(&observation, 3, 0);
+    };
+
+    a_silent_family_is_down_though_the_other_has_no_route => |setting: Setting| async move {
+        start_responder();
+        let v6 = "2001:db8::9".parse().expect("v6");
+        let setting = setting.with_resolver(Ok(vec!["10.9.0.3".parse().expect("v4"), v6]));
+        let observation = setting.three("both.test", 1000).await;
+        assert_says(&observation, Verdict::Down, Some(Failure::Timeout), "100% packet loss: no answer from 10.9.0.3");
+        assert!(observation.message.contains("no route to 2001:db8::9"), "{observation:?}");
+    };
+
+    a_family_that_is_forbidden_is_passed_over => |setting: Setting| async move {
+        start_responder();
+        let observation = Setting::new(setting.method).three("fd00:5::9", 1000).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "forbid to ping fd00:5::9");
+        let v6 = "fd00:5::9".parse().expect("v6");
+        let setting = setting.with_resolver(Ok(vec![v6, "10.9.0.2".parse().expect("v4")]));
+        let observation = setting.three("both.test", 3000).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("10.9.0.2"));
     };
 
     ipv6_is_answered => |setting: Setting| async move {
@@ -380,7 +429,7 @@ both_methods! {
         assert_counts(&observation, 3, 3);
         assert_eq!(observation.facts.text(FactKey::Peer), Some("::1"));
         // Only now: the kernel answered just now, and is silent from here on.
-        std::fs::write("/proc/sys/net/ipv6/icmp/echo_ignore_all", "1").expect("is allowed");
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
         let observation = setting.three("::1", 400).await;
         assert_says(&observation, Verdict::Down, Some(Failure::Timeout), "100% packet loss: no answer from ::1 in 400 ms");
     };
@@ -441,6 +490,31 @@ fn errors_on_the_way_end_a_request_early_and_are_told() {
             assert_says(&observation, Verdict::Down, Some(Failure::Connect), "host unreachable, says 10.9.1.1");
             assert_counts(&observation, 3, 0);
             assert!(observation.duration_us.expect("is there") < 30_000_000, "not until the time-out");
+        }
+    });
+}
+
+#[test]
+fn what_a_router_says_is_told_by_whose_fault_it_is() {
+    let name = "what_a_router_says_is_told_by_whose_fault_it_is";
+    in_namespace(&[ROUTER, REFUSED], false, name, || async {
+        let setting = Setting::new("raw");
+        // Routers tell only so many of these in a row.
+        let once = |address: &str| json!({"target": address, "count": 1});
+        for (address, router) in [("10.6.1.9", "10.7.0.2"), ("fd00:6:1::9", "fd00:7::2")] {
+            let observation = setting.ping(once(address), 20_000).await;
+            let text = format!("no route to {address}: network unreachable, says {router}");
+            assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), &text);
+        }
+        for (address, text) in [
+            ("10.6.2.9", "prohibited by a firewall, says 10.7.0.2"),
+            ("fd00:6:2::9", "prohibited by a firewall, says fd00:7::2"),
+            ("10.6.3.9", "host unreachable, says 10.7.0.2"),
+            // In our own network: this machine finds out by itself, and later.
+            ("10.7.0.9", "host unreachable, says 10.7.0.1"),
+        ] {
+            let observation = setting.ping(once(address), 20_000).await;
+            assert_says(&observation, Verdict::Down, Some(Failure::Connect), text);
         }
     });
 }
