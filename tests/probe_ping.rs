@@ -6,16 +6,17 @@
 
 mod support_namespace;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use hallmonitor::clock::SystemClock;
-use hallmonitor::model::{FactKey, Failure, Verdict};
+use hallmonitor::clock::{Clock, Mono, SystemClock};
+use hallmonitor::model::{FactKey, Failure, UnixMicros, Verdict};
 use hallmonitor::probe::net::{Lookup, ResolveError, Resolver};
 use hallmonitor::probe::{Attempt, KindConfig, Observation, ProbeEnv};
 use serde_json::json;
@@ -542,6 +543,70 @@ fn without_privilege_and_permission_the_remedy_is_named() {
             assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "ping_group_range");
             assert!(observation.message.contains("setcap cap_net_raw+ep"));
             assert!(observation.message.len() <= 512);
+        }
+    });
+}
+
+/// This machine's clock, put forward at will.
+#[derive(Debug, Default)]
+struct Forward(AtomicU64);
+
+impl Clock for Forward {
+    fn wall(&self) -> UnixMicros {
+        SystemClock.wall()
+    }
+
+    fn mono(&self) -> Mono {
+        SystemClock.mono().plus_us(self.0.load(Ordering::Relaxed))
+    }
+
+    fn boot_us(&self) -> u64 {
+        SystemClock.boot_us()
+    }
+}
+
+/// The identifiers of the echo requests that this socket has heard since it was asked last.
+fn identifiers(mut hear: &Socket) -> BTreeSet<u16> {
+    let mut buffer = [0; 2048];
+    let mut heard = BTreeSet::new();
+    while let Ok(length) = hear.read(&mut buffer) {
+        let message = &buffer[20..length];
+        if message[0] == 8 {
+            heard.insert(u16::from_be_bytes([message[4], message[5]]));
+        }
+    }
+    heard
+}
+
+#[test]
+fn after_silence_a_datagram_socket_with_another_identifier_is_used() {
+    let name = "after_silence_a_datagram_socket_with_another_identifier_is_used";
+    in_namespace(&[OWN_ECHO_OFF, ALLOWED], false, name, || async {
+        start_responder();
+        let clock = Arc::new(Forward::default());
+        let setting = Setting { env: ProbeEnv::new(clock.clone()), method: "datagram" };
+        let hear = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("a raw socket");
+        hear.set_nonblocking(true).expect("is allowed");
+        let before = descriptors();
+        for _ in 0..2 {
+            setting.three("10.9.0.3", 200).await;
+        }
+        let first = identifiers(&hear);
+        assert_eq!(first.len(), 1, "not oftener than each 30 s: {first:?}");
+        // While one is silent, another run goes on; it keeps its socket, which is still read.
+        clock.0.store(30_000_000, Ordering::Relaxed);
+        let steady = json!({"target": "10.9.0.6", "count": 40, "packetInterval": "20ms"});
+        let (steady, _) = tokio::join!(setting.ping(steady, 5000), setting.three("10.9.0.3", 200));
+        assert_says(&steady, Verdict::Up, None, "");
+        assert_counts(&steady, 40, 40);
+        let slowest = steady.facts.number(FactKey::PingMax).expect("is there");
+        assert!(slowest < 500_000, "answers are read when they come: {slowest} µs");
+        assert_eq!(identifiers(&hear), first);
+        assert_says(&setting.three("10.9.0.2", 2000).await, Verdict::Up, None, "");
+        let second = identifiers(&hear);
+        assert!(second.len() == 1 && second.is_disjoint(&first), "{first:?}, then {second:?}");
+        while descriptors() > before + 1 {
+            tokio::task::yield_now().await;
         }
     });
 }
