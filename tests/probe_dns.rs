@@ -442,10 +442,10 @@ fn a_forbidden_family_is_passed_over() {
     in_prepared_namespace(&prepare, "a_forbidden_family_is_passed_over", async {
         let observation = check(json!({"target": "fd00:5::9", "query": "x.test"}), LONG_MS).await;
         assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "forbid to ask");
-        set_hosts("fd00:5::9 both.test\n127.0.0.1 both.test\n");
+        let both = env_with(Ok(["fd00:5::9", "127.0.0.1"].map(|text| text.parse().expect("an address")).to_vec()));
         let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
         let target = format!("both.test:{}", server.address.port());
-        let observation = check(json!({"target": target, "query": "x.test"}), LONG_MS).await;
+        let observation = check_in(&both, json!({"target": target, "query": "x.test"}), LONG_MS).await;
         assert_up(&observation);
         assert_eq!(observation.facts.text(FactKey::Peer), Some(server.address.to_string().as_str()));
     });
@@ -498,11 +498,11 @@ fn a_server_may_be_a_name_and_one_dead_family_is_no_false_alarm() {
 }
 
 #[derive(Debug)]
-struct NoResolver(ResolveError);
+struct Fixed(Result<Vec<IpAddr>, ResolveError>);
 
-impl Resolver for NoResolver {
+impl Resolver for Fixed {
     fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        Err(self.0.clone())
+        self.0.clone()
     }
 }
 
@@ -511,16 +511,16 @@ async fn the_resolver_of_this_machine_is_asked_for_the_server_only() {
     let dead = ResolveError::Failed("try again".into());
     let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
     let by_address = json!({"target": server.address.to_string(), "query": "x.test"});
-    assert_up(&check_in(&env_with(dead.clone()), by_address, LONG_MS).await);
+    assert_up(&check_in(&env_with(Err(dead.clone())), by_address, LONG_MS).await);
     let by_name = json!({"target": "ns.test", "query": "x.test"});
-    let observation = check_in(&env_with(dead), by_name.clone(), LONG_MS).await;
+    let observation = check_in(&env_with(Err(dead)), by_name.clone(), LONG_MS).await;
     assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "resolver");
     let none = ResolveError::NoName("no such name".into());
-    assert_down(&check_in(&env_with(none), by_name, LONG_MS).await, Failure::Dns, "ns.test");
+    assert_down(&check_in(&env_with(Err(none)), by_name, LONG_MS).await, Failure::Dns, "ns.test");
 }
 
-fn env_with(fault: ResolveError) -> ProbeEnv {
+fn env_with(answer: Result<Vec<IpAddr>, ResolveError>) -> ProbeEnv {
     let env = ProbeEnv::new(Arc::new(SystemClock));
-    env.shared.get_or_make(|| Lookup::with(env.clock.clone(), Arc::new(NoResolver(fault))));
+    env.shared.get_or_make(|| Lookup::with(env.clock.clone(), Arc::new(Fixed(answer))));
     env
 }
