@@ -1,7 +1,7 @@
 //! One run: requests a little apart, and their answers awaited together.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl PingProbe {
     }
 
     /// Pings one address of each family until one answers, so that a dead family is no false alarm. The first family
-    /// has half of the time where the other one follows. An address that nothing can be sent to is passed over.
+    /// has half of the time where the other one follows and has a route. An address that nothing can be sent to is passed over.
     async fn checked(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Observation, Fault> {
         let addresses: Vec<_> = self.addresses(attempt, phases).await?.iter().map(IpAddr::to_canonical).collect();
         let mut silent = None;
@@ -86,7 +86,8 @@ impl PingProbe {
                 continue;
             }
             let left = attempt.left();
-            let other_follows = silent.is_none() && addresses[n..].iter().any(|next| Family::of(*next) != family);
+            let is_other = |next: &IpAddr| Family::of(*next) != family && has_route(*next);
+            let other_follows = silent.is_none() && addresses[n..].iter().any(is_other);
             let (until, told) = match (other_follows, silent) {
                 (true, _) => (left / 2, left / 2),
                 (false, Some(_)) => (left, left),
@@ -102,8 +103,11 @@ impl PingProbe {
                 Some(earlier) => both(earlier, next),
                 None => next,
             });
-            if was_asked && silent.replace(family).is_some() {
+            if was_asked && !other_follows {
                 break;
+            }
+            if was_asked {
+                silent = Some(family);
             }
         }
         said.ok_or_else(|| Fault::new(Failure::Dns, "the name has no address"))
@@ -210,6 +214,13 @@ impl Drop for Run<'_> {
             self.socket.forget(token);
         }
     }
+}
+
+/// Whether this machine has a route to the address; sends nothing.
+fn has_route(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    // Any port will do: nothing is sent to it.
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 9))).is_ok()
 }
 
 /// Whether nothing came back for a reason that may be the family's alone.
