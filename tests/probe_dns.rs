@@ -361,6 +361,13 @@ async fn trouble_over_tcp_is_typed_and_bounded() {
 }
 
 #[tokio::test]
+async fn an_answer_of_very_many_records_is_refused() {
+    let server = cut_off(|asked| asked.answer((0..1001).map(|_| a(1)).collect())).await;
+    let observation = ask(&server, "x.test", "A", LONG_MS).await;
+    assert_down(&observation, Failure::Protocol, "it has 1001 records, at most 1000 are read");
+}
+
+#[tokio::test]
 async fn ids_and_ports_are_not_to_be_guessed() {
     let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
     for _ in 0..30 {
@@ -395,24 +402,63 @@ async fn hostile_text_is_cleaned_and_bounded() {
     assert!(answers.len() <= 512 && !answers.contains(char::is_control) && !answers.contains('\u{202e}'));
 }
 
+const ROUTER: &str = include_str!("support_namespace/router.sh");
+
 /// Runs the body in a namespace of its own, where this machine has only its loopback.
 fn in_namespace(name: &str, body: impl Future<Output = ()>) {
+    in_prepared_namespace(&["ip link set lo up\n", "ip route add unreachable 10.8.0.0/24\n"], name, body);
+}
+
+fn in_prepared_namespace(prepare: &[&str], name: &str, body: impl Future<Output = ()>) {
     if !Namespace::is_entered() {
-        let prepare = ["ip link set lo up\n", "ip route add unreachable 10.8.0.0/24\n"];
-        return Namespace { prepare: &prepare, unprivileged: false }.enter(name);
+        return Namespace { prepare, unprivileged: false }.enter(name);
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(body);
 }
 
 #[test]
-fn no_route_is_our_fault_and_an_unreachable_server_is_not() {
-    in_namespace("no_route_is_our_fault_and_an_unreachable_server_is_not", async {
-        for target in ["192.0.2.1", "2001:db8::1"] {
+fn no_route_is_our_fault() {
+    in_namespace("no_route_is_our_fault", async {
+        for target in ["192.0.2.1", "2001:db8::1", "10.8.0.9"] {
             let observation = check(json!({"target": target, "query": "x.test"}), LONG_MS).await;
             assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), "no route to");
         }
-        let observation = check(json!({"target": "10.8.0.9", "query": "x.test"}), LONG_MS).await;
-        assert_down(&observation, Failure::Connect, "10.8.0.9 cannot be asked");
+    });
+}
+
+#[test]
+fn a_firewall_on_the_way_is_not_ours() {
+    in_prepared_namespace(&[ROUTER], "a_firewall_on_the_way_is_not_ours", async {
+        for target in ["10.6.2.9", "fd00:6:2::9"] {
+            let observation = check(json!({"target": target, "query": "x.test"}), LONG_MS).await;
+            assert_down(&observation, Failure::Connect, "cannot be asked");
+        }
+    });
+}
+
+#[test]
+fn a_forbidden_family_is_passed_over() {
+    let prepare = ["ip link set lo up\n", "ip -6 route add prohibit fd00:5::/64\n"];
+    in_prepared_namespace(&prepare, "a_forbidden_family_is_passed_over", async {
+        let observation = check(json!({"target": "fd00:5::9", "query": "x.test"}), LONG_MS).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "forbid to ask");
+        let both = env_with(Ok(["fd00:5::9", "127.0.0.1"].map(|text| text.parse().expect("an address")).to_vec()));
+        let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
+        let target = format!("both.test:{}", server.address.port());
+        let observation = check_in(&both, json!({"target": target, "query": "x.test"}), LONG_MS).await;
+        assert_up(&observation);
+        assert_eq!(observation.facts.text(FactKey::Peer), Some(server.address.to_string().as_str()));
+    });
+}
+
+#[test]
+fn no_port_left_is_our_fault() {
+    let prepare = ["ip link set lo up\n", "echo '40000 40001' > /proc/sys/net/ipv4/ip_local_port_range\n"];
+    in_prepared_namespace(&prepare, "no_port_left_is_our_fault", async {
+        let taken = [40_000, 40_001].map(|port| std::net::UdpSocket::bind(("0.0.0.0", port)).expect("binds"));
+        let observation = check(json!({"target": "127.0.0.1", "query": "x.test"}), LONG_MS).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resources), "cannot open a socket");
+        drop(taken);
     });
 }
 
@@ -452,11 +498,11 @@ fn a_server_may_be_a_name_and_one_dead_family_is_no_false_alarm() {
 }
 
 #[derive(Debug)]
-struct NoResolver(ResolveError);
+struct Fixed(Result<Vec<IpAddr>, ResolveError>);
 
-impl Resolver for NoResolver {
+impl Resolver for Fixed {
     fn resolve(&self, _name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        Err(self.0.clone())
+        self.0.clone()
     }
 }
 
@@ -465,16 +511,16 @@ async fn the_resolver_of_this_machine_is_asked_for_the_server_only() {
     let dead = ResolveError::Failed("try again".into());
     let server = Server::start(|asked| asked.answer(vec![a(1)])).await;
     let by_address = json!({"target": server.address.to_string(), "query": "x.test"});
-    assert_up(&check_in(&env_with(dead.clone()), by_address, LONG_MS).await);
+    assert_up(&check_in(&env_with(Err(dead.clone())), by_address, LONG_MS).await);
     let by_name = json!({"target": "ns.test", "query": "x.test"});
-    let observation = check_in(&env_with(dead), by_name.clone(), LONG_MS).await;
+    let observation = check_in(&env_with(Err(dead)), by_name.clone(), LONG_MS).await;
     assert_says(&observation, Verdict::Inconclusive, Some(Failure::Resolver), "resolver");
     let none = ResolveError::NoName("no such name".into());
-    assert_down(&check_in(&env_with(none), by_name, LONG_MS).await, Failure::Dns, "ns.test");
+    assert_down(&check_in(&env_with(Err(none)), by_name, LONG_MS).await, Failure::Dns, "ns.test");
 }
 
-fn env_with(fault: ResolveError) -> ProbeEnv {
+fn env_with(answer: Result<Vec<IpAddr>, ResolveError>) -> ProbeEnv {
     let env = ProbeEnv::new(Arc::new(SystemClock));
-    env.shared.get_or_make(|| Lookup::with(env.clock.clone(), Arc::new(NoResolver(fault))));
+    env.shared.get_or_make(|| Lookup::with(env.clock.clone(), Arc::new(Fixed(answer))));
     env
 }

@@ -5,36 +5,45 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support_namespace;
+mod support_ping;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use hallmonitor::clock::SystemClock;
-use hallmonitor::model::{FactKey, Failure, Verdict};
+use hallmonitor::clock::{Clock, Mono, SystemClock};
+use hallmonitor::model::{FactKey, Failure, UnixMicros, Verdict};
 use hallmonitor::probe::net::{Lookup, ResolveError, Resolver};
 use hallmonitor::probe::{Attempt, KindConfig, Observation, ProbeEnv};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use self::support_namespace::{Namespace, set_hosts, use_up_descriptors};
+use self::support_ping::start_responder;
 
-/// Every address of 10.9.0.0/16 and ::1 are this machine's; 10.8.0.0/24 cannot be reached, all else has no route.
+/// Every address of 10.9.0.0/16 and ::1 are this machine's; 10.8.0.0/24 and fd00:8::/64 are unreachable by its own
+/// routes and fd00:5::/64 is forbidden by them; all else has no route.
 const ADDRESSES: &str = "
     ip link set lo up
     ip address add 10.9.0.1/16 dev lo
     ip route add unreachable 10.8.0.0/24
     ip -6 route add unreachable fd00:8::/64
+    ip -6 route add prohibit fd00:5::/64
 ";
 const OWN_ECHO_OFF: &str = "echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all\n";
+const OWN_V6_ECHO_OFF: &str = "/proc/sys/net/ipv6/icmp/echo_ignore_all";
+const ROUTER: &str = include_str!("support_namespace/router.sh");
 /// The test's own group is 0.
 const ALLOWED: &str = "echo '0 0' > /proc/sys/net/ipv4/ping_group_range\n";
 /// Datagram sockets are for nobody in a fresh namespace.
 const REFUSED: &str = "";
+
+const V6_SELF: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// Runs the test `name` again in a fresh namespace, and there its `body`.
 fn in_namespace<F: Future<Output = ()>>(prepare: &[&str], unprivileged: bool, name: &str, body: impl FnOnce() -> F) {
@@ -141,117 +150,6 @@ fn assert_counts(observation: &Observation, sent: i64, received: i64) {
         (Some(sent), Some(received)),
         "{observation:?}"
     );
-}
-
-/// What the responder does with the n-th request (from 0) to one address.
-enum Deed {
-    /// Replies after so many ms, from this address, with the message changed so.
-    Reply { after_ms: u64, from: Ipv4Addr, change: fn(&mut Vec<u8>) },
-    /// Says host unreachable from this address, quoting so many bytes behind the IP header, changed so.
-    Unreachable { from: Ipv4Addr, quote: usize, change: fn(&mut Vec<u8>) },
-}
-
-/// The responder's manners by the last byte of the address that is asked.
-fn deeds(asked: Ipv4Addr, n: u64) -> Vec<Deed> {
-    let router = Ipv4Addr::new(10, 9, 1, 1);
-    let reply = |after_ms| Deed::Reply { after_ms, from: asked, change: |_| {} };
-    let changed = |change| Deed::Reply { after_ms: 0, from: asked, change };
-    match asked.octets()[3] {
-        2 => vec![reply(0)],
-        4 if n != 1 => vec![reply(0)],
-        5 if n == 1 => vec![reply(0)],
-        6 => vec![reply(50)],
-        // Many answers to the first request only.
-        7 if n == 0 => vec![reply(0), reply(0), reply(5), reply(10)],
-        8 => vec![changed(|message| message[40] ^= 0xff)],
-        9 => vec![Deed::Reply { after_ms: 0, from: Ipv4Addr::new(10, 9, 0, 99), change: |_| {} }],
-        10 => vec![Deed::Unreachable { from: router, quote: usize::MAX, change: |_| {} }],
-        // The first run's replies come when it is over, while the second one runs, which is answered by nobody.
-        11 if n < 3 => vec![reply(500)],
-        12 => vec![changed(|message| message.truncate(30))],
-        13 => vec![reply(90 - 30 * n.min(3))],
-        14 => vec![changed(|message| message.iter_mut().skip(8).take(16).for_each(|byte| *byte = 7))],
-        16 => vec![Deed::Unreachable { from: router, quote: 8, change: |_| {} }],
-        // Somebody guesses: a quote with another identifier, a reply with a guessed token; then the true reply.
-        17 => vec![
-            Deed::Unreachable { from: router, quote: 8, change: |message| message[4] ^= 0xff },
-            changed(|message| message[8] ^= 0xff),
-            reply(10),
-        ],
-        _ => vec![],
-    }
-}
-
-/// Answers echo requests by [`deeds`] until the process ends.
-fn start_responder() {
-    let hear = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("a raw socket");
-    let speak = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("a raw socket");
-    speak.set_header_included_v4(true).expect("own headers");
-    let speak = Arc::new(speak);
-    thread::spawn(move || {
-        let mut seen: HashMap<Ipv4Addr, u64> = HashMap::new();
-        let mut buffer = [0; 2048];
-        loop {
-            let length = (&hear).read(&mut buffer).expect("hears");
-            let (header, message) = buffer[..length].split_at(20);
-            if message[0] != 8 {
-                continue;
-            }
-            let asker = Ipv4Addr::new(header[12], header[13], header[14], header[15]);
-            let asked = Ipv4Addr::new(header[16], header[17], header[18], header[19]);
-            let n = seen.entry(asked).or_default();
-            for deed in deeds(asked, *n) {
-                do_deed(deed, header, message, asker, speak.clone());
-            }
-            *n += 1;
-        }
-    });
-}
-
-fn do_deed(deed: Deed, header: &[u8], message: &[u8], asker: Ipv4Addr, speak: Arc<Socket>) {
-    let (after_ms, from, answer) = match deed {
-        Deed::Reply { after_ms, from, change } => {
-            let mut reply = message.to_vec();
-            reply[0] = 0;
-            change(&mut reply);
-            (after_ms, from, reply)
-        }
-        Deed::Unreachable { from, quote, change } => {
-            let mut quoted = message[..message.len().min(quote)].to_vec();
-            change(&mut quoted);
-            (0, from, [&[3, 1, 0, 0, 0, 0, 0, 0], header, &quoted].concat())
-        }
-    };
-    let packet = [&ip_header(from, asker, answer.len()), &sealed(answer)[..]].concat();
-    let to = SocketAddr::new(asker.into(), 0).into();
-    let send = move || {
-        thread::sleep(Duration::from_millis(after_ms));
-        speak.send_to(&packet, &to).expect("speaks");
-    };
-    if after_ms == 0 { send() } else { drop(thread::spawn(send)) }
-}
-
-fn ip_header(from: Ipv4Addr, to: Ipv4Addr, length: usize) -> Vec<u8> {
-    let total = u16::try_from(20 + length).expect("short").to_be_bytes();
-    // The kernel fills in identification and checksum.
-    let mut header = vec![0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 1, 0, 0];
-    header.extend(from.octets());
-    header.extend(to.octets());
-    header
-}
-
-fn sealed(mut message: Vec<u8>) -> Vec<u8> {
-    message[2..4].fill(0);
-    let mut sum: u32 = 0;
-    for pair in message.chunks(2) {
-        sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low));
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    let sum = !u16::try_from(sum).expect("folded");
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    message
 }
 
 both_methods! {
@@ -362,16 +260,60 @@ both_methods! {
         assert_says(&setting.three("10.9.0.2", 2000).await, Verdict::Up, None, "");
     };
 
-    no_route_is_our_fault_and_an_unreachable_host_is_not => |setting: Setting| async move {
-        for address in ["192.0.2.1", "2001:db8::1"] {
+    no_route_is_our_fault => |setting: Setting| async move {
+        for address in ["192.0.2.1", "2001:db8::1", "10.8.0.9", "fd00:8::9"] {
             let observation = setting.three(address, 1000).await;
             assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), "no route to");
         }
-        for address in ["10.8.0.9", "fd00:8::9"] {
-            let observation = setting.three(address, 1000).await;
-            assert_says(&observation, Verdict::Down, Some(Failure::Connect), "host unreachable, says this machine");
-            assert_counts(&observation, 3, 0);
-        }
+    };
+
+    a_family_that_is_silent_leaves_time_for_the_other => |setting: Setting| async move {
+        start_responder();
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
+        let v6_first = setting.with_resolver(Ok(vec![V6_SELF, "10.9.0.2".parse().expect("v4")]));
+        let observation = v6_first.three("both.test", 1500).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("10.9.0.2"));
+        let total = observation.phases.total_us.expect("is there");
+        assert!((700_000..1_500_000).contains(&total), "half of the time for the silent one: {total} µs");
+        std::fs::write(OWN_V6_ECHO_OFF, "0").expect("is allowed");
+        // Two of the first family, both silent: one is asked.
+        let silent = ["10.9.0.3", "10.9.1.3"].map(|text| text.parse().expect("v4"));
+        let v4_first = Setting::new(v6_first.method).with_resolver(Ok([&silent[..], &[V6_SELF]].concat()));
+        let observation = v4_first.three("both.test", 1500).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("::1"));
+    };
+
+    two_dead_families_are_down_and_both_are_told => |setting: Setting| async move {
+        start_responder();
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
+        let setting = setting.with_resolver(Ok(vec![V6_SELF, "10.9.0.3".parse().expect("v4")]));
+        let observation = setting.three("both.test", 1000).await;
+        assert_says(&observation, Verdict::Down, Some(Failure::Timeout), "no answer from 10.9.0.3 in ");
+        assert!(observation.message.contains("no answer from ::1 in "), "{observation:?}");
+        assert_counts(&observation, 3, 0);
+    };
+
+    a_silent_family_is_down_though_the_other_has_no_route => |setting: Setting| async move {
+        start_responder();
+        let v6 = "2001:db8::9".parse().expect("v6");
+        let setting = setting.with_resolver(Ok(vec!["10.9.0.3".parse().expect("v4"), v6]));
+        let observation = setting.three("both.test", 1000).await;
+        let text = "100% packet loss: no answer from 10.9.0.3 in 1 s";
+        assert_says(&observation, Verdict::Down, Some(Failure::Timeout), text);
+        assert!(observation.phases.total_us.expect("is there") >= 1_000_000, "no time is given to who has no route");
+    };
+
+    a_family_that_is_forbidden_is_passed_over => |setting: Setting| async move {
+        start_responder();
+        let observation = Setting::new(setting.method).three("fd00:5::9", 1000).await;
+        assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "forbid to ping fd00:5::9");
+        let v6 = "fd00:5::9".parse().expect("v6");
+        let setting = setting.with_resolver(Ok(vec![v6, "10.9.0.2".parse().expect("v4")]));
+        let observation = setting.three("both.test", 3000).await;
+        assert_says(&observation, Verdict::Up, None, "");
+        assert_eq!(observation.facts.text(FactKey::Peer), Some("10.9.0.2"));
     };
 
     ipv6_is_answered => |setting: Setting| async move {
@@ -380,7 +322,7 @@ both_methods! {
         assert_counts(&observation, 3, 3);
         assert_eq!(observation.facts.text(FactKey::Peer), Some("::1"));
         // Only now: the kernel answered just now, and is silent from here on.
-        std::fs::write("/proc/sys/net/ipv6/icmp/echo_ignore_all", "1").expect("is allowed");
+        std::fs::write(OWN_V6_ECHO_OFF, "1").expect("is allowed");
         let observation = setting.three("::1", 400).await;
         assert_says(&observation, Verdict::Down, Some(Failure::Timeout), "100% packet loss: no answer from ::1 in 400 ms");
     };
@@ -446,6 +388,31 @@ fn errors_on_the_way_end_a_request_early_and_are_told() {
 }
 
 #[test]
+fn what_a_router_says_is_told_by_whose_fault_it_is() {
+    let name = "what_a_router_says_is_told_by_whose_fault_it_is";
+    in_namespace(&[ROUTER, REFUSED], false, name, || async {
+        let setting = Setting::new("raw");
+        // Routers tell only so many of these in a row.
+        let once = |address: &str| json!({"target": address, "count": 1});
+        for (address, router) in [("10.6.1.9", "10.7.0.2"), ("fd00:6:1::9", "fd00:7::2")] {
+            let observation = setting.ping(once(address), 20_000).await;
+            let text = format!("no route to {address}: network unreachable, says {router}");
+            assert_says(&observation, Verdict::Inconclusive, Some(Failure::NoRoute), &text);
+        }
+        for (address, text) in [
+            ("10.6.2.9", "prohibited by a firewall, says 10.7.0.2"),
+            ("fd00:6:2::9", "prohibited by a firewall, says fd00:7::2"),
+            ("10.6.3.9", "host unreachable, says 10.7.0.2"),
+            // In our own network: this machine finds out by itself, and later.
+            ("10.7.0.9", "host unreachable, says 10.7.0.1"),
+        ] {
+            let observation = setting.ping(once(address), 20_000).await;
+            assert_says(&observation, Verdict::Down, Some(Failure::Connect), text);
+        }
+    });
+}
+
+#[test]
 fn without_privilege_the_datagram_socket_is_used_where_it_is_allowed() {
     let name = "without_privilege_the_datagram_socket_is_used_where_it_is_allowed";
     in_namespace(&[ALLOWED], true, name, || async {
@@ -468,6 +435,70 @@ fn without_privilege_and_permission_the_remedy_is_named() {
             assert_says(&observation, Verdict::Inconclusive, Some(Failure::Permission), "ping_group_range");
             assert!(observation.message.contains("setcap cap_net_raw+ep"));
             assert!(observation.message.len() <= 512);
+        }
+    });
+}
+
+/// This machine's clock, put forward at will.
+#[derive(Debug, Default)]
+struct Forward(AtomicU64);
+
+impl Clock for Forward {
+    fn wall(&self) -> UnixMicros {
+        SystemClock.wall()
+    }
+
+    fn mono(&self) -> Mono {
+        SystemClock.mono().plus_us(self.0.load(Ordering::Relaxed))
+    }
+
+    fn boot_us(&self) -> u64 {
+        SystemClock.boot_us()
+    }
+}
+
+/// The identifiers of the echo requests that this socket has heard since it was asked last.
+fn identifiers(mut hear: &Socket) -> BTreeSet<u16> {
+    let mut buffer = [0; 2048];
+    let mut heard = BTreeSet::new();
+    while let Ok(length) = hear.read(&mut buffer) {
+        let message = &buffer[20..length];
+        if message[0] == 8 {
+            heard.insert(u16::from_be_bytes([message[4], message[5]]));
+        }
+    }
+    heard
+}
+
+#[test]
+fn after_silence_a_datagram_socket_with_another_identifier_is_used() {
+    let name = "after_silence_a_datagram_socket_with_another_identifier_is_used";
+    in_namespace(&[OWN_ECHO_OFF, ALLOWED], false, name, || async {
+        start_responder();
+        let clock = Arc::new(Forward::default());
+        let setting = Setting { env: ProbeEnv::new(clock.clone()), method: "datagram" };
+        let hear = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("a raw socket");
+        hear.set_nonblocking(true).expect("is allowed");
+        let before = descriptors();
+        for _ in 0..2 {
+            setting.three("10.9.0.3", 200).await;
+        }
+        let first = identifiers(&hear);
+        assert_eq!(first.len(), 1, "not oftener than each 30 s: {first:?}");
+        // While one is silent, another run goes on; it keeps its socket, which is still read.
+        clock.0.store(30_000_000, Ordering::Relaxed);
+        let steady = json!({"target": "10.9.0.6", "count": 40, "packetInterval": "20ms"});
+        let (steady, _) = tokio::join!(setting.ping(steady, 5000), setting.three("10.9.0.3", 200));
+        assert_says(&steady, Verdict::Up, None, "");
+        assert_counts(&steady, 40, 40);
+        let slowest = steady.facts.number(FactKey::PingMax).expect("is there");
+        assert!(slowest < 500_000, "answers are read when they come: {slowest} µs");
+        assert_eq!(identifiers(&hear), first);
+        assert_says(&setting.three("10.9.0.2", 2000).await, Verdict::Up, None, "");
+        let second = identifiers(&hear);
+        assert!(second.len() == 1 && second.is_disjoint(&first), "{first:?}, then {second:?}");
+        while descriptors() > before + 1 {
+            tokio::task::yield_now().await;
         }
     });
 }

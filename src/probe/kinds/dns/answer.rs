@@ -5,8 +5,26 @@ use std::net::IpAddr;
 use hickory_proto::op::{Header, Message, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
+use thiserror::Error;
 
 use super::question::Question;
+
+/// Aliases that are followed from the asked name; resolvers follow about as many. Together with [`MOST_RECORDS`] it
+/// bounds the work that a hostile server can make.
+const LONGEST_CHAIN: usize = 16;
+/// Records of one answer that are read.
+const MOST_RECORDS: u16 = 1000;
+
+/// Why an answer cannot be read.
+#[derive(Debug, Error)]
+pub(super) enum Unreadable {
+    /// Its bytes are no answer.
+    #[error(transparent)]
+    Broken(#[from] DecodeError),
+    /// It is longer than any that is meant well.
+    #[error("it has {0} records, at most {MOST_RECORDS} are read")]
+    TooLong(u16),
+}
 
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +56,13 @@ pub(super) fn rejects_edns(message: &[u8]) -> bool {
 /// Reads a message that answers the question.
 ///
 /// # Errors
-/// The answer records cannot be read. What stands behind them is not needed and may be anything.
-pub(super) fn read(question: &Question, message: &[u8]) -> Result<Answer, DecodeError> {
+/// The answer records cannot be read, or there are too many. What stands behind them is not needed and may be anything.
+pub(super) fn read(question: &Question, message: &[u8]) -> Result<Answer, Unreadable> {
     let mut decoder = BinDecoder::new(message);
     let header = Header::read(&mut decoder)?;
+    if header.counts.answers > MOST_RECORDS {
+        return Err(Unreadable::TooLong(header.counts.answers));
+    }
     if header.counts.queries > 0 {
         // The question was compared byte by byte before.
         decoder.read_slice(question.end().saturating_sub(decoder.index()))?;
@@ -53,6 +74,8 @@ pub(super) fn read(question: &Question, message: &[u8]) -> Result<Answer, Decode
     let mut code = header.metadata.response_code;
     // Codes above 15 have their upper bits in EDNS; none of them comes with answers.
     if answers.is_empty()
+        && header.counts.authorities <= MOST_RECORDS
+        && header.counts.additionals <= MOST_RECORDS
         && let Ok(high) = upper_bits(&mut decoder, &header)
     {
         code = ResponseCode::from(high, code.low());
@@ -73,8 +96,7 @@ fn upper_bits(decoder: &mut BinDecoder<'_>, header: &Header) -> Result<u8, Decod
 fn along_aliases(answers: Vec<Record>, asked: &Name, wanted: RecordType) -> (Vec<RData>, Option<u32>) {
     let mut owner = asked.clone();
     if wanted != RecordType::CNAME {
-        // No chain is longer than the message has records, also where aliases go in a circle.
-        for _ in 0..answers.len() {
+        for _ in 0..LONGEST_CHAIN {
             let next = answers.iter().find_map(|record| match &record.data {
                 RData::CNAME(alias) if is_under(record, &owner) => Some(&alias.0),
                 _ => None,
@@ -191,6 +213,16 @@ mod tests {
     fn aliases_in_a_circle_end() {
         let answers = vec![alias("a.example.", "b.example."), alias("b.example.", "a.example.")];
         assert_eq!(along_aliases(answers, &name("a.example."), RecordType::A), (vec![], None));
+    }
+
+    #[test]
+    fn a_chain_that_is_too_long_is_not_followed() {
+        for (aliases, found) in [(LONGEST_CHAIN, 1), (LONGEST_CHAIN + 1, 0)] {
+            let mut answers = vec![address(&format!("n{aliases}.example."), 1, 30)];
+            answers
+                .extend((0..aliases).rev().map(|n| alias(&format!("n{n}.example."), &format!("n{}.example.", n + 1))));
+            assert_eq!(along_aliases(answers, &name("n0.example."), RecordType::A).0.len(), found, "{aliases}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Getting an answer from a server: over UDP, asked again once, and over TCP where the answer was cut off
 //! (RFC 1035 section 4.2, RFC 7766).
 
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -146,7 +148,15 @@ impl Exchange<'_> {
     async fn over_tcp(&self, id: u16, query: &[u8], phases: &mut Phases) -> Result<Vec<u8>, Fault> {
         let length = u16::try_from(query.len()).map_err(|_| Fault::new(Failure::Internal, "the query is too long"))?;
         let began = self.attempt.now();
-        let mut stream = TcpStream::connect(self.server).await.map_err(|error| self.fault(&error, true))?;
+        let mut connecting = pin!(TcpStream::connect(self.server));
+        // What fails before anything was waited for was decided by this machine.
+        let mut at_once = true;
+        let connected = poll_fn(|context| {
+            let polled = connecting.as_mut().poll(context);
+            at_once &= polled.is_ready();
+            polled
+        });
+        let mut stream = connected.await.map_err(|error| self.fault(&error, at_once))?;
         let connected = self.attempt.now();
         phases.connect_us = Some(phase_us(connected.since_us(began)));
         let mut framed = Vec::with_capacity(query.len() + 2);
@@ -160,7 +170,7 @@ impl Exchange<'_> {
         let whole = (&mut stream).take(length.into()).read_to_end(&mut message).await;
         let read = whole.map_err(|error| self.fault(&error, false))?;
         if read < usize::from(length) {
-            return Err(self.fault(&io::ErrorKind::UnexpectedEof.into(), false));
+            return Err(self.fault(&ErrorKind::UnexpectedEof.into(), false));
         }
         match self.question.is_answered_by(id, &message) {
             Ok(()) => Ok(message),
@@ -168,24 +178,32 @@ impl Exchange<'_> {
         }
     }
 
-    /// What an error of the system means. `ours` while nothing has left this machine, so that a missing route is its
-    /// own; later it was a router's word.
+    /// What an error of the system means. `ours` while nothing has left this machine, so that its own routes and
+    /// firewall decided; later it was somebody's word on the way.
     fn fault(&self, error: &io::Error, ours: bool) -> Fault {
         let (server, words) = (says(self.server), plain(error));
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            let text = format!("{server} closed the connection before its answer was whole");
-            return Fault::new(Failure::Protocol, text);
+        let no_route = || Fault::new(Failure::NoRoute, format!("this machine has no route to {server}: {words}"));
+        let no_socket = || Fault::new(Failure::Resources, format!("cannot open a socket to ask {server}: {words}"));
+        match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                let text = format!("{server} closed the connection before its answer was whole");
+                return Fault::new(Failure::Protocol, text);
+            }
+            // All local ports are in use.
+            ErrorKind::AddrInUse => return no_socket(),
+            ErrorKind::HostUnreachable if ours => return no_route(),
+            _ => {}
         }
         match failure_of(error) {
-            Failure::Resources => {
-                Fault::new(Failure::Resources, format!("cannot open a socket to ask {server}: {words}"))
-            }
-            Failure::Permission => Fault::new(
+            Failure::Resources => no_socket(),
+            Failure::NoRoute => no_route(),
+            Failure::Permission if ours => Fault::new(
                 Failure::Permission,
                 format!("this machine's firewall or routes forbid to ask {server}: {words}"),
             ),
-            Failure::NoRoute if ours => {
-                Fault::new(Failure::NoRoute, format!("this machine has no route to {server}: {words}"))
+            // "Administratively prohibited" (RFC 4443 section 3.1).
+            Failure::Permission => {
+                Fault::new(Failure::Connect, format!("{server} cannot be asked: a firewall on the way refuses"))
             }
             Failure::Timeout => Fault::new(Failure::Timeout, format!("no answer from {server}: {words}")),
             _ => Fault::new(Failure::Connect, format!("{server} cannot be asked: {words}")),
@@ -231,4 +249,36 @@ fn random_id() -> u16 {
     let bytes = Uuid::new_v4().into_bytes();
     // The first bytes of a UUIDv4 are random (RFC 9562).
     u16::from_be_bytes([bytes[0], bytes[1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hickory_proto::rr::RecordType;
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::probe::kinds::dns::question;
+
+    #[test]
+    fn who_is_at_fault_depends_on_whether_something_was_sent() {
+        let attempt = Attempt::start(Arc::new(SystemClock), Duration::from_secs(1));
+        let name = question::name("a.example", RecordType::A).expect("is a name");
+        let question = Question::new(name, RecordType::A).expect("builds");
+        let server = SocketAddr::from(([10, 0, 0, 1], 53));
+        let exchange = Exchange { question: &question, server, attempt: &attempt, until: attempt.now() };
+        for (errno, before, later) in [
+            (Errno::NETUNREACH, Failure::NoRoute, Failure::NoRoute),
+            (Errno::HOSTUNREACH, Failure::NoRoute, Failure::Connect),
+            (Errno::ACCESS, Failure::Permission, Failure::Connect),
+            (Errno::ADDRINUSE, Failure::Resources, Failure::Resources),
+            (Errno::CONNREFUSED, Failure::Connect, Failure::Connect),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(exchange.fault(&error, true).failure, before, "{errno:?} before");
+            assert_eq!(exchange.fault(&error, false).failure, later, "{errno:?} later");
+        }
+    }
 }

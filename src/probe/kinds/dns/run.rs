@@ -87,10 +87,12 @@ impl DnsProbe {
             match exchange.ask(phases).await {
                 Ok(reply) => return Ok((server, reply)),
                 // What a target refused says more than a family that this machine does not have.
-                Err(next) if next.failure == Failure::NoRoute && n > 0 => {}
+                Err(next) if matches!(next.failure, Failure::NoRoute | Failure::Permission) && n > 0 => {}
                 Err(next) => fault = next,
             }
-            if !matches!(fault.failure, Failure::Connect | Failure::NoRoute | Failure::Timeout) {
+            let other_may_do =
+                matches!(fault.failure, Failure::Connect | Failure::NoRoute | Failure::Permission | Failure::Timeout);
+            if !other_may_do {
                 break;
             }
         }

@@ -22,14 +22,19 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// Datagrams read in one go before others get their turn.
 const READS_AT_ONCE: usize = 128;
 
+/// After silence another datagram socket is opened where the last one is at least as old, µs.
+const RENEWED_AFTER_US: u64 = 30_000_000;
+
 /// The sockets there are. A socket belongs to the runtime it was made on, so each runtime has its own.
 #[derive(Debug, Default)]
-pub(super) struct EchoSockets(Mutex<Vec<Lane>>);
+pub(super) struct EchoSockets(Mutex<Vec<Arc<Lane>>>);
 
+/// A socket and who reads it; both end when neither new runs nor running ones use it.
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     family: Family,
     runtime: tokio::runtime::Id,
+    opened: Mono,
     socket: Arc<EchoSocket>,
     reader: JoinHandle<()>,
 }
@@ -40,25 +45,58 @@ impl Drop for Lane {
     }
 }
 
+impl Lane {
+    fn open(family: Family, clock: &Arc<dyn Clock>) -> io::Result<Arc<Self>> {
+        let socket = Arc::new(EchoSocket::open(family, clock.clone())?);
+        tracing::debug!(?family, method = socket.method.as_str(), "icmp socket opened");
+        let reader = tokio::spawn(read_replies(socket.clone()));
+        Ok(Arc::new(Self { family, runtime: Handle::current().id(), opened: clock.mono(), socket, reader }))
+    }
+
+    /// The socket, which is read as long as the lane is held.
+    pub(super) fn socket(&self) -> &EchoSocket {
+        &self.socket
+    }
+}
+
 impl EchoSockets {
     /// The socket of this family on the current runtime, opened at first use and after its reader ended.
     ///
     /// # Errors
     /// The system allows neither kind of ICMP socket, or has no room for one. The next call tries again.
-    pub(super) fn socket(&self, family: Family, clock: &Arc<dyn Clock>) -> io::Result<Arc<EchoSocket>> {
+    pub(super) fn lane(&self, family: Family, clock: &Arc<dyn Clock>) -> io::Result<Arc<Lane>> {
         let runtime = Handle::current().id();
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes();
         if let Some(lane) = lanes.iter().find(|lane| lane.family == family && lane.runtime == runtime)
             && !lane.reader.is_finished()
         {
-            return Ok(lane.socket.clone());
+            return Ok(lane.clone());
         }
         lanes.retain(|lane| !lane.reader.is_finished());
-        let socket = Arc::new(EchoSocket::open(family, clock.clone())?);
-        tracing::debug!(?family, method = socket.method.as_str(), "icmp socket opened");
-        let reader = tokio::spawn(read_replies(socket.clone()));
-        lanes.push(Lane { family, runtime, socket: socket.clone(), reader });
-        Ok(socket)
+        let lane = Lane::open(family, clock)?;
+        lanes.push(lane.clone());
+        Ok(lane)
+    }
+
+    /// After silence: gives new runs another datagram socket, and so another identifier, which the kernel chooses for
+    /// each socket. A firewall that has a broken state under the old one would keep it as long as we ask. Not oftener
+    /// than each 30 s, since the silence of a dead host tells nothing about the socket.
+    pub(super) fn renew(&self, silent: &Arc<Lane>, clock: &Arc<dyn Clock>) {
+        if silent.socket.method != Method::Datagram || clock.mono().since_us(silent.opened) < RENEWED_AFTER_US {
+            return;
+        }
+        let mut lanes = self.lanes();
+        let current = lanes.iter_mut().find(|lane| Arc::ptr_eq(lane, silent));
+        // Where there is no room for another, the old one still serves.
+        if let Some(current) = current
+            && let Ok(another) = Lane::open(silent.family, clock)
+        {
+            *current = another;
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

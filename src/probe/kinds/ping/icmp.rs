@@ -17,6 +17,9 @@ const REQUEST_LEN: usize = HEADER_LEN + PAYLOAD_LEN;
 const PROTOCOL_V4: u8 = 1;
 const PROTOCOL_V6: u8 = 58;
 
+/// What a router says that knows no way to a network, in words.
+pub(super) const NETWORK_UNREACHABLE: &str = "network unreachable";
+
 /// A version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -157,7 +160,7 @@ fn quoted(family: Family, packet: &[u8]) -> Option<Quoted> {
 /// Destination unreachable and time exceeded, RFC 792; codes 9 to 13 from RFC 1122 and RFC 1812.
 fn undelivered_v4(kind: u8, code: u8) -> Option<&'static str> {
     match (kind, code) {
-        (3, 0 | 6 | 11) => Some("network unreachable"),
+        (3, 0 | 6 | 11) => Some(NETWORK_UNREACHABLE),
         (3, 1 | 7 | 8 | 12) => Some("host unreachable"),
         (3, 9 | 10 | 13) => Some("prohibited by a firewall"),
         (3, _) => Some("destination unreachable"),
@@ -169,7 +172,7 @@ fn undelivered_v4(kind: u8, code: u8) -> Option<&'static str> {
 /// Destination unreachable and time exceeded, RFC 4443 sections 3.1 and 3.3.
 fn undelivered_v6(kind: u8, code: u8) -> Option<&'static str> {
     match (kind, code) {
-        (1, 0) => Some("network unreachable"),
+        (1, 0) => Some(NETWORK_UNREACHABLE),
         (1, 3) => Some("host unreachable"),
         (1, 1 | 5 | 6) => Some("prohibited by a firewall"),
         (1, _) => Some("destination unreachable"),

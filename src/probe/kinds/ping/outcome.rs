@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::echo::{Fate, Method, Undelivered};
+use super::icmp::NETWORK_UNREACHABLE;
 use crate::model::{FactKey, Facts, Failure, Verdict};
 use crate::probe::Observation;
 use crate::probe::net::fault::spell;
@@ -16,8 +17,8 @@ pub(super) struct Outcome<'a> {
     pub(super) method: Method,
     /// What became of each request.
     pub(super) fates: &'a [Fate],
-    /// The time-out of the run.
-    pub(super) timeout: Duration,
+    /// The time the address had.
+    pub(super) time: Duration,
     /// How long the run took, µs.
     pub(super) waited_us: u64,
 }
@@ -52,13 +53,18 @@ impl Outcome<'_> {
         }
         if received == 0 {
             return match self.given_up() {
+                // A router near us that knows no way says this, also where it says so once for several requests: as
+                // for a connection, it is not the target's fault.
+                Some(why) if self.is_without_route() => {
+                    Observation::failed(Failure::NoRoute, format!("no route to {}: {why}", self.peer))
+                }
                 // Nobody was silent: all that could be known came back before the time-out.
                 Some(why) if !self.fates.iter().any(|fate| matches!(fate, Fate::Sent(_))) => {
                     Observation::failed(Failure::Connect, format!("100% packet loss: {why}"))
                 }
                 why => {
                     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-                    let text = format!("no answer from {} in {}{why}", self.peer, spell(self.timeout));
+                    let text = format!("no answer from {} in {}{why}", self.peer, spell(self.time));
                     Observation::failed(Failure::Timeout, format!("100% packet loss: {text}"))
                 }
             };
@@ -83,6 +89,14 @@ impl Outcome<'_> {
             Fate::Undelivered(Undelivered { what, says: Some(says) }) => Some(format!("{what}, says {says}")),
             Fate::Undelivered(Undelivered { what, says: None }) => Some(format!("{what}, says this machine")),
             _ => None,
+        })
+    }
+
+    /// Whether all who gave a request up know no way to the network of the target.
+    fn is_without_route(&self) -> bool {
+        self.fates.iter().all(|fate| match fate {
+            Fate::Undelivered(undelivered) => undelivered.what == NETWORK_UNREACHABLE,
+            _ => true,
         })
     }
 
@@ -126,8 +140,8 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
 
     fn said(fates: &[Fate]) -> Observation {
-        let timeout = Duration::from_secs(3);
-        Outcome { peer: PEER, method: Method::Raw, fates, timeout, waited_us: 3_000_000 }.observation()
+        let time = Duration::from_secs(3);
+        Outcome { peer: PEER, method: Method::Raw, fates, time, waited_us: 3_000_000 }.observation()
     }
 
     fn unreachable(says: Option<[u8; 4]>) -> Fate {
@@ -165,6 +179,19 @@ mod tests {
         assert_eq!(said(&[Fate::Unsent; 3]).verdict, Verdict::Inconclusive, "nothing was asked");
         assert_eq!(said(&[LOST; 3]).duration_us, Some(3_000_000), "the time that was waited");
         assert_eq!(said(&[LOST; 3]).facts.number(FactKey::PingAvg), None);
+    }
+
+    #[test]
+    fn a_network_that_nobody_knows_a_way_to_is_not_the_targets_fault() {
+        let says = Some(IpAddr::from([10, 0, 0, 1]));
+        let no_way = Fate::Undelivered(Undelivered { what: NETWORK_UNREACHABLE, says });
+        for fates in [[no_way; 3], [LOST, no_way, LOST]] {
+            let observation = said(&fates);
+            assert_eq!((observation.verdict, observation.failure), (Verdict::Inconclusive, Some(Failure::NoRoute)));
+            assert_eq!(observation.message, "no route to 10.0.0.9: network unreachable, says 10.0.0.1");
+        }
+        let mixed = said(&[no_way, no_way, unreachable(Some([10, 0, 0, 2]))]);
+        assert_eq!(mixed.failure, Some(Failure::Connect));
     }
 
     #[test]

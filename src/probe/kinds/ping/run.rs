@@ -1,7 +1,7 @@
 //! One run: requests a little apart, and their answers awaited together.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::icmp::{Family, Token};
 use super::outcome::Outcome;
 use super::{Ping, one_host, time_is_left};
 use crate::clock::{Clock, Mono};
-use crate::model::{Failure, Phases};
+use crate::model::{FactKey, Failure, Phases, Verdict};
 use crate::probe::net::fault::{failure_of, plain};
 use crate::probe::net::{Fault, Host, Lookup, phase_us};
 use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
@@ -23,6 +23,10 @@ use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
 const NOT_ALLOWED: &str = "this system does not let us open ICMP sockets; allow it for everybody with \
     `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"` (governs IPv6 too), or for this program with \
     `setcap cap_net_raw+ep` on its file";
+
+/// Whether the system says "host unreachable" to who sends for the sake of its own routes alone. Elsewhere it may say
+/// so too when the target does not answer in its own network, which Linux tells later.
+const HOST_UNREACHABLE_IS_OURS: bool = cfg!(target_os = "linux");
 
 /// Checks by echo requests.
 #[derive(Debug)]
@@ -70,17 +74,43 @@ impl PingProbe {
         }
     }
 
-    /// Pings the first address this machine has a route to, so that a dead family is no false alarm.
+    /// Pings one address of each family until one answers, so that a dead family is no false alarm. The first family
+    /// has half of the time where the other one follows and has a route. An address that nothing can be sent to is passed over.
     async fn checked(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Observation, Fault> {
-        let addresses = self.addresses(attempt, phases).await?;
-        let mut fault = Fault::new(Failure::Dns, "the name has no address");
-        for peer in addresses.iter() {
-            match self.ping(peer.to_canonical(), attempt).await {
-                Err(no_route) if no_route.failure == Failure::NoRoute => fault = no_route,
-                done => return done,
+        let addresses: Vec<_> = self.addresses(attempt, phases).await?.iter().map(IpAddr::to_canonical).collect();
+        let mut silent = None;
+        let mut said: Option<Observation> = None;
+        for (n, peer) in addresses.iter().copied().enumerate() {
+            let family = Family::of(peer);
+            if silent == Some(family) {
+                continue;
+            }
+            let left = attempt.left();
+            let is_other = |next: &IpAddr| Family::of(*next) != family && has_route(*next);
+            let other_follows = silent.is_none() && addresses[n..].iter().any(is_other);
+            let (until, told) = match (other_follows, silent) {
+                (true, _) => (left / 2, left / 2),
+                (false, Some(_)) => (left, left),
+                (false, None) => (left, attempt.timeout()),
+            };
+            let turn = Turn { peer, until: attempt.now().plus_us(micros(until)), told };
+            let next = self.ping(&turn, attempt).await.unwrap_or_else(Observation::from);
+            if !is_dead(&next) {
+                return Ok(next);
+            }
+            let was_asked = next.facts.number(FactKey::PingSent).is_some();
+            said = Some(match said {
+                Some(earlier) => both(earlier, next),
+                None => next,
+            });
+            if was_asked && !other_follows {
+                break;
+            }
+            if was_asked {
+                silent = Some(family);
             }
         }
-        Err(fault)
+        said.ok_or_else(|| Fault::new(Failure::Dns, "the name has no address"))
     }
 
     async fn addresses(&self, attempt: &Attempt, phases: &mut Phases) -> Result<Arc<[IpAddr]>, Fault> {
@@ -95,39 +125,42 @@ impl PingProbe {
         Ok(addresses)
     }
 
-    async fn ping(&self, peer: IpAddr, attempt: &Attempt) -> Result<Observation, Fault> {
-        let socket = self.sockets.socket(Family::of(peer), &self.clock).map_err(|error| refused(&error, peer))?;
-        let fates = self.ask(&socket, peer, attempt).await.map_err(|error| unsendable(&error, peer))?;
+    async fn ping(&self, turn: &Turn, attempt: &Attempt) -> Result<Observation, Fault> {
+        let Turn { peer, told, .. } = *turn;
+        let lane = self.sockets.lane(Family::of(peer), &self.clock).map_err(|error| refused(&error, peer))?;
+        let fates = self.ask(lane.socket(), turn, attempt).await.map_err(|error| unsendable(&error, peer))?;
         let fates = fates.all();
         let outcome = Outcome {
             peer,
-            method: socket.method(),
+            method: lane.socket().method(),
             fates: &fates,
-            timeout: attempt.timeout(),
+            time: told,
             waited_us: attempt.elapsed_us(),
         };
         if outcome.is_silence() {
             self.id.store(random_pair()[0], Ordering::Relaxed);
+            self.sockets.renew(&lane, &self.clock);
         }
         Ok(outcome.observation())
     }
 
     /// Sends the requests and waits until each has its fate or the time is up.
-    async fn ask(&self, socket: &EchoSocket, peer: IpAddr, attempt: &Attempt) -> io::Result<Arc<Fates>> {
+    async fn ask(&self, socket: &EchoSocket, turn: &Turn, attempt: &Attempt) -> io::Result<Arc<Fates>> {
         let count = usize::from(self.count);
         let fates = Arc::new(Fates::new(count));
         let mut run = Run { socket, tokens: Vec::with_capacity(count) };
-        let spacing = spacing(self.spacing, self.count, attempt.left());
+        let spacing = spacing(self.spacing, self.count, turn.until.since(attempt.now()));
         let mut next = attempt.now();
         loop {
-            let (now, left) = (attempt.now(), attempt.left());
+            let now = attempt.now();
+            let left = turn.until.since(now);
             if left.is_zero() {
                 break;
             }
             if run.tokens.len() < count && now >= next {
                 // From this one, not from a plan: after a stall they must not go out in a burst.
-                next = now.plus_us(u64::try_from(spacing.as_micros()).unwrap_or(u64::MAX));
-                self.send(&mut run, peer, &fates, left).await?;
+                next = now.plus_us(micros(spacing));
+                self.send(&mut run, turn.peer, &fates, left).await?;
                 continue;
             }
             if fates.is_decided() {
@@ -151,14 +184,22 @@ impl PingProbe {
         match tokio::time::timeout(left, run.socket.send(&request, fates, index)).await {
             // A full send buffer for the whole time: nothing of ours gets out.
             Err(_) => Err(rustix::io::Errno::NOBUFS.into()),
-            // The target's own network has no such host: that is an answer about the target.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::HostUnreachable => {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::HostUnreachable && !HOST_UNREACHABLE_IS_OURS => {
                 fates.undelivered(index, Undelivered { what: "host unreachable", says: None });
                 Ok(())
             }
             Ok(sent) => sent,
         }
     }
+}
+
+/// An address and the time it has.
+struct Turn {
+    peer: IpAddr,
+    /// When it is over; not after the attempt's end.
+    until: Mono,
+    /// How long that is, in messages.
+    told: Duration,
 }
 
 /// The requests of a run; forgotten at its end and when it is cancelled, so that a late answer finds nobody.
@@ -173,6 +214,30 @@ impl Drop for Run<'_> {
             self.socket.forget(token);
         }
     }
+}
+
+/// Whether this machine has a route to the address; sends nothing.
+fn has_route(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    // Any port will do: nothing is sent to it.
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 9))).is_ok()
+}
+
+/// Whether nothing came back for a reason that may be the family's alone.
+fn is_dead(observation: &Observation) -> bool {
+    use Failure::{Connect, NoRoute, Permission, Timeout};
+    matches!(observation.failure, Some(Connect | NoRoute | Permission | Timeout))
+}
+
+/// What two addresses say together that both did not answer: the target's fault where it was one of theirs.
+fn both(first: Observation, second: Observation) -> Observation {
+    let first_decides = first.verdict == Verdict::Down && second.verdict != Verdict::Down;
+    let (decisive, other) = if first_decides { (first, second) } else { (second, first) };
+    Observation { message: format!("{}; {}", decisive.message, other.message), ..decisive }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Time between two requests: as wished, but the last request keeps at least half of the time for its answer.
@@ -213,8 +278,10 @@ fn refused(error: &io::Error, peer: IpAddr) -> Fault {
 /// The system did not send a request. What it says about the target itself never comes here.
 fn unsendable(error: &io::Error, peer: IpAddr) -> Fault {
     let words = plain(error);
+    let no_route = || Fault::new(Failure::NoRoute, format!("this machine has no route to {peer}: {words}"));
     match failure_of(error) {
-        Failure::NoRoute => Fault::new(Failure::NoRoute, format!("this machine has no route to {peer}: {words}")),
+        Failure::NoRoute => no_route(),
+        Failure::Connect if error.kind() == io::ErrorKind::HostUnreachable => no_route(),
         Failure::Permission => {
             Fault::new(Failure::Permission, format!("this machine's firewall or routes forbid to ping {peer}: {words}"))
         }
