@@ -77,13 +77,13 @@ fn cancelled_checks_are_no_results() {
     }
     let edited = running.log.wait_for_results(ids[0], 1);
     assert_eq!(edited[0].observation.verdict, Verdict::Up, "the new probe was asked at once");
-    assert!(running.handle.next_check(ids[0]).is_some());
+    running.wait_until("it is planned again", |handle| handle.next_check(ids[0]).is_some());
 
     running.handle.check_now(&[ids[1], ids[2]]);
     running.handle.check_now(&[ids[0]]);
     running.log.wait_for_results(ids[0], 2);
     paused.wait_until("nobody asks a paused one", |started, _| started == 1);
-    assert_eq!(running.handle.next_checks().len(), 1);
+    running.wait_until("the edited one is planned, and no other", |handle| handle.next_checks().len() == 1);
     running.handle.resume(&[ids[2]]);
     paused.wait_until("resumed, it is checked at once", |started, _| started == 2);
 
