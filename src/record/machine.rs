@@ -5,9 +5,13 @@
 //! - `degraded` counts as success. Up and degraded follow each other at once, without a threshold.
 //! - An open incident closes when M checks in a row were good; its end is the first of them.
 //! - An inconclusive result neither adds to a run nor ends it, on either side. When there is nothing else for longer
-//!   than twice the interval and the time-out, the monitor is `unobserved` until the next conclusive result.
-//! - Where the wall clock steps back, times of an incident are moved up so that opened ≤ confirmed ≤ end, and that no
-//!   incident starts before the last one ended.
+//!   than twice the interval and the time-out, the monitor is `unobserved` until the next conclusive result, and
+//!   half-made runs count no more.
+//! - Where the wall clock steps back a little, times of an incident are moved up so that opened ≤ confirmed ≤ end, and
+//!   that no incident starts before the last one ended.
+//! - Where it is set back by more than two minutes, what was noted by the old clock binds nobody: an outage is dated by
+//!   the clock as it is now, even where incidents overlap by that. An open incident that would begin in the future
+//!   ends there with no length, and the outage goes on as another one.
 
 use std::time::Duration;
 
@@ -18,6 +22,8 @@ use crate::model::{
     UnixMicros, Verdict,
 };
 
+/// What is this far ahead of a check, in microseconds, was noted before the wall clock was set back.
+const AHEAD_US: u64 = 120_000_000;
 /// Longest wait before a re-check.
 const LONGEST_RECHECK: Duration = Duration::from_secs(10);
 
@@ -83,6 +89,17 @@ struct Suspicion {
     first: UnixMicros,
     failure: Failure,
     message: Box<str>,
+}
+
+impl Suspicion {
+    /// A run that this failure begins; no earlier than `floor`.
+    fn begun_by(result: &CheckResult, floor: UnixMicros) -> Box<Self> {
+        Box::new(Self {
+            first: result.time.max(floor),
+            failure: result.failure.unwrap_or(Failure::Protocol),
+            message: result.message.clone(),
+        })
+    }
 }
 
 /// Good checks while an incident is open.
@@ -192,6 +209,10 @@ impl Machine {
         let blind = self.observe(result);
         let mut step = Step { blind, ..Step::default() };
         match result.verdict {
+            Verdict::Down if self.incident.as_ref().is_some_and(|open| is_ahead(open.opened, result.time)) => {
+                step.closed = self.leave_behind(result);
+                step.opened = self.confirm(rules.monitor, result.time);
+            }
             Verdict::Down if self.incident.is_none() => {
                 if self.failures >= rules.thresholds.failures.max(1) {
                     step.opened = self.confirm(rules.monitor, result.time);
@@ -229,26 +250,31 @@ impl Machine {
         let failure = result.failure.unwrap_or(Failure::Internal);
         let blind = self.blind.get_or_insert(Blind { since: result.time, failure, shown: false });
         blind.failure = failure;
+        if is_ahead(blind.since, result.time) {
+            blind.since = result.time;
+        }
         let patience_us = result.interval_us.saturating_mul(2).saturating_add(result.timeout_us);
         if blind.shown || result.time.since_us(blind.since) <= patience_us {
             return None;
         }
         blind.shown = true;
-        self.interrupted = true;
-        Some(BlindEdge::Began { at: blind.since, reason: gap_reason(failure) })
+        let at = blind.since;
+        self.interrupted();
+        Some(BlindEdge::Began { at, reason: gap_reason(failure) })
     }
 
     fn observe_failure(&mut self, result: &CheckResult) {
         self.failures = self.failures.saturating_add(1);
         self.recovery = None;
+        for noted in [&mut self.floor, &mut self.known_down] {
+            if is_ahead(*noted, result.time) {
+                *noted = UnixMicros::MIN;
+            }
+        }
         if self.incident.is_some() {
             self.known_down = self.known_down.max(result.time);
-        } else if self.suspicion.is_none() {
-            self.suspicion = Some(Box::new(Suspicion {
-                first: result.time.max(self.floor),
-                failure: result.failure.unwrap_or(Failure::Protocol),
-                message: result.message.clone(),
-            }));
+        } else if self.suspicion.as_ref().is_none_or(|run| is_ahead(run.first, result.time)) {
+            self.suspicion = Some(Suspicion::begun_by(result, self.floor));
         }
     }
 
@@ -262,6 +288,9 @@ impl Machine {
         let unseen = self.interrupted && result.time.since_us(self.known_down) > result.reach_us();
         let recovery =
             self.recovery.get_or_insert(Recovery { count: 0, first: result.time, latest: result.time, state, unseen });
+        if is_ahead(recovery.first, result.time) {
+            recovery.first = result.time;
+        }
         recovery.count = recovery.count.saturating_add(1);
         recovery.latest = result.time;
         recovery.state = state;
@@ -291,7 +320,7 @@ impl Machine {
     }
 
     fn hold_open(&mut self, incident: Incident) {
-        self.settle(State::Down, incident.opened);
+        (self.settled, self.since) = (State::Down, incident.opened);
         self.known_down = incident.confirmed;
         self.suspicion = None;
         self.recovery = None;
@@ -300,14 +329,24 @@ impl Machine {
 
     fn close(&mut self) -> Option<Incident> {
         let recovery = self.recovery.take()?;
-        let mut incident = *self.incident.take()?;
-        incident.end = if recovery.unseen {
-            IncidentEnd::Unknown(self.known_down)
+        let incident = *self.incident.take()?;
+        let incident = if recovery.unseen {
+            ended(incident, self.known_down, IncidentEnd::Unknown)
         } else {
-            IncidentEnd::Recovered(recovery.first.max(incident.confirmed))
+            ended(incident, recovery.first, IncidentEnd::Recovered)
         };
         self.raise_floor(&incident);
         self.settle(recovery.state, recovery.latest);
+        Some(incident)
+    }
+
+    /// The clock was set back to before the open incident began: ends it where it began, so that its time does not
+    /// count when it comes again, and suspects the target anew.
+    fn leave_behind(&mut self, result: &CheckResult) -> Option<Incident> {
+        let incident = *self.incident.take()?;
+        let incident = ended(incident, result.time, IncidentEnd::Unknown);
+        self.raise_floor(&incident);
+        self.suspicion = Some(Suspicion::begun_by(result, UnixMicros::MIN));
         Some(incident)
     }
 
@@ -317,7 +356,7 @@ impl Machine {
         self.floor = self.floor.max(end).max(incident.opened.plus_us(1));
     }
 
-    /// Watching was interrupted (sleep, stall, pause, restart): half-made runs count no more.
+    /// Watching was interrupted (sleep, stall, no network, pause, restart): half-made runs count no more.
     pub(super) fn interrupted(&mut self) {
         if self.incident.is_none() {
             self.failures = 0;
@@ -330,8 +369,7 @@ impl Machine {
     /// Nobody will see the end of the open incident: it ends unknown, at the last failed check. What follows is
     /// another target, or nothing.
     pub(super) fn end_unknown(&mut self) -> Option<Incident> {
-        let mut incident = *self.incident.take()?;
-        incident.end = IncidentEnd::Unknown(self.known_down);
+        let incident = ended(*self.incident.take()?, self.known_down, IncidentEnd::Unknown);
         self.raise_floor(&incident);
         self.restart(self.known_down);
         Some(incident)
@@ -363,6 +401,21 @@ impl Machine {
             }
         }
     }
+}
+
+/// Whether the clock was set back between noting a time and this check.
+fn is_ahead(noted: UnixMicros, check: UnixMicros) -> bool {
+    noted.since_us(check) > AHEAD_US
+}
+
+/// The incident, ended. Opened ≤ confirmed ≤ end holds by moving the end up, or, where the clock was set back after
+/// the confirmation, by moving that down.
+fn ended(mut incident: Incident, at: UnixMicros, end: fn(UnixMicros) -> IncidentEnd) -> Incident {
+    if is_ahead(incident.confirmed, at) {
+        incident.confirmed = at.max(incident.opened);
+    }
+    incident.end = end(at.max(incident.confirmed));
+    incident
 }
 
 /// The reason of the gap that inconclusive results leave.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Facts, Phases};
+use crate::model::{Facts, Phases, Span};
 
 const SECOND: u64 = 1_000_000;
 
@@ -177,6 +177,89 @@ fn an_interruption_drops_half_made_runs() {
 }
 
 #[test]
+fn a_long_blindness_drops_half_made_runs() {
+    let (states, incidents, _) = run(&rules(2, 1), "udiiiid");
+    assert_eq!(states, "UUUUUOU", "two failures that nobody saw the time between are no incident");
+    assert_eq!(incidents, []);
+    let (states, incidents, _) = run(&rules(2, 1), "udiiiidd");
+    assert_eq!(states, "UUUUUOUD");
+    assert_eq!(incidents[0].opened, at(360), "it is not dated back");
+    assert_eq!(self::states(2, 2, "dduiiiiuu"), "PDDDDDODU", "nor is a recovery half seen");
+    assert_eq!(self::states(2, 1, "udiid"), "UUUUD", "a short one neither adds nor ends");
+}
+
+/// Runs verdicts at times; gives the incidents in the order of their rows, and the machine.
+fn run_at(rules: &Rules, steps: &[(Verdict, UnixMicros)]) -> (Vec<Incident>, Machine) {
+    let mut machine = Machine::new(at(0));
+    let mut replayed = machine.clone();
+    let mut rows = Vec::new();
+    for (verdict, time) in steps {
+        let result = result(*verdict, *time);
+        let step = machine.step(rules, &result);
+        replayed.observe(&result);
+        for incident in [step.opened, step.closed].into_iter().flatten() {
+            replayed.replay_incident(incident.clone());
+            rows.push(incident);
+        }
+        assert_eq!(machine, replayed, "a replay gives the same");
+    }
+    (rows, machine)
+}
+
+#[test]
+fn an_outage_after_the_clock_was_set_back_is_dated_by_the_clock_as_it_is() {
+    use Verdict::{Down, Up};
+    let steps = [(Down, at(7_200)), (Up, at(7_260)), (Down, at(3_660)), (Up, at(3_720))];
+    let (rows, machine) = run_at(&rules(1, 1), &steps);
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[2].opened, at(3_660), "not when the last incident ended");
+    assert_eq!(rows[3].end, IncidentEnd::Recovered(at(3_720)));
+    assert_eq!(machine.since(), at(3_720));
+
+    let (rows, _) = run_at(&rules(2, 1), &[(Up, at(7_000)), (Down, at(7_200)), (Down, at(3_600))]);
+    assert_eq!((rows[0].opened, rows[0].confirmed), (at(3_600), at(3_600)), "nor by a first failure in the future");
+    let (rows, _) = run_at(&rules(1, 1), &[(Down, at(7_200)), (Up, at(7_260)), (Down, at(7_150))]);
+    assert_eq!(rows[2].opened, at(7_260), "a small step keeps the order");
+}
+
+#[test]
+fn an_outage_in_which_the_clock_is_set_back_goes_on() {
+    use Verdict::{Down, Up};
+    // To before it began.
+    let (rows, machine) = run_at(&rules(2, 2), &[(Down, at(7_200)), (Down, at(7_260)), (Down, at(3_600))]);
+    let [_, reopened, left] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(left.id, rows[0].id);
+    assert_eq!((left.confirmed, left.end), (at(7_200), IncidentEnd::Unknown(at(7_200))), "no time when that comes");
+    assert_eq!((reopened.opened, reopened.confirmed), (at(3_600), at(3_600)));
+    assert_eq!(reopened.message, format!("down at {}", at(3_600)));
+    assert_eq!((machine.state(), machine.since()), (State::Down, at(3_600)));
+    // To between its start and its confirmation; then it is over, or nobody sees the end.
+    let begun = [(Down, at(3_000)), (Down, at(7_200)), (Down, at(3_600))];
+    let (rows, mut machine) = run_at(&rules(2, 1), &begun);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(machine.known_down, at(3_600));
+    let ended = machine.end_unknown().expect("open");
+    assert_eq!((ended.confirmed, ended.end), (at(3_600), IncidentEnd::Unknown(at(3_600))));
+    let (rows, _) = run_at(&rules(2, 1), &[&begun[..], &[(Up, at(3_660))]].concat());
+    assert_eq!((rows[1].confirmed, rows[1].end), (at(3_660), IncidentEnd::Recovered(at(3_660))));
+    // Just as the target came back.
+    let (rows, _) = run_at(&rules(1, 2), &[(Down, at(3_000)), (Up, at(7_200)), (Up, at(3_600))]);
+    assert_eq!(rows[1].end, IncidentEnd::Recovered(at(3_600)));
+    let (rows, _) = run_at(&rules(1, 1), &[(Down, at(7_200)), (Up, at(3_600))]);
+    assert_eq!(rows[1].span(at(0)), Span::new(at(7_200), at(7_200)), "it began in the future: no time");
+}
+
+#[test]
+fn blindness_is_seen_although_the_clock_was_set_back() {
+    let mut machine = Machine::new(at(0));
+    let edges: Vec<_> = [7_200, 3_600, 3_660, 3_720, 3_780]
+        .into_iter()
+        .filter_map(|second| machine.step(&rules(1, 1), &result(Verdict::Inconclusive, at(second))).blind)
+        .collect();
+    assert_eq!(edges, [BlindEdge::Began { at: at(3_600), reason: GapReason::Offline }]);
+}
+
+#[test]
 fn an_end_that_nobody_saw_is_unknown() {
     let rules = rules(1, 1);
     let closed = |interrupted: bool, second: u64| {
@@ -227,6 +310,9 @@ proptest! {
         let rules = rules(n, m);
         let mut machine = Machine::new(at(0));
         let mut time = at(1_000_000).micros();
+        let mut latest = UnixMicros::MIN;
+        // Whether the clock was ever set back by more than order is kept for.
+        let mut set_back = false;
         let (mut bad, mut good) = (0, 0);
         let mut open: Option<Incident> = None;
         let mut done: Vec<Incident> = Vec::new();
@@ -234,7 +320,10 @@ proptest! {
             match act {
                 Act::Check(verdict, step) => {
                     time += step * 1_000_000;
-                    let step = machine.step(&rules, &result(verdict, UnixMicros::new(time)));
+                    let now = UnixMicros::new(time);
+                    set_back |= latest.since_us(now) > AHEAD_US;
+                    latest = latest.max(now);
+                    let step = machine.step(&rules, &result(verdict, now));
                     match verdict {
                         Verdict::Down => (bad, good) = (bad + 1, 0),
                         Verdict::Up | Verdict::Degraded => (bad, good) = (0, good + 1),
@@ -242,19 +331,26 @@ proptest! {
                     }
                     let opens = open.is_none() && verdict == Verdict::Down && bad == n;
                     let closes = open.is_some() && verdict.is_good() && good == m;
-                    prop_assert_eq!(step.opened.is_some(), opens);
-                    prop_assert_eq!(step.closed.is_some(), closes);
+                    let ahead = open.as_ref().is_some_and(|open| open.opened.since_us(now) > AHEAD_US);
+                    let again = ahead && verdict == Verdict::Down;
+                    prop_assert_eq!(step.opened.is_some(), opens || again);
+                    prop_assert_eq!(step.closed.is_some(), closes || again);
+                    if let Some(incident) = step.closed {
+                        prop_assert_eq!(Some(incident.id), open.take().map(|open| open.id));
+                        done.push(incident);
+                    }
                     if let Some(incident) = step.opened {
-                        if let Some(last) = done.last() {
+                        prop_assert!(incident.opened.since_us(now) <= AHEAD_US, "it begins in the future");
+                        if let Some(last) = done.last().filter(|_| !set_back) {
                             prop_assert!(incident.opened >= last.span(at(0)).to, "incidents overlap");
                             prop_assert!(done.iter().all(|known| known.id != incident.id), "an id came twice");
                         }
                         prop_assert!(incident.opened <= incident.confirmed);
                         open = Some(incident);
                     }
-                    if let Some(incident) = step.closed {
-                        done.push(incident);
-                        open = None;
+                    if matches!(step.blind, Some(BlindEdge::Began { .. })) {
+                        good = 0;
+                        if open.is_none() { bad = 0; }
                     }
                     // While down good checks count from zero again after each failure; else only since the opening.
                     if open.is_none() && verdict.is_good() { good = 0; }

@@ -217,7 +217,7 @@ impl Recorder {
         }
     }
 
-    /// Watching was interrupted (sleep, a stall): half-made runs of failures and successes count no more.
+    /// Watching was interrupted (sleep, a stall, no network): half-made runs of failures and successes count no more.
     pub fn interrupted(&self) {
         let mut live = self.live();
         for entry in &mut live.entries {

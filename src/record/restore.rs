@@ -202,7 +202,13 @@ impl Replay {
         if let Some(running) = self.running.iter_mut().find(|running| running.span.from == gap.span.from) {
             running.span.to = running.span.to.max(gap.span.to);
         }
-        if matches!(gap.reason, GapReason::Asleep | GapReason::Overload) {
+        let interrupts = match gap.reason {
+            GapReason::Asleep | GapReason::Overload => true,
+            // Targets on this machine are watched meanwhile: only the row that begins it interrupts, not its growth.
+            GapReason::Offline => gap.span.is_empty(),
+            _ => false,
+        };
+        if interrupts {
             let known = self.snapshot.values_mut().chain(self.changed.values_mut());
             known.for_each(|saved| saved.machine.interrupted());
         }

@@ -48,7 +48,8 @@ pub trait Sink: Debug + Send + Sync {
     /// The gap that was started at `from` for this reason ended at `to`. One that is over before it is noticed is
     /// started and ended in one go.
     fn gap_ended(&self, from: UnixMicros, to: UnixMicros, reason: GapReason);
-    /// The machine slept or stood still: what was seen before does not go on, half-made runs of failures are void.
+    /// The machine slept, stood still or lost its network: what was seen before does not go on, half-made runs of
+    /// failures are void.
     fn interrupted(&self);
     /// Nothing was checked for two intervals although something should have been, or it is again.
     fn watchdog(&self, stuck: bool);

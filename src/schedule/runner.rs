@@ -151,6 +151,8 @@ impl Shared {
         }
         if state.watch.next_tick() <= now.mono || state.watch.interruption(&now).is_some() {
             state.tick(now, self.connectivity.snapshot(), &mut notices);
+        } else {
+            state.watch.awake(now);
         }
         while let Some(start) = state.next_start(now.mono) {
             self.spawn(state, start);
@@ -202,6 +204,7 @@ impl Shared {
             self.wake.notify_one();
             return;
         }
+        state.watch.awake(now);
         let mut observation = outcome.observation(state, &watched);
         let timed_out = observation.failure == Some(Failure::Timeout);
         if observation.verdict == Verdict::Down {

@@ -64,7 +64,10 @@ impl Cause {
 /// Compares the clocks from tick to tick and knows how far checks can be trusted.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// The last tick.
     last: Readings,
+    /// The last moment at which the process ran for certain; not before the last tick.
+    seen: Readings,
     network: Network,
     looked: Mono,
     stands_since: Mono,
@@ -82,6 +85,7 @@ impl Watch {
     pub(super) fn new(now: Readings, network: Network) -> Self {
         Self {
             last: now,
+            seen: now,
             network,
             looked: now.mono,
             stands_since: Mono(now.mono.0.saturating_sub(STAND_US)),
@@ -115,6 +119,19 @@ impl Watch {
         }
     }
 
+    /// Something was done at this moment, and [`interruption`](Self::interruption) had nothing to say.
+    pub(super) fn awake(&mut self, now: Readings) {
+        self.seen = now;
+    }
+
+    /// Where a gap begins that ends by `expected` at the latest: just after the last sign of life, so that no result
+    /// from before it lies inside. Where the clock was set forward since the last tick that sign has another wall
+    /// clock, and the tick serves.
+    fn gap_from(&self, expected: UnixMicros) -> UnixMicros {
+        let sign = if self.seen.wall < expected { self.seen.wall } else { self.last.wall };
+        sign.plus_us(1)
+    }
+
     /// Compares the clocks with the last tick.
     pub(super) fn tick(&mut self, now: Readings, notices: &mut Vec<Notice>) -> Option<Interruption> {
         let interruption = self.interruption(&now);
@@ -127,7 +144,7 @@ impl Watch {
                 Interruption::Stalled => (GapReason::Overload, Cause::Standstill),
             };
             notices.push(Notice::Interrupted);
-            gap(notices, self.last.wall, if ahead { expected } else { now.wall }, reason);
+            gap(notices, self.gap_from(expected), if ahead { expected } else { now.wall }, reason);
             self.settling = Some((cause, now.mono.plus_us(SETTLE_US)));
             self.stands_since = now.mono;
         } else if now.mono.since_us(self.next_tick()) >= LATE_US {
@@ -137,6 +154,7 @@ impl Watch {
             gap(notices, expected, now.wall, GapReason::Clock);
         }
         self.last = now;
+        self.seen = now;
         interruption
     }
 
@@ -161,6 +179,7 @@ impl Watch {
         match (self.offline_since, !network.online && remote) {
             (None, true) => {
                 self.offline_since = Some(now.wall);
+                notices.push(Notice::Interrupted);
                 notices.push(Notice::GapStarted(now.wall, GapReason::Offline));
             }
             (Some(_), false) => {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use hallmonitor::clock::Clock;
 use hallmonitor::event::Event;
 use hallmonitor::model::{
-    FactKey, Failure, Gap, GapReason, IncidentEnd, MonitorId, Row, Span, State, Thresholds, Verdict,
+    Coverage, Evidence, FactKey, Failure, Gap, GapReason, IncidentEnd, MonitorId, Row, Seen, Span, State, Thresholds,
+    UnixMicros, Verdict,
 };
 use hallmonitor::probe::Observation;
 use house::{House, MINUTE, SECOND, START, edited, minute, monitor, seen};
@@ -146,15 +147,58 @@ fn a_clock_that_is_set_gives_no_negative_times_and_no_result_twice() {
     assert_eq!(times.len(), count, "two results have one key");
     assert_eq!(count, 18);
     let now = house.clock.wall();
-    let mut spans: Vec<Span> = Vec::new();
+    assert_eq!(house.rows.incidents().len(), 3);
     for incident in house.rows.incidents() {
         assert!(incident.opened <= incident.confirmed, "{incident:?}");
         let span = incident.span(now);
         assert!(incident.confirmed <= span.to, "{incident:?}");
-        assert!(spans.last().is_none_or(|last| last.to <= span.from), "{spans:?} overlap {span:?}");
-        spans.push(span);
     }
-    assert_eq!(spans.len(), 3);
+}
+
+#[test]
+fn an_outage_counts_as_down_after_the_clock_was_set_back() {
+    let web = monitor(1, 1, 1);
+    let house = House::with(&[&web]);
+    let hour = 60 * MINUTE;
+    let down_us = |house: &House, from: UnixMicros| {
+        let results: Vec<_> = house.rows.results().iter().map(Seen::from).collect();
+        let (incidents, now) = (house.rows.incidents(), house.clock.wall());
+        let evidence = Evidence { results: &results, gaps: &[], incidents: &incidents, now };
+        let window = Span::new(from, now);
+        (Coverage::of(&evidence, window).times(window), window.us())
+    };
+    // An outage is over before the clock is set back; another one follows.
+    house.clock.advance_us(3 * hour);
+    house.minutes(&web, "uddu");
+    house.clock.set_wall(house.clock.wall().minus_us(hour));
+    house.minutes(&web, "d");
+    let first = house.clock.wall();
+    house.minutes(&web, "dddd");
+    let (times, all) = down_us(&house, first);
+    assert_eq!((times.down_us, times.observed_us()), (all, all));
+    assert_eq!(house.row(&web).since, first, "not in the future");
+    // The clock is set back in the middle of that one.
+    house.clock.set_wall(house.clock.wall().minus_us(hour));
+    house.minutes(&web, "d");
+    let again = house.clock.wall();
+    house.minutes(&web, "dddd");
+    let (times, all) = down_us(&house, again);
+    assert_eq!((times.down_us, times.observed_us()), (all, all));
+    assert_eq!((house.state(&web), house.row(&web).since), (State::Down, again));
+    house.minutes(&web, "u");
+    assert_eq!(house.rows.incidents()[0].span(START), Span::new(again, house.clock.wall()));
+}
+
+#[test]
+fn hours_without_a_network_confirm_nothing() {
+    let web = monitor(1, 2, 1);
+    let house = House::with(&[&web]);
+    house.minutes(&web, "ud");
+    house.minutes(&web, &"i".repeat(180));
+    house.minutes(&web, "d");
+    assert!(house.rows.incidents().is_empty(), "the failures are three hours apart");
+    house.minutes(&web, "d");
+    assert_eq!(house.rows.incidents()[0].opened, minute(183));
 }
 
 #[test]

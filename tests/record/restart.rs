@@ -202,6 +202,27 @@ fn a_pause_outlives_a_restart() {
 }
 
 #[test]
+fn a_network_that_went_drops_half_made_runs_of_rows_too() {
+    let (web, local) = (monitor(1, 2, 1), monitor(2, 2, 1));
+    let mut house = House::with(&[&web, &local]);
+    let snapshot = house.recorder.snapshot();
+    house.minutes(&web, "ud");
+    house.after(0, &local, seen('u'));
+    house.recorder.interrupted();
+    house.recorder.gap_started(house.clock.wall(), GapReason::Offline);
+    // One on this machine is watched meanwhile; what is written of the gap as it grows is nothing to it.
+    house.after(30 * SECOND, &local, seen('d'));
+    house.clock.advance_us(30 * SECOND);
+    house.recorder.heartbeat(house.clock.wall());
+    let before = essence(&house.board);
+    house = house.crash(snapshot, SECOND, &[&web, &local]);
+    assert_eq!(essence(&house.board), before);
+    house.after(SECOND, &web, seen('d'));
+    house.after(SECOND, &local, seen('d'));
+    assert_eq!((house.state(&web), house.state(&local)), (State::Up, State::Down));
+}
+
+#[test]
 fn only_what_is_worth_it_makes_a_new_snapshot() {
     let web = monitor(1, 2, 1);
     let house = House::with(&[&web]);

@@ -77,13 +77,13 @@ fn cancelled_checks_are_no_results() {
     }
     let edited = running.log.wait_for_results(ids[0], 1);
     assert_eq!(edited[0].observation.verdict, Verdict::Up, "the new probe was asked at once");
-    assert!(running.handle.next_check(ids[0]).is_some());
+    running.wait_until("it is planned again", |handle| handle.next_check(ids[0]).is_some());
 
     running.handle.check_now(&[ids[1], ids[2]]);
     running.handle.check_now(&[ids[0]]);
     running.log.wait_for_results(ids[0], 2);
     paused.wait_until("nobody asks a paused one", |started, _| started == 1);
-    assert_eq!(running.handle.next_checks().len(), 1);
+    running.wait_until("the edited one is planned, and no other", |handle| handle.next_checks().len() == 1);
     running.handle.resume(&[ids[2]]);
     paused.wait_until("resumed, it is checked at once", |started, _| started == 2);
 
@@ -194,6 +194,8 @@ fn a_sleep_with_the_network_coming_back_late_blames_nobody() {
     let good = running.watch(watched(2, "192.0.2.2", SECOND, 10 * SECOND, Ask(server)));
     endless.wait_until("it runs", |started, _| started == 1);
     running.log.wait_for_results(good, 1);
+    // A result between the last tick and the sleep, wherever that tick was.
+    let before = running.log.wait_for_results(good, 2);
 
     running.network.set(false, 0);
     running.clock.sleep_us(8 * 3_600 * 1_000_000);
@@ -213,6 +215,8 @@ fn a_sleep_with_the_network_coming_back_late_blames_nobody() {
     let Told::GapStarted(began, _) = told[slept] else { unreachable!() };
     let Told::GapEnded(from, to, GapReason::Asleep) = told[slept + 1] else { panic!("{:?}", told[slept + 1]) };
     assert_eq!(began, from);
+    let latest = before.iter().map(|checked| checked.time).max().expect("two results");
+    assert!(latest < from, "a result inside would cover its full reach of the sleep");
     assert!((8 * 3_600..8 * 3_600 + 30).contains(&(to.since_us(from) / 1_000_000)));
     let online = at(&|told| matches!(told, Told::GapEnded(_, _, GapReason::Offline)));
     let believed = at(&|told| matches!(told, Told::Checked(checked) if checked.observation.verdict == Verdict::Down));

@@ -179,6 +179,15 @@ impl Running {
         id
     }
 
+    /// Waits until the scheduler says so: the sink hears of a result a moment before the next check is planned.
+    pub(crate) fn wait_until(&self, what: &str, met: impl Fn(&RunnerHandle) -> bool) {
+        let begun = SystemClock.mono();
+        while !met(&self.handle) {
+            assert!(SystemClock.mono().since(begun) < PATIENCE, "never happened: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub(crate) fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
             runtime().block_on(self.handle.stop());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::SetClock;
-use crate::model::Failure;
+use crate::model::{Coverage, Evidence, Failure, Gap, MonitorId, Seen, State};
 
 const SECOND: u64 = 1_000_000;
 const HOME: Network = Network { online: true, fingerprint: 1 };
@@ -82,8 +82,9 @@ fn a_sleep_is_a_gap_and_the_network_gets_time() {
     bench.network = NONE;
     bench.tick();
     let awake = bench.now().wall;
-    let gap = both(asleep, awake, GapReason::Asleep);
-    assert_eq!(bench.told(), [Notice::Interrupted, gap[0], gap[1], Notice::GapStarted(awake, GapReason::Offline)]);
+    let gap = both(asleep.plus_us(1), awake, GapReason::Asleep);
+    let offline = [Notice::Interrupted, Notice::GapStarted(awake, GapReason::Offline)];
+    assert_eq!(bench.told(), [Notice::Interrupted, gap[0], gap[1], offline[0], offline[1]]);
     assert!(!bench.believes(Failure::Timeout));
     bench.pass(7);
     bench.network = CAFE;
@@ -99,6 +100,45 @@ fn a_sleep_is_a_gap_and_the_network_gets_time() {
     assert_eq!(bench.judged(Failure::Timeout, 2 * SECOND, false).0, Verdict::Inconclusive, "began before");
     bench.pass(3);
     assert!(bench.believes(Failure::Timeout));
+}
+
+#[test]
+fn a_result_just_before_a_sleep_covers_nothing_of_it() {
+    let mut bench = Bench::new();
+    bench.clock.advance_us(400_000);
+    let checked = bench.now().wall;
+    bench.clock.advance_us(5_000);
+    assert_eq!(bench.watch.interruption(&bench.now()), None);
+    bench.watch.awake(bench.now());
+    let done = bench.now().wall;
+    bench.clock.sleep_us(8 * 3_600 * SECOND);
+    bench.tick();
+    let woke = bench.now().wall;
+    let told = bench.told();
+    let [Notice::Interrupted, Notice::GapStarted(..), Notice::GapEnded(slept, reason)] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((slept, reason), (Span::new(done.plus_us(1), woke), GapReason::Asleep));
+
+    let seen = Seen { time: checked, reach_us: 130 * SECOND, duration_us: 5_000, verdict: Verdict::Up, failure: None };
+    let gaps = [Gap { monitor: MonitorId::ALL, span: slept, reason }];
+    let evidence = Evidence { results: &[seen], gaps: &gaps, incidents: &[], now: woke };
+    let coverage = Coverage::of(&evidence, Span::new(checked, woke));
+    assert_eq!(coverage.observed, [(Span::new(checked, slept.from), State::Up)]);
+    assert_eq!(coverage.gaps, [(slept, GapReason::Asleep)]);
+}
+
+#[test]
+fn a_clock_set_just_before_a_sleep_leaves_no_time_without_a_reason() {
+    let mut bench = Bench::new();
+    let ticked = bench.now().wall;
+    bench.clock.set_wall(ticked.plus_us(400 * SECOND));
+    bench.watch.awake(bench.now());
+    bench.clock.sleep_us(100 * SECOND);
+    bench.tick();
+    let slept = both(ticked.plus_us(1), ticked.plus_us(100 * SECOND), GapReason::Asleep);
+    let set = both(ticked.plus_us(100 * SECOND), ticked.plus_us(500 * SECOND), GapReason::Clock);
+    assert_eq!(bench.told(), [Notice::Interrupted, slept[0], slept[1], set[0], set[1]]);
 }
 
 #[test]
@@ -125,7 +165,7 @@ fn a_standstill_is_an_overload_and_a_short_one_spoils_time_outs_only() {
     assert_eq!(bench.judged(Failure::Timeout, 4 * SECOND, true).1, Some(Failure::Resources), "before any tick too");
     bench.clock.advance_us(100_000);
     assert_eq!(bench.tick(), Some(Interruption::Stalled));
-    let gap = both(from, bench.now().wall, GapReason::Overload);
+    let gap = both(from.plus_us(1), bench.now().wall, GapReason::Overload);
     assert_eq!(bench.told(), [Notice::Interrupted, gap[0], gap[1]]);
     bench.pass(3);
     assert!(bench.believes(Failure::Timeout));
@@ -171,7 +211,7 @@ fn a_clock_that_is_set_in_a_sleep_makes_no_negative_gap() {
     bench.clock.sleep_us(100 * SECOND);
     bench.clock.set_wall(asleep.plus_us(400 * SECOND));
     bench.tick();
-    let slept = both(asleep, asleep.plus_us(100 * SECOND), GapReason::Asleep);
+    let slept = both(asleep.plus_us(1), asleep.plus_us(100 * SECOND), GapReason::Asleep);
     let set = both(asleep.plus_us(100 * SECOND), asleep.plus_us(400 * SECOND), GapReason::Clock);
     assert_eq!(bench.told(), [Notice::Interrupted, slept[0], slept[1], set[0], set[1]]);
 }
@@ -185,7 +225,8 @@ fn without_a_network_only_loopback_is_believed() {
     assert_eq!((verdict, failure), (Verdict::Inconclusive, Some(Failure::NoRoute)));
     assert_eq!(message, "refused — this machine has no network");
     assert_eq!(bench.judged(Failure::Connect, 1_000, true).0, Verdict::Down);
-    assert_eq!(bench.told().len(), 1, "the gap is open");
+    let told = bench.told();
+    assert!(matches!(told[..], [Notice::Interrupted, Notice::GapStarted(_, GapReason::Offline)]), "{told:?}");
     let mut notices = Vec::new();
     bench.watch.end(bench.now().wall, &mut notices);
     assert_eq!(notices.len(), 1);
@@ -200,7 +241,8 @@ fn with_loopback_targets_only_there_is_no_gap() {
     bench.watch.see(bench.now(), NONE, false, &mut notices);
     assert_eq!(notices, []);
     bench.watch.see(bench.now(), NONE, true, &mut notices);
-    assert_eq!(notices, [Notice::GapStarted(bench.now().wall, GapReason::Offline)], "a remote one came");
+    let begun = [Notice::Interrupted, Notice::GapStarted(bench.now().wall, GapReason::Offline)];
+    assert_eq!(notices, begun, "a remote one came");
     assert!(bench.watch.see(bench.now(), NONE, false, &mut notices), "and went");
 }
 
