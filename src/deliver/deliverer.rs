@@ -148,6 +148,7 @@ impl Deliverer {
         tick: &mut u64,
         upkeep: &mut Upkeep,
     ) -> Result<Option<Duration>, Waits> {
+        upkeep.begin(&self.shared, &**store, self.clock()).await;
         self.catch_up(&**store, abilities, upkeep).await?;
         let now = self.clock().mono().0 / period_us;
         // After a long sleep each slice is due once, not once for every period.
@@ -271,7 +272,7 @@ impl Deliverer {
                 return Err(Waits);
             }
         }
-        upkeep.delivered(&made.results);
+        upkeep.delivered(&made.results, &made.gaps);
         self.backoff.reset();
         self.set_fault(None);
         lock(&self.shared.progress).last_write = Some(self.clock().wall());
