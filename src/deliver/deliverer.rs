@@ -347,7 +347,8 @@ impl Deliverer {
         self.saved = delivered;
         let in_order = abilities.delivery.slices <= 1 && abilities.keeps_history;
         let keep = in_order.then(|| age_limit(self.clock().wall()));
-        if let Err(error) = retire(&self.shared.folder, self.cursors.waited_for(), keep) {
+        let waited = |rows| self.cursors.is_waited_for(rows);
+        if let Err(error) = retire(&self.shared.folder, waited, keep) {
             tracing::warn!(error = error_chain(&error), "delivered journal segments cannot be removed");
         }
     }
