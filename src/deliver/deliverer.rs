@@ -148,6 +148,7 @@ impl Deliverer {
         tick: &mut u64,
         upkeep: &mut Upkeep,
     ) -> Result<Option<Duration>, Waits> {
+        upkeep.begin(&self.shared, &**store, self.clock()).await;
         self.catch_up(&**store, abilities, upkeep).await?;
         let now = self.clock().mono().0 / period_us;
         // After a long sleep each slice is due once, not once for every period.
@@ -271,7 +272,7 @@ impl Deliverer {
                 return Err(Waits);
             }
         }
-        upkeep.delivered(&made.results);
+        upkeep.delivered(&made.results, &made.gaps);
         self.backoff.reset();
         self.set_fault(None);
         lock(&self.shared.progress).last_write = Some(self.clock().wall());
@@ -346,7 +347,8 @@ impl Deliverer {
         self.saved = delivered;
         let in_order = abilities.delivery.slices <= 1 && abilities.keeps_history;
         let keep = in_order.then(|| age_limit(self.clock().wall()));
-        if let Err(error) = retire(&self.shared.folder, self.cursors.waited_for(), keep) {
+        let waited = |rows| self.cursors.is_waited_for(rows);
+        if let Err(error) = retire(&self.shared.folder, waited, keep) {
             tracing::warn!(error = error_chain(&error), "delivered journal segments cannot be removed");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::journal::decode;
-use crate::model::{MonitorId, Row, UnixMicros};
+use crate::model::{MonitorId, Row, Span, UnixMicros};
 use crate::storage::Batch;
 
 /// One thing a store is asked to do.
@@ -23,6 +23,8 @@ pub(super) struct Steps {
     pub(super) steps: Vec<Step>,
     /// Monitor and time of every result among them.
     pub(super) results: Vec<(MonitorId, UnixMicros)>,
+    /// Monitor and time of every gap among them.
+    pub(super) gaps: Vec<(MonitorId, Span)>,
 }
 
 /// Makes the steps for rows in the order of their numbers. A key that comes twice in one batch is written once, with
@@ -41,7 +43,10 @@ pub(super) fn steps<'a>(rows: impl Iterator<Item = (u64, &'a [u8])>, by_monitor:
             }
             Ok(Row::Rollup(rollup)) if history => batch.rollups.push(rollup),
             Ok(Row::Rollup(_)) => {}
-            Ok(Row::Gap(gap)) => batch.gaps.push(gap),
+            Ok(Row::Gap(gap)) => {
+                made.gaps.push((gap.monitor, gap.span));
+                batch.gaps.push(gap);
+            }
             Ok(Row::Incident(incident)) => batch.incidents.push(incident),
             Ok(Row::Monitor(monitor)) => batch.monitors.push(monitor),
             Ok(Row::Forget(monitor, _)) => {

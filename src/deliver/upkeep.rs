@@ -9,9 +9,11 @@ use super::deliverer::guarded;
 use super::shared::Shared;
 use super::{DeliveryOptions, History};
 use crate::clock::{Clock, Mono};
-use crate::model::{Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, error_chain, rollup_of};
+use crate::model::{
+    CheckResult, Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, error_chain, rollup_of,
+};
 use crate::storage::{
-    Batch, GapQuery, IncidentQuery, PageCursor, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, StoreError,
+    Batch, GapQuery, IncidentQuery, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, StoreError,
 };
 
 /// A bucket is final this long after its end.
@@ -20,6 +22,12 @@ const SEAL_AFTER_US: u64 = 120_000_000;
 const AT_ONCE: usize = 64;
 /// Between turns while there is work.
 const PACE: Duration = Duration::from_millis(500);
+/// Before the first look, so that the gap in which nothing ran is journaled.
+const SETTLE_US: u64 = 5_000_000;
+/// A result reaches at most this far, and a gap cuts it as far from its own start.
+const REACH_US: u64 = 2 * 86_400_000_000;
+/// Gaps whose end is remembered.
+const GAPS_KNOWN: usize = 4_096;
 /// Between looks when there is none.
 const LOOK: Duration = Duration::from_secs(60);
 /// Results in one read.
@@ -32,7 +40,7 @@ const WATERMARK: &str = "rolled_until";
 /// Start of a monitor's run of failures that is not decided yet, if there is one.
 pub type Undecided = Arc<dyn Fn(MonitorId) -> Option<UnixMicros> + Send + Sync>;
 
-/// An hour of a monitor.
+/// An hour of a monitor, or of all.
 type Due = (UnixMicros, MonitorId);
 
 /// Knows which buckets are to be made.
@@ -41,39 +49,72 @@ pub(super) struct Upkeep {
     undecided: Undecided,
     retention: Retention,
     call_timeout: Duration,
-    /// Hours before this are made; none before the store was asked.
+    /// Hours before this are made, but for the dirty ones; none before the store was asked.
     rolled_until: Option<UnixMicros>,
+    /// What the store remembers of it: never later than a dirty hour, so that a restart makes that again.
+    saved: Option<UnixMicros>,
     /// The hour that is being made, and who is left.
     pass: Option<(UnixMicros, VecDeque<MonitorId>)>,
     /// Hours that were made and got more rows, or were not decided yet.
     dirty: BTreeSet<Due>,
+    /// Up to where the hours of a gap were noted: gaps come again whenever they grow.
+    gaps: HashMap<Due, UnixMicros>,
+    /// The first look.
+    settled: Mono,
     next_look: Mono,
     next_prune: Option<Mono>,
 }
 
 impl Upkeep {
     pub(super) fn new(options: &DeliveryOptions, keeps_history: bool) -> Self {
+        let settled = options.clock.mono().plus_us(SETTLE_US);
         Self {
             keeps_history,
             undecided: Arc::clone(&options.undecided),
             retention: options.retention,
             call_timeout: options.call_timeout,
             rolled_until: None,
+            saved: None,
             pass: None,
             dirty: BTreeSet::new(),
-            next_look: Mono(0),
+            gaps: HashMap::new(),
+            settled,
+            next_look: settled,
             next_prune: None,
         }
     }
 
-    /// These results were delivered: the hours that were made without them are made again.
-    pub(super) fn delivered(&mut self, results: &[(MonitorId, UnixMicros)]) {
+    /// Asks the store how far it is, so that rows which are delivered from now on are known to be late.
+    pub(super) async fn begin(&mut self, shared: &Arc<Shared>, store: &dyn ResultStore, clock: &dyn Clock) {
+        if self.keeps_history
+            && self.rolled_until.is_none()
+            && let Err(error) = self.load(&self.maker(shared, store, clock)).await
+        {
+            tracing::warn!(error = error_chain(&error), "rollups have to wait");
+        }
+    }
+
+    /// These rows were delivered: the hours that were made without them are made again.
+    pub(super) fn delivered(&mut self, results: &[(MonitorId, UnixMicros)], gaps: &[(MonitorId, Span)]) {
         let Some(until) = self.rolled_until else { return };
         let before = self.dirty.len();
         let late = results.iter().filter(|(_, time)| *time < until);
         self.dirty.extend(late.map(|(monitor, time)| (Tier::Hour.bucket(*time).from, *monitor)));
+        for (monitor, span) in gaps {
+            let to = span.to.min(span.from.plus_us(REACH_US)).min(until);
+            if self.gaps.len() >= GAPS_KNOWN {
+                self.gaps.clear();
+            }
+            let known = self.gaps.insert((span.from, *monitor), to);
+            let mut hour = Tier::Hour.bucket(known.unwrap_or(span.from));
+            // What is known to end at `to` changes nothing more.
+            while hour.from < to && known.is_none_or(|known| known < to) {
+                self.dirty.insert((hour.from, *monitor));
+                hour = Tier::Hour.bucket(hour.to);
+            }
+        }
         if self.dirty.len() > before {
-            self.next_look = Mono(0);
+            self.next_look = self.settled;
         }
     }
 
@@ -110,53 +151,27 @@ impl Upkeep {
         store: &dyn ResultStore,
         clock: &dyn Clock,
     ) -> Result<bool, StoreError> {
-        let (backend, within) = (shared.backend, self.call_timeout);
-        let wall = clock.wall();
-        let maker = Maker { history: History(Arc::clone(shared)), store, within, now: wall };
-        let until = match self.rolled_until {
-            Some(until) => until,
-            None => {
-                let until = maker.first_hour().await?;
-                self.rolled_until = Some(until);
-                until
-            }
-        };
-        let mut worked = false;
-        if self.pass.is_none() && until.plus_us(Tier::Hour.width_us() + SEAL_AFTER_US) <= wall {
-            let monitors = guarded(backend, within, maker.history.monitors()).await?;
+        let maker = self.maker(shared, store, clock);
+        let until = self.load(&maker).await?;
+        // A debt is written down before the rows that made it count as delivered.
+        if self.saved.is_none_or(|saved| self.without_debt(until) < saved) {
+            self.save(&maker, until).await?;
+        }
+        if self.pass.is_none() && until.plus_us(Tier::Hour.width_us() + SEAL_AFTER_US) <= maker.now {
+            let monitors = maker.guarded(maker.history.monitors()).await?;
             self.pass = Some((until, monitors.into_iter().map(|monitor| monitor.id).collect()));
         }
-        if let Some((hour, mut left)) = self.pass.take() {
-            worked = true;
-            let some: Vec<MonitorId> = left.drain(..left.len().min(AT_ONCE)).collect();
-            let due = some.iter().map(|monitor| (hour, *monitor)).collect();
-            if let Err(error) = self.make(&maker, due).await {
-                some.into_iter().rev().for_each(|monitor| left.push_front(monitor));
-                self.pass = Some((hour, left));
-                return Err(error);
-            }
-            if left.is_empty() {
-                let done = hour.plus_us(Tier::Hour.width_us());
-                guarded(backend, within, store.set_metadata(WATERMARK, done.to_string().as_bytes())).await?;
-                self.rolled_until = Some(done);
-            } else {
-                self.pass = Some((hour, left));
-            }
-        } else if !self.dirty.is_empty() {
-            let due: Vec<Due> = self.dirty.iter().copied().take(AT_ONCE).collect();
-            let before = self.dirty.len();
-            self.dirty.retain(|dirty| !due.contains(dirty));
-            if let Err(error) = self.make(&maker, due.clone()).await {
-                self.dirty.extend(due);
-                return Err(error);
-            }
-            // What is still undecided came back; it has time until the next look.
-            worked = self.dirty.len() < before;
+        let worked = match self.pass.take() {
+            Some((hour, left)) => self.go_on(shared, &maker, hour, left).await?,
+            None => self.mend(shared, &maker).await?,
+        };
+        if shared.stopping() {
+            return Ok(false);
         }
         let mono = clock.mono();
         if self.next_prune.is_none_or(|next| next <= mono) {
             self.next_prune = Some(mono.plus_us(Tier::Hour.width_us()));
-            let pruned = guarded(backend, within, store.prune(&self.retention, wall)).await?;
+            let pruned = maker.guarded(store.prune(&self.retention, maker.now)).await?;
             if pruned.results + pruned.rollups > 0 {
                 tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
             }
@@ -164,23 +179,110 @@ impl Upkeep {
         Ok(worked)
     }
 
-    /// Makes hours, and the days that they complete.
-    async fn make(&mut self, maker: &Maker<'_>, due: Vec<Due>) -> Result<(), StoreError> {
+    fn maker<'a>(&self, shared: &Arc<Shared>, store: &'a dyn ResultStore, clock: &dyn Clock) -> Maker<'a> {
+        Maker { history: History(Arc::clone(shared)), store, within: self.call_timeout, now: clock.wall() }
+    }
+
+    async fn load(&mut self, maker: &Maker<'_>) -> Result<UnixMicros, StoreError> {
+        if let Some(until) = self.rolled_until {
+            return Ok(until);
+        }
+        let until = maker.first_hour().await?;
+        self.rolled_until = Some(until);
+        Ok(until)
+    }
+
+    /// Where a restart has to go on: hours that are owed are in memory only.
+    fn without_debt(&self, until: UnixMicros) -> UnixMicros {
+        self.dirty.first().map_or(until, |(oldest, _)| until.min(*oldest))
+    }
+
+    async fn save(&mut self, maker: &Maker<'_>, until: UnixMicros) -> Result<(), StoreError> {
+        let resume = self.without_debt(until);
+        maker.guarded(maker.store.set_metadata(WATERMARK, resume.to_string().as_bytes())).await?;
+        self.saved = Some(resume);
+        Ok(())
+    }
+
+    /// Makes an hour of a few more monitors.
+    async fn go_on(
+        &mut self,
+        shared: &Shared,
+        maker: &Maker<'_>,
+        hour: UnixMicros,
+        mut left: VecDeque<MonitorId>,
+    ) -> Result<bool, StoreError> {
+        let some: Vec<MonitorId> = left.drain(..left.len().min(AT_ONCE)).collect();
+        let due = some.iter().map(|monitor| (hour, *monitor)).collect();
+        match self.make(shared, maker, due).await {
+            Ok(true) => {}
+            other => {
+                some.into_iter().rev().for_each(|monitor| left.push_front(monitor));
+                self.pass = Some((hour, left));
+                return other;
+            }
+        }
+        if left.is_empty() {
+            let done = hour.plus_us(Tier::Hour.width_us());
+            self.save(maker, done).await?;
+            self.rolled_until = Some(done);
+        } else {
+            self.pass = Some((hour, left));
+        }
+        Ok(true)
+    }
+
+    /// Makes a few of the dirty hours that are decided.
+    async fn mend(&mut self, shared: &Shared, maker: &Maker<'_>) -> Result<bool, StoreError> {
+        let of_one = self.dirty.iter().filter(|(hour, monitor)| !monitor.is_all() && self.is_decided(*hour, *monitor));
+        let due: Vec<Due> = of_one.copied().take(AT_ONCE).collect();
+        if due.is_empty() {
+            let of_all = self.dirty.iter().find(|(_, monitor)| monitor.is_all()).copied();
+            let Some(all) = of_all else { return Ok(false) };
+            let monitors = maker.guarded(maker.history.monitors()).await?;
+            self.dirty.extend(monitors.into_iter().map(|monitor| (all.0, monitor.id)));
+            self.dirty.remove(&all);
+            return Ok(true);
+        }
+        for due in &due {
+            self.dirty.remove(due);
+        }
+        let made = self.make(shared, maker, due.clone()).await;
+        if !matches!(made, Ok(true)) {
+            self.dirty.extend(due);
+        }
+        made
+    }
+
+    fn is_decided(&self, hour: UnixMicros, monitor: MonitorId) -> bool {
+        (self.undecided)(monitor).is_none_or(|since| since >= Tier::Hour.bucket(hour).to)
+    }
+
+    /// Makes hours, and the days that they complete; false when it is the end and nothing was made.
+    async fn make(&mut self, shared: &Shared, maker: &Maker<'_>, due: Vec<Due>) -> Result<bool, StoreError> {
         let made_until = self.rolled_until.unwrap_or(UnixMicros::MIN);
         let mut hours = Batch::default();
         let mut days: BTreeSet<Due> = BTreeSet::new();
         let mut around: HashMap<UnixMicros, Around> = HashMap::new();
         for (hour, monitor) in due {
-            let bucket = Tier::Hour.bucket(hour);
-            if (self.undecided)(monitor).is_some_and(|since| since < bucket.to) {
+            if shared.stopping() {
+                return Ok(false);
+            }
+            if !self.is_decided(hour, monitor) {
                 self.dirty.insert((hour, monitor));
                 continue;
             }
+            let bucket = Tier::Hour.bucket(hour);
             let around = match around.entry(hour) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(free) => free.insert(maker.around(bucket).await?),
             };
-            hours.rollups.extend(maker.hour(monitor, bucket, around).await?);
+            let rollup = maker.hour(monitor, bucket, around).await?;
+            let is_empty = rollup.checks == 0 && rollup.observed_us() == 0;
+            // One that was made before has to be replaced even by nothing.
+            if !is_empty || (hour < made_until && maker.has_rollup(&rollup).await?) {
+                hours.rollups.push(rollup);
+            }
             let day = Tier::Day.bucket(hour);
             if bucket.to == day.to || day.to <= made_until {
                 days.insert((day.from, monitor));
@@ -191,7 +293,8 @@ impl Upkeep {
         for (day, monitor) in days {
             whole.rollups.extend(maker.day(monitor, day).await?);
         }
-        maker.append(&whole).await
+        maker.append(&whole).await?;
+        Ok(true)
     }
 }
 
@@ -226,33 +329,36 @@ impl Maker<'_> {
     }
 
     async fn around(&self, span: Span) -> Result<Around, StoreError> {
-        let gaps = self.guarded(self.history.gaps(&GapQuery { monitor: None, span })).await?;
+        // A gap that ended before the hour cuts a result that would reach into it.
+        let reach = Span::new(span.from.minus_us(REACH_US), span.to);
+        let gaps = self.guarded(self.history.gaps(&GapQuery { monitor: None, span: reach })).await?;
         let query = IncidentQuery { monitor: None, span, limit: usize::MAX / 2 };
         let incidents = self.guarded(self.history.incidents(&query)).await?;
         Ok(Around { gaps, incidents })
     }
 
-    /// The hour's rollup; none where nothing was observed or checked.
-    async fn hour(&self, monitor: MonitorId, bucket: Span, around: &Around) -> Result<Option<Rollup>, StoreError> {
+    /// The hour's rollup.
+    async fn hour(&self, monitor: MonitorId, bucket: Span, around: &Around) -> Result<Rollup, StoreError> {
         let mut results = Vec::new();
-        let mut after: Option<PageCursor> = None;
-        loop {
-            let query = ResultQuery { monitor: Some(monitor), span: bucket, limit: PAGE, after };
-            let page = self.guarded(self.history.results(&query)).await?;
-            results.extend(page.results);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        // Back to the last good one: an unconfirmed failure keeps the former state.
-        let mut before = bucket.from;
-        while let Some(result) = self.guarded(self.history.last_before(monitor, before)).await? {
-            before = result.time;
-            let enough = result.verdict.is_good() || bucket.from.since_us(before) > Tier::Day.width_us();
-            results.push(result);
-            if enough {
-                break;
+        self.read_back(monitor, bucket, |result| {
+            results.push(Seen::from(result));
+            true
+        })
+        .await?;
+        // An unconfirmed failure keeps the former state, which the last good result tells; what lies between that and
+        // the last result changes nothing in this hour.
+        if let Some(last) = self.guarded(self.history.last_before(monitor, bucket.from)).await? {
+            results.push(Seen::from(&last));
+            if !last.verdict.is_good() {
+                let further = Span::new(bucket.from.minus_us(Tier::Day.width_us()).min(last.time), last.time);
+                self.read_back(monitor, further, |result| {
+                    let is_good = result.verdict.is_good();
+                    if is_good {
+                        results.push(Seen::from(result));
+                    }
+                    !is_good
+                })
+                .await?;
             }
         }
         results.reverse();
@@ -260,10 +366,33 @@ impl Maker<'_> {
         let gaps: Vec<Gap> = around.gaps.iter().filter(of_monitor).copied().collect();
         let incidents = around.incidents.iter().filter(|incident| incident.monitor == monitor);
         let incidents: Vec<Incident> = incidents.cloned().collect();
-        let results: Vec<Seen> = results.iter().map(Seen::from).collect();
         let evidence = Evidence { results: &results, gaps: &gaps, incidents: &incidents, now: self.now };
-        let rollup = rollup_of(monitor, Tier::Hour, bucket.from, &evidence);
-        Ok((rollup.checks > 0 || rollup.observed_us() > 0).then_some(rollup))
+        Ok(rollup_of(monitor, Tier::Hour, bucket.from, &evidence))
+    }
+
+    /// Hands on a monitor's results of a span, newest first, until `each` says enough.
+    async fn read_back(
+        &self,
+        monitor: MonitorId,
+        span: Span,
+        mut each: impl FnMut(&CheckResult) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut query = ResultQuery { monitor: Some(monitor), span, limit: PAGE, after: None };
+        while !span.is_empty() {
+            let page = self.guarded(self.history.results(&query)).await?;
+            if !page.results.iter().all(&mut each) || page.next.is_none() {
+                break;
+            }
+            query.after = page.next;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a rollup in the place of this one.
+    async fn has_rollup(&self, rollup: &Rollup) -> Result<bool, StoreError> {
+        let span = rollup.tier.bucket(rollup.start);
+        let query = RollupQuery { monitor: rollup.monitor, tier: rollup.tier, span };
+        Ok(!self.guarded(self.history.rollups(&query)).await?.is_empty())
     }
 
     /// The day's rollup from its hours; none where there is no hour.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -108,10 +109,15 @@ impl Cursors {
         }
     }
 
-    /// The first row that any store still waits for.
+    /// Whether any store still waits for one of these rows. A former store waits for its own rows, not for what came
+    /// after it.
     #[must_use]
-    pub fn waited_for(&self) -> u64 {
-        self.entries.iter().filter_map(Cursor::waits_for).min().unwrap_or(u64::MAX)
+    pub fn is_waited_for(&self, rows: Range<u64>) -> bool {
+        let waits = |entry: &Cursor| {
+            let until = entry.until.unwrap_or(u64::MAX);
+            entry.waits_for().is_some_and(|first| first < rows.end && rows.start < until)
+        };
+        !rows.is_empty() && self.entries.iter().any(waits)
     }
 
     /// Replaces the current store's entry and makes it durable: a new file, synced, then renamed.

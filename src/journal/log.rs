@@ -230,15 +230,19 @@ impl Active {
     }
 }
 
-/// Removes segments whose rows are all numbered below `delivered`, except the last one. With `not_before_us` only
-/// those that were last written before that time (µs since 1970). Gives how many went.
+/// Removes segments none of whose rows is `waited` for, except the last one. With `not_before_us` only those that were
+/// last written before that time (µs since 1970). Gives how many went.
 ///
 /// # Errors
 /// The folder cannot be listed or a file not removed.
-pub fn retire(folder: &Path, delivered: u64, not_before_us: Option<u64>) -> Result<usize, JournalError> {
+pub fn retire(
+    folder: &Path,
+    waited: impl Fn(Range<u64>) -> bool,
+    not_before_us: Option<u64>,
+) -> Result<usize, JournalError> {
     let firsts = segment::list(folder).map_err(JournalError::of("list", folder))?;
     let mut removed = 0;
-    for pair in firsts.windows(2).take_while(|pair| pair[1] <= delivered) {
+    for pair in firsts.windows(2).filter(|pair| !waited(pair[0]..pair[1])) {
         let path = segment::path(folder, pair[0]);
         if let Some(limit) = not_before_us {
             let written =

@@ -194,10 +194,15 @@ fn retiring_keeps_the_last_segment_and_what_is_waited_for() {
     for few in rows(1, 40).chunks(10) {
         write(&mut log, few);
     }
-    assert_eq!(retire(dir.path(), 11, Some(0)).expect("retires"), 0, "too young");
-    assert_eq!(retire(dir.path(), 15, None).expect("retires"), 1);
+    let from = |first| move |rows: std::ops::Range<u64>| rows.end > first;
+    assert_eq!(retire(dir.path(), from(11), Some(0)).expect("retires"), 0, "too young");
+    assert_eq!(retire(dir.path(), from(15), None).expect("retires"), 1);
     assert_eq!(read(dir.path(), 0), numbered(11, rows(11, 30)));
-    assert_eq!(retire(dir.path(), u64::MAX, None).expect("retires"), 2);
+    // A former store waits for some, and later ones need not wait with them.
+    assert_eq!(retire(dir.path(), |rows| rows.contains(&12), None).expect("retires"), 1);
+    let left: Vec<u64> = read(dir.path(), 0).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(left, (11..21).chain(31..41).collect::<Vec<_>>());
+    assert_eq!(retire(dir.path(), |_| false, None).expect("retires"), 1);
     assert_eq!(segment::list(dir.path()).expect("lists"), [31]);
     let (log, _) = open(dir.path());
     assert_eq!(log.next(), 41);
@@ -359,10 +364,15 @@ fn cursors_read_back_and_a_damaged_file_is_set_aside() {
     assert_eq!(first.delivered, [1, 1], "a first store gets every row there is");
     cursors.save(Cursor { store: Some("id".into()), delivered: vec![7, 9], ..first }).expect("saves");
     let mut cursors = Cursors::open(dir.path()).expect("opens");
-    assert_eq!((cursors.floor(), cursors.waited_for()), (9, 7));
+    assert_eq!(cursors.floor(), 9);
+    assert!(!cursors.is_waited_for(1..7) && cursors.is_waited_for(1..8) && cursors.is_waited_for(900..901));
     assert_eq!(cursors.enter("postgres", 2, 20).delivered, [20, 20], "a later one gets what comes");
     assert_eq!(cursors.entries()[0].until, Some(20));
-    assert_eq!(cursors.waited_for(), 7, "the former one's rows are kept");
+    assert!(cursors.is_waited_for(7..8) && cursors.is_waited_for(19..20), "the former one's rows are kept");
+    let now = Cursor { delivered: vec![30, 31], ..cursors.entries()[1].clone() };
+    cursors.save(now).expect("saves");
+    assert!(!cursors.is_waited_for(20..30), "what the present one has is not kept for the former one");
+    assert!(cursors.is_waited_for(29..31));
     let path = dir.path().join("cursors.json");
     let text = fs::read_to_string(&path).expect("reads").replace("[7,9]", "[8,9]");
     fs::write(&path, &text).expect("writes");

@@ -1,6 +1,7 @@
 //! Delivery to a store that is well, away, slow, broken or picky; and reads that merge what it has with what it has not.
 
 mod store;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::fs;

@@ -44,6 +44,8 @@ pub(super) struct MemoryStore {
     /// Whether opening fails too.
     pub(super) shut: AtomicBool,
     pub(super) opened: AtomicUsize,
+    /// Reads of results.
+    pub(super) reads: AtomicUsize,
     /// Results of this monitor are refused.
     pub(super) refused: Option<MonitorId>,
     pub(super) capabilities: Capabilities,
@@ -58,6 +60,7 @@ impl MemoryStore {
             mood: Mutex::new(Mood::Well),
             shut: AtomicBool::new(false),
             opened: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
             refused: None,
             capabilities: Capabilities { keeps_history: true, delivery },
         }
@@ -108,6 +111,7 @@ impl OpenStore for Opener {
 #[async_trait]
 impl ReadRows for MemoryStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         let kept = self.kept();
         let newest = kept.results.iter().rev().filter(|((time, monitor), _)| {
             query.span.contains(*time)
@@ -130,6 +134,7 @@ impl ReadRows for MemoryStore {
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         let kept = self.kept();
         Ok(kept.results.values().rev().find(|row| row.monitor == monitor && row.time < time).cloned())
     }

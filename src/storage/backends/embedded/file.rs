@@ -5,24 +5,29 @@ use std::collections::HashMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use native_db::{Builder, Database, Models};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
+use super::append::Writer;
 use super::fault::{Fault, Outcome};
 use super::frame;
 use super::record::{Known, Number, models};
 use super::table::{Tables, Writes};
-use crate::model::{KnownMonitor, MonitorId, Tier, UnixMicros};
+use crate::clock::Clock;
+use crate::model::{InstanceId, KnownMonitor, MonitorId, StoreId, Tier, UnixMicros};
 use crate::storage::StoreErrorKind;
 
 /// Name of the live file in the store's folder.
 pub(super) const LIVE: &str = "live.db";
 /// Pages that the engine keeps in memory, in bytes; its own default is 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
+/// So many writes in a row that fail over damage show that the file is of no use for writing.
+const DAMAGED_WRITES: u32 = 3;
 /// Version of the tables as a whole; a file with a higher one is left alone.
 const LAYOUT: u32 = 1;
 /// Names of the store's own metadata.
@@ -139,33 +144,71 @@ enum State {
     Closed,
 }
 
-/// The live file of a store, opened again by itself after an I/O error. All calls block.
+/// The live file of a store, opened again by itself after an I/O error, begun anew when it is damaged. All calls
+/// block.
 #[derive(Debug)]
 pub(super) struct LiveFile {
     path: PathBuf,
+    instance: InstanceId,
+    clock: Arc<dyn Clock>,
     state: RwLock<State>,
     broken: AtomicBool,
+    /// Writes in a row that failed over damage.
+    damaged_writes: AtomicU32,
 }
 
 impl LiveFile {
-    /// Opens the live file of a folder, making both. A damaged file is kept under another name, and a new one begun;
-    /// the other name is given.
-    pub(super) fn open(folder: &Path, now: UnixMicros) -> Outcome<(Self, Option<PathBuf>)> {
+    /// Opens the live file of a folder, making both. A damaged file is kept under another name, and a new one begun.
+    pub(super) fn open(folder: &Path, instance: InstanceId, clock: Arc<dyn Clock>) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
-        let path = folder.join(LIVE);
-        let mut aside = None;
-        let live = match open(&path) {
-            Err(fault) if fault.kind == StoreErrorKind::Corrupt => {
-                let kept = free_name(&path, now);
-                fs::rename(&path, &kept)?;
-                error!(kept = %kept.display(), why = fault.what, "the database is damaged: it is kept aside and a new one begun");
-                aside = Some(kept);
-                open(&path)?
-            }
-            other => other?,
+        let file = Self {
+            path: folder.join(LIVE),
+            instance,
+            clock,
+            state: RwLock::new(State::Shut),
+            broken: AtomicBool::new(false),
+            damaged_writes: AtomicU32::new(0),
         };
-        let state = RwLock::new(State::Open(Box::new(live)));
-        Ok((Self { path, state, broken: AtomicBool::new(false) }, aside))
+        let live = file.open_or_begin()?;
+        *file.state.write().unwrap_or_else(PoisonError::into_inner) = State::Open(Box::new(live));
+        Ok(file)
+    }
+
+    /// Opens what is there, unless it is damaged or nothing can be written to it; then it begins a new one.
+    fn open_or_begin(&self) -> Outcome<Live> {
+        let opened = if self.damaged_writes.load(Ordering::Acquire) < DAMAGED_WRITES {
+            open(&self.path).and_then(|live| self.name(live, None))
+        } else {
+            Err(Fault::new(StoreErrorKind::Corrupt, "nothing can be written to it any more"))
+        };
+        match opened {
+            Err(fault) if fault.kind == StoreErrorKind::Corrupt => {
+                let kept = free_name(&self.path, self.clock.wall());
+                fs::rename(&self.path, &kept)?;
+                self.damaged_writes.store(0, Ordering::Release);
+                error!(kept = %kept.display(), why = fault.what, "the database is damaged: it is kept aside and a new one begun");
+                self.name(open(&self.path)?, Some(&kept))
+            }
+            other => other,
+        }
+    }
+
+    /// Gives a new file its identity, and notes which one it replaces.
+    fn name(&self, live: Live, aside: Option<&Path>) -> Outcome<Live> {
+        contained(|| {
+            let writer = Writer::begin(&live)?;
+            let write = |key: &str, text: String| writer.write.set_metadata(&format!("{OTHERS}{key}"), text.into());
+            let is_new = writer.write.metadata(&format!("{OTHERS}store_id"))?.is_none();
+            if is_new {
+                write("store_id", StoreId::new(Uuid::new_v4()).to_string())?;
+                write("instance", self.instance.to_string())?;
+            }
+            if let Some(aside) = aside {
+                write("set_aside", aside.display().to_string())?;
+            }
+            if is_new || aside.is_some() { writer.commit() } else { Ok(()) }
+        })?;
+        Ok(live)
     }
 
     /// Bytes the file takes.
@@ -191,13 +234,28 @@ impl LiveFile {
         outcome
     }
 
+    /// Writes to the open file. When writes fail over damage again and again, the file is set aside before the next.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Live) -> Outcome<T>) -> Outcome<T> {
+        let outcome = self.with(work);
+        match &outcome {
+            Ok(_) => self.damaged_writes.store(0, Ordering::Release),
+            Err(fault) if fault.kind == StoreErrorKind::Corrupt => {
+                if self.damaged_writes.fetch_add(1, Ordering::AcqRel) + 1 >= DAMAGED_WRITES {
+                    self.broken.store(true, Ordering::Release);
+                }
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
     fn reopen(&self) -> Outcome<()> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if !self.broken.load(Ordering::Acquire) || matches!(*state, State::Closed) {
             return Ok(());
         }
         shut(std::mem::replace(&mut *state, State::Shut));
-        let live = open(&self.path)?;
+        let live = self.open_or_begin()?;
         *state = State::Open(Box::new(live));
         self.broken.store(false, Ordering::Release);
         info!(file = %self.path.display(), "the database is open again");
@@ -270,4 +328,65 @@ fn free_name(path: &Path, now: UnixMicros) -> PathBuf {
         .chain((2..).map(|number| name(format!("-{number}"))))
         .find(|path| !path.exists())
         .unwrap_or_else(|| name("-x".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn open_in(folder: &Path) -> LiveFile {
+        LiveFile::open(folder, InstanceId::new(Uuid::from_u128(1)), Arc::new(SystemClock)).expect("opens")
+    }
+
+    fn kept_aside(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).expect("lists").map(|entry| entry.expect("entry").file_name());
+        names.filter(|name| name.to_string_lossy().contains(".corrupt-")).count()
+    }
+
+    fn metadata(file: &LiveFile, key: &str) -> Option<String> {
+        let read = |live: &Live| live.database.r_transaction()?.metadata(&format!("{OTHERS}{key}"));
+        file.with(read).expect("reads").map(|bytes| String::from_utf8(bytes).expect("text"))
+    }
+
+    fn fault(reopen: bool) -> Outcome<()> {
+        Err(Fault { reopen, ..Fault::new(StoreErrorKind::Corrupt, "a bad page") })
+    }
+
+    #[test]
+    fn a_file_found_damaged_when_it_is_opened_again_is_set_aside() {
+        let dir = TempDir::new().expect("folder");
+        let file = open_in(dir.path());
+        let store = metadata(&file, "store_id").expect("named");
+        file.with(|_| fault(true)).expect_err("a damaged page");
+        fs::write(dir.path().join(LIVE), vec![0xA5; 40_000]).expect("damages");
+        file.write(|live| Writer::begin(live)?.commit()).expect("goes on in a new file");
+        assert_eq!(kept_aside(dir.path()), 1);
+        assert_ne!(metadata(&file, "store_id").expect("named"), store, "it is another store");
+        assert!(metadata(&file, "instance").is_some() && metadata(&file, "set_aside").is_some());
+    }
+
+    #[test]
+    fn a_file_that_no_write_gets_into_is_set_aside() {
+        for reopen in [true, false] {
+            let dir = TempDir::new().expect("folder");
+            let file = open_in(dir.path());
+            for _ in 0..3 {
+                file.write(|_| fault(reopen)).expect_err("damaged");
+                file.write(|_| fault(reopen)).expect_err("damaged");
+                file.write(|live| Writer::begin(live)?.commit()).expect("not all writes fail");
+            }
+            for _ in 0..3 {
+                file.write(|_| fault(reopen)).expect_err("damaged");
+            }
+            assert_eq!(kept_aside(dir.path()), 0);
+            file.write(|live| Writer::begin(live)?.commit()).expect("goes on in a new file");
+            assert_eq!(kept_aside(dir.path()), 1);
+            assert!(metadata(&file, "set_aside").is_some());
+            file.write(|live| Writer::begin(live)?.commit()).expect("stays in it");
+            assert_eq!(kept_aside(dir.path()), 1);
+        }
+    }
 }

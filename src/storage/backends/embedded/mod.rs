@@ -1,7 +1,8 @@
 //! Backend `embedded`: history in a file of native_db, in the folder `embedded` of the data folder.
 //!
 //! It promises: an append is one transaction, on disk when it returns; reads never wait for an append; a damaged file
-//! is kept under another name and a new one begun; after an I/O error the file is opened again by itself.
+//! is kept under another name and a new one begun, also while it is open; after an I/O error the file is opened again by
+//! itself.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -68,8 +69,8 @@ impl Backend for Embedded {
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
         // A relative folder is one of the data folder's, never of the working directory's.
         let folder = env.data_dir.join(self.path.as_deref().unwrap_or("embedded".as_ref()));
-        let (instance, now) = (env.instance, env.clock.wall());
-        let opened = tokio::task::spawn_blocking(move || store::EmbeddedStore::open(&folder, instance, now)).await;
+        let (instance, clock) = (env.instance, Arc::clone(&env.clock));
+        let opened = tokio::task::spawn_blocking(move || store::EmbeddedStore::open(&folder, instance, clock)).await;
         match opened {
             Ok(store) => Ok(Arc::new(store?)),
             Err(failed) => {

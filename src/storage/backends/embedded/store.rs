@@ -13,7 +13,8 @@ use super::file::{LiveFile, OTHERS};
 use super::read::Reader;
 use super::table::{Tables, Writes};
 use super::upkeep;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, StoreId, UnixMicros};
+use crate::clock::Clock;
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -34,27 +35,8 @@ pub(super) struct EmbeddedStore {
 
 impl EmbeddedStore {
     /// Opens the store in a folder; blocks.
-    pub(super) fn open(folder: &Path, instance: InstanceId, now: UnixMicros) -> Result<Self, StoreError> {
-        let open = || -> Outcome<LiveFile> {
-            let (file, aside) = LiveFile::open(folder, now)?;
-            file.with(|live| {
-                let writer = Writer::begin(live)?;
-                let write = |key: &str, text: String| writer.write.set_metadata(&format!("{OTHERS}{key}"), text.into());
-                let mut changed = false;
-                if writer.write.metadata(&format!("{OTHERS}store_id"))?.is_none() {
-                    write("store_id", StoreId::new(Uuid::new_v4()).to_string())?;
-                    write("instance", instance.to_string())?;
-                    changed = true;
-                }
-                if let Some(aside) = &aside {
-                    write("set_aside", aside.display().to_string())?;
-                    changed = true;
-                }
-                if changed { writer.commit() } else { Ok(()) }
-            })?;
-            Ok(file)
-        };
-        let file = open().map_err(|mut fault| {
+    pub(super) fn open(folder: &Path, instance: InstanceId, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let file = LiveFile::open(folder, instance, clock).map_err(|mut fault| {
             fault.what = format!("{}: {}", folder.display(), fault.what);
             fault.during("open")
         })?;
@@ -182,7 +164,7 @@ impl ResultStore for EmbeddedStore {
         let written = Uuid::new_v4().into_bytes().to_vec();
         let (key, value) = (name.clone(), written.clone());
         self.writes("check", move |file| {
-            file.with(|live| {
+            file.write(|live| {
                 let writer = Writer::begin(live)?;
                 writer.write.set_metadata(&key, value)?;
                 writer.commit()
@@ -205,7 +187,7 @@ impl ResultStore for EmbeddedStore {
             return self.reads("append", |_| Ok(())).await;
         }
         let batch = batch.clone();
-        self.writes("append", move |file| file.with(|live| append::append(live, batch))).await
+        self.writes("append", move |file| file.write(|live| append::append(live, batch))).await
     }
 
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -217,7 +199,7 @@ impl ResultStore for EmbeddedStore {
         let name = format!("{OTHERS}{key}");
         let value = value.to_vec();
         self.writes("set_metadata", move |file| {
-            file.with(|live| {
+            file.write(|live| {
                 let writer = Writer::begin(live)?;
                 writer.write.set_metadata(&name, value)?;
                 writer.commit()
@@ -236,7 +218,7 @@ impl ResultStore for EmbeddedStore {
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
         self.writes("forget", move |file| {
-            file.with(|live| {
+            file.write(|live| {
                 let mut writer = Writer::begin(live)?;
                 upkeep::forget(&mut writer, monitor)?;
                 writer.commit()
