@@ -100,12 +100,12 @@ impl<'a> Expander<'a> {
         Ok(Expanded { text: Cow::Owned(value), origin })
     }
 
-    /// Whether something of a file or the vault stands in a text where people see it: everywhere, but for an address
+    /// Whether something of the vault stands in a text where people see it: everywhere, but for an address
     /// in its user information, between `://` and `@`. What is not there is taken for empty.
     pub(super) fn shows_hidden(&mut self, text: &str, is_address: bool) -> bool {
         // Text that is written wrongly is refused by whoever expands it.
         let Ok(parts) = parts(text) else { return false };
-        let is_hidden = |part: &Part<'_>| matches!(part, Part::File(_) | Part::Secret(_));
+        let is_hidden = |part: &Part<'_>| matches!(part, Part::Secret(_));
         let (Some(first), Some(last)) = (parts.iter().position(is_hidden), parts.iter().rposition(is_hidden)) else {
             return false;
         };
@@ -316,6 +316,8 @@ mod tests {
             "http://u:${secret:token}@h/a@b",
             "https://${secret:token}${HOST}:${secret:token}@${HOST}/?a",
             "http://u:${secret:missing}@h/",
+            // A file may hold a host as well; only the vault is for secrets alone.
+            "http://u:${file:pw}@h/${file:pw}",
         ] {
             assert!(!shows(text, true), "{text}");
         }
@@ -327,7 +329,6 @@ mod tests {
             "http://h/${secret:token}",
             "http://h?token=${secret:token}&to=a@b",
             "http://h/?token=${secret:missing}",
-            "http://u:${file:pw}@h/${file:pw}",
             "http://${secret:path}@h/",
             "http://u:${secret:token}${SLASH}@h/",
             "http://u:${secret:token}/@h/",

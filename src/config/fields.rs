@@ -195,7 +195,7 @@ impl<'n, 't> Fields<'n, 't> {
     }
 }
 
-/// Refuses what comes from a file or the vault where people would see it.
+/// Refuses what comes from the vault where people would see it.
 fn refuse_hidden(reader: &mut Reader<'_>, spec: &FieldSpec, value: &Node<'_>) -> bool {
     let (key, is_address) = (spec.key, spec.key == ADDRESS);
     let Kind::Scalar { text, .. } = &value.kind else { return false };
@@ -204,12 +204,12 @@ fn refuse_hidden(reader: &mut Reader<'_>, spec: &FieldSpec, value: &Node<'_>) ->
     }
     let (what, allowed) = if is_address {
         let what = format!(
-            "`{key}` is shown to people: a secret or a file may stand only in its user information, without `/`, `?` \
+            "`{key}` is shown to people: a secret may stand only in its user information, without `/`, `?` \
              and `#`, or in `headers`"
         );
         (what, "`https://user:${secret:NAME}@host/`, `${VAR}`")
     } else {
-        (format!("`{key}` is shown to people, so that no secret and no file can stand in it"), "text, `${VAR}`")
+        (format!("`{key}` is shown to people, so that no secret can stand in it"), "text, `${VAR}`, `${file:PATH}`")
     };
     reader.problems.error(value.place, what).allowed(allowed);
     true

@@ -80,7 +80,6 @@ fn an_expanded_value_is_never_shown() {
     for (keys, start) in [
         ("type: http\nurl: 'http://h/?token=${secret:token}'", "f.yml:7:14: `url` is shown to people"),
         ("type: http\nurl: http://h/${secret:missing}", "f.yml:7:14: `url` is shown to people"),
-        ("type: http\nurl: http://${file:host}/", "f.yml:7:14: `url` is shown to people"),
         ("type: tcp\ntarget: '${secret:token}:80'", "f.yml:7:17: `target` is shown to people"),
         (
             "type: dns\ntarget: h\nquery: a\nexpectedResponse: 'x://${secret:token}@h'",
