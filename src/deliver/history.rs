@@ -148,9 +148,21 @@ impl Pending {
 
 fn collect(shared: &Shared, want: &Want) -> Result<Pending, JournalError> {
     let mut pending = Pending::default();
-    let spilled = lock(&shared.head).spilled();
-    if let Some((from, until)) = spilled {
-        let from = from.max(until.saturating_sub(SPILLED_ROWS));
+    let share = want.monitor().map(share_of);
+    // Rows below were looked for in the files; while that goes on more may leave the memory.
+    let mut read = 0;
+    loop {
+        let (from, until) = {
+            let head = lock(&shared.head);
+            match head.spilled().filter(|(_, until)| *until > read) {
+                Some(spilled) => spilled,
+                None => {
+                    head.visit(share, |_, payload| pending.take(want, payload));
+                    return Ok(pending);
+                }
+            }
+        };
+        let from = from.max(until.saturating_sub(SPILLED_ROWS)).max(read);
         let mut reader = Reader::new(&shared.folder, from, Some(until), false);
         while let Some((number, payload)) = reader.next_payload()? {
             let share = peek(payload).map(|seen| share_of(seen.monitor));
@@ -158,10 +170,8 @@ fn collect(shared: &Shared, want: &Want) -> Result<Pending, JournalError> {
                 pending.take(want, payload);
             }
         }
+        read = until;
     }
-    let share = want.monitor().map(share_of);
-    lock(&shared.head).visit(share, |_, payload| pending.take(want, payload));
-    Ok(pending)
 }
 
 impl History {

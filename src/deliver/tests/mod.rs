@@ -294,6 +294,31 @@ fn a_store_without_history_gets_incidents_and_lets_segments_go() {
 }
 
 #[test]
+fn rows_that_leave_the_memory_during_a_read_are_found() {
+    let dir = TempDir::new().expect("folder");
+    let store = Arc::new(MemoryStore::new(1, 100));
+    store.shut.store(true, Ordering::SeqCst);
+    let mut options = options(dir.path());
+    options.head_bytes = 3_000;
+    let delivery = start(options, &store);
+    let history = delivery.history();
+    std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| {
+            for second in 0..6_000 {
+                delivery.journal().push(&result(1, second));
+                assert!(second % 20 > 0 || delivery.journal().flush(LONG));
+            }
+        });
+        while !pushing.is_finished() {
+            let results = all_results(&history, Some(monitor(1)), 10_000);
+            let newest = results.first().map_or(0, |row| row.time.since_us(at(0)) / 1_000_000 + 1);
+            assert_eq!(results.len() as u64, newest, "there is a hole");
+        }
+    });
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
 fn files_that_nobody_holds_can_be_read() {
     let dir = TempDir::new().expect("folder");
     let store = Arc::new(MemoryStore::new(8, 50));
