@@ -17,6 +17,7 @@ const NEEDS: &[Need] = &[
     Need { program: "ip", package: "iproute2", why: "tests of ping and of faults make network namespaces" },
     Need { program: "mount", package: "mount", why: "tests fill a small disk of their own" },
     Need { program: "unshare", package: "util-linux", why: "tests run in namespaces of their own" },
+    Need { program: "nsenter", package: "util-linux", why: "tests put a router into a second namespace" },
     Need { program: "setpriv", package: "util-linux", why: "tests run without privileges" },
     Need { program: "python3", package: "python3", why: "the home lab example starts small servers" },
 ];

@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Reply, says};
 use super::question::Question;
 use super::server::Server;
 use crate::model::{FactKey, Facts, Failure, Phases};
-use crate::probe::kinds::ping::time_is_left;
+use crate::probe::net::time_is_left;
 use crate::probe::net::{Fault, Lookup, phase_us};
 use crate::probe::{Attempt, Observation, Probe};
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::FieldError;
-use crate::probe::kinds::ping::one_host;
 use crate::probe::net::Host;
+use crate::probe::net::one_host;
 
 /// A name server: host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]

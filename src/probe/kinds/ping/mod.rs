@@ -1,7 +1,6 @@
 //! Kind `ping`: asks a host by ICMP echo requests. Its value is the mean round trip; loss is told on silence too.
 //!
 //! `mod.rs` holds the settings, `interval.rs` the one that is a duration. `run.rs` sends and waits, `echo.rs` holds
-//! the sockets all monitors share, `icmp.rs` knows the bytes, `outcome.rs` draws the verdict, `target.rs` reads
 //! whom to ask.
 
 mod echo;
@@ -9,7 +8,6 @@ mod icmp;
 mod interval;
 mod outcome;
 mod run;
-mod target;
 
 use std::time::Duration;
 
@@ -17,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::interval::PacketInterval;
 use self::run::PingProbe;
-pub(in crate::probe::kinds) use self::target::{one_host, time_is_left};
 use crate::model::{FieldError, FieldKind, FieldSpec};
 use crate::probe::{MonitorKind, Probe, ProbeEnv};
 
@@ -72,7 +69,7 @@ impl MonitorKind for Ping {
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut faults = Vec::new();
-        if let Err(what) = one_host(&self.target) {
+        if let Err(what) = crate::probe::net::one_host(&self.target) {
             faults.push(FieldError::new("target", what));
         }
         if !(0..=i64::from(MOST_REQUESTS)).contains(&self.count) {

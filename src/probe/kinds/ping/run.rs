@@ -9,14 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::Ping;
 use super::echo::{EchoSocket, EchoSockets, Fates, Request, Undelivered};
 use super::icmp::{Family, Token};
 use super::outcome::Outcome;
-use super::{Ping, one_host, time_is_left};
 use crate::clock::{Clock, Mono};
 use crate::model::{FactKey, Failure, Phases, Verdict};
 use crate::probe::net::fault::{failure_of, plain};
 use crate::probe::net::{Fault, Host, Lookup, phase_us};
+use crate::probe::net::{one_host, time_is_left};
 use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
 
 /// Remedy where neither kind of ICMP socket may be opened.
