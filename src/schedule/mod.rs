@@ -90,7 +90,8 @@ pub struct Watched {
 pub enum FirstCheck {
     /// Now.
     AtOnce,
-    /// One after the other: 100 a second, and all within 10 s. A slot of the cadence that comes soon enough serves as
+    /// One after the other: 100 a second or more, and so that all are checked within 10 s
+    /// of the start of the process. A slot of the cadence that comes soon enough serves as
     /// the first check.
     Spread,
 }

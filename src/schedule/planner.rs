@@ -9,8 +9,9 @@ use super::heap::DueHeap;
 use crate::clock::Mono;
 use crate::model::{MonitorId, UnixMicros};
 
-/// Longest time over which many first checks are spread.
-const SPREAD_US: u64 = 10_000_000;
+/// Longest time over which many first checks are spread: with a slot that serves and the start of the process, all
+/// monitors are checked within 10 s.
+const SPREAD_US: u64 = 8_900_000;
 /// Time that each first check adds to the spread, until it is `SPREAD_US` long: 100 first checks a second.
 const SPREAD_EACH_US: u64 = 10_000;
 /// A slot this near serves as the first check.

@@ -20,7 +20,7 @@ const BENCHES: &[(&str, &str)] = &[
 
 const PAGE: &str = "benches/RESULTS.md";
 const HEAD: &str = "# Measured\n\n\
-Written by `cargo xtask bench`; one bench alone replaces its own rows. A ratio is the figure divided by the limit that\n\
+Written by `cargo xtask bench`; one bench alone, or one row of it, replaces its own rows. A ratio is the figure divided by the limit that\n\
 was measured in the same run. Medians, with the spread (lowest to highest) where a figure was taken several times.\n\n";
 const COLUMNS: &str = "| bench | what | figure | spread | limit of the same run | ratio | reach | counted | machine load |\n\
 |---|---|---|---|---|---|---|---|---|\n";
@@ -40,7 +40,7 @@ pub fn run(args: &[String]) -> Result<()> {
         if rows.is_empty() {
             bail!("bench `{name}` gave no figure");
         }
-        write(name, &rows)?;
+        write(&rows)?;
     }
     eprintln!("written to {PAGE}");
     Ok(())
@@ -87,17 +87,26 @@ fn row(name: &str, figure: &Value) -> String {
     )
 }
 
-/// Puts a bench's rows into the page in place of its old ones; prose below the table stays.
-fn write(name: &str, rows: &[String]) -> Result<()> {
+/// The first two cells: which bench and what it measured.
+fn key(line: &str) -> String {
+    line.split('|').skip(1).take(2).collect()
+}
+
+/// Puts a bench's rows into the page, each in the place of the old one of the same name; prose below the table stays.
+fn write(rows: &[String]) -> Result<()> {
     let path = shell::root().join(PAGE);
     let old = fs::read_to_string(&path).unwrap_or_default();
     let mut table: Vec<String> = old
         .lines()
         .filter(|line| BENCHES.iter().any(|(known, _)| line.starts_with(&format!("| {known} |"))))
-        .filter(|line| !line.starts_with(&format!("| {name} |")))
         .map(|line| format!("{line}\n"))
         .collect();
-    table.extend(rows.iter().cloned());
+    for row in rows {
+        match table.iter_mut().find(|old| key(old) == key(row)) {
+            Some(old) => old.clone_from(row),
+            None => table.push(row.clone()),
+        }
+    }
     table.sort_by_key(|line| BENCHES.iter().position(|(known, _)| line.starts_with(&format!("| {known} |"))));
     let notes = old.split_once("\n## ").map(|(_, rest)| format!("\n## {rest}")).unwrap_or_default();
     let page = format!("{HEAD}Machine: {}.\n\n{COLUMNS}{}{notes}", machine::describe(), table.concat());
