@@ -138,7 +138,14 @@ async fn answer(mut stream: TcpStream, at_us: u64, seen: Rc<RefCell<Seen>>) {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
         return;
     }
-    let monitor = std::str::from_utf8(&path[1..]).ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX);
+    if length == 0 {
+        // Cancelled before it asked.
+        return;
+    }
+    let monitor = std::str::from_utf8(path.get(1..).unwrap_or_default())
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(u32::MAX);
     let (delay, failure) = {
         let mut seen = seen.borrow_mut();
         let fails = seen.fail && seen.random() < 0.01;
