@@ -9,11 +9,12 @@ use async_trait::async_trait;
 
 use super::core::{Core, lock};
 use super::reads::Reads;
+use super::shown::monitor_status;
 use crate::control::{
-    Answer, AnswerError, Answers, Fault, Holder, MonitorName, MonitorStatus, OwnGap, Recent, Request, Schedule, Source,
-    Status, Storage, find_monitor,
+    Answer, AnswerError, Answers, Fault, Holder, MonitorName, OwnGap, Request, Schedule, Source, Status, Storage,
+    find_monitor,
 };
-use crate::model::{MonitorId, State, UnixMicros};
+use crate::model::{MonitorId, UnixMicros};
 use crate::record::BoardRow;
 use crate::storage::BACKENDS;
 
@@ -58,7 +59,14 @@ impl Live {
             return Answer::Unchanged;
         }
         let next: HashMap<MonitorId, UnixMicros> = self.0.runner.next_checks().into_iter().collect();
-        let monitors = board.snapshot().into_iter().map(|row| monitor_status(row, &next)).collect();
+        let monitors = board
+            .snapshot()
+            .into_iter()
+            .map(|row| {
+                let next = next.get(&row.monitor.id).copied();
+                monitor_status(&row, next)
+            })
+            .collect();
         let delivery = self.0.delivery.status();
         Answer::Status(Status {
             revision,
@@ -175,35 +183,5 @@ fn name_of(row: &BoardRow) -> MonitorName {
         group: monitor.group.clone(),
         kind: monitor.kind.to_owned(),
         target: monitor.target.clone(),
-    }
-}
-
-fn monitor_status(row: BoardRow, next: &HashMap<MonitorId, UnixMicros>) -> MonitorStatus {
-    let monitor = &row.monitor;
-    let last = row.last.as_ref();
-    let message = row.pending_reason.as_deref().or(last.map(|last| &*last.message)).unwrap_or_default();
-    MonitorStatus {
-        id: monitor.id,
-        name: monitor.name.as_str().into(),
-        group: monitor.group.as_str().into(),
-        kind: monitor.kind.into(),
-        target: monitor.target.as_str().into(),
-        interval_us: u64::try_from(monitor.interval.as_micros()).unwrap_or(u64::MAX),
-        state: row.state,
-        since: (row.state != State::Pending || row.pending_reason.is_some()).then_some(row.since),
-        verdict: last.map(|last| last.verdict),
-        failure: last.and_then(|last| last.failure),
-        message: message.into(),
-        last_check: last.map(|last| last.time),
-        duration_us: last.map(|last| last.duration_us),
-        next_check: next.get(&monitor.id).copied(),
-        stale: row.stale,
-        paused_until: row.paused_until,
-        incident: row.incident,
-        recent: row
-            .spark
-            .iter()
-            .map(|point| Recent { verdict: point.verdict, duration_us: point.duration_us })
-            .collect(),
     }
 }

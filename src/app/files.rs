@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::reads::Reads;
+use super::shown::monitor_status;
 use super::{Options, StartError};
 use crate::clock::Clock;
 use crate::config;
-use crate::control::{
-    Answer, AnswerError, Answers, Fault, MonitorName, MonitorStatus, Recent, Request, Source, Status, Storage,
-};
+use crate::control::{Answer, AnswerError, Answers, MonitorName, MonitorStatus, Request, Source, Status, Storage};
 use crate::deliver::History;
 use crate::event::Events;
 use crate::journal::Reader;
@@ -106,43 +105,17 @@ impl Files {
     }
 
     fn status(&self) -> Status {
-        let monitors = self
-            .board()
-            .into_iter()
-            .map(|row| {
-                let last = row.last.as_ref();
-                MonitorStatus {
-                    id: row.monitor.id,
-                    name: row.monitor.name.as_str().into(),
-                    group: row.monitor.group.as_str().into(),
-                    kind: row.monitor.kind.into(),
-                    target: row.monitor.target.as_str().into(),
-                    interval_us: last.map_or(0, |last| last.interval_us),
-                    state: row.state,
-                    since: last.map(|_| row.since),
-                    verdict: last.map(|last| last.verdict),
-                    failure: last.and_then(|last| last.failure),
-                    message: last.map(|last| &*last.message).unwrap_or_default().into(),
-                    last_check: last.map(|last| last.time),
-                    duration_us: last.map(|last| last.duration_us),
-                    next_check: None,
-                    stale: true,
-                    paused_until: row.paused_until,
-                    incident: row.incident,
-                    recent: row
-                        .spark
-                        .iter()
-                        .map(|point| Recent { verdict: point.verdict, duration_us: point.duration_us })
-                        .collect(),
-                }
-            })
-            .collect();
+        let shown = |row: &BoardRow| MonitorStatus {
+            interval_us: row.last.as_ref().map_or(0, |last| last.interval_us),
+            stale: true,
+            ..monitor_status(row, None)
+        };
+        let monitors = self.board().iter().map(shown).collect();
         let storage = self.state.ledger.last();
         Status {
             live: false,
             monitors,
             storage: storage.map(|entry| Storage { backend: entry.backend.clone(), ..Storage::default() }),
-            faults: Vec::<Fault>::new(),
             ..Status::default()
         }
     }

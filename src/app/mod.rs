@@ -9,6 +9,7 @@
 //! | `wiring.rs` | what rooms say to each other through traits |
 //! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
+//! | `shown.rs` | a row of the board as an answer |
 //! | `files.rs` | answers from the files of a data folder that nobody holds |
 
 mod answers;
@@ -18,6 +19,7 @@ mod fleet;
 mod keeper;
 mod reads;
 mod recall;
+mod shown;
 mod start;
 mod wiring;
 
