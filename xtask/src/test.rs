@@ -40,6 +40,8 @@ pub fn run(args: &[String]) -> Result<()> {
     if args.is_empty() {
         shell::run("cargo", &["fmt", "--all", "--check"])?;
         shell::run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+        // The crates of every platform are looked at, not just those that were built here.
+        shell::run("cargo", &["fetch", "--locked"])?;
         // Advisories need the network; licences, bans and sources do not.
         shell::run(&shell::tool("cargo-deny")?, &["--offline", "check", "licenses", "bans", "sources"])?;
     }
