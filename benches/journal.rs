@@ -1,5 +1,6 @@
 //! Results a second through the journal, in batches with one sync each, against the same bytes written raw with the
-//! same batch sizes and syncs. `HM_BENCH_DIR` says on which disk.
+//! same batch sizes and syncs; and how long a row waits for the disk at a steady load. `HM_BENCH_DIR` says on which
+//! disk.
 
 #![allow(
     clippy::expect_used,
@@ -33,6 +34,9 @@ const DISTINCT: usize = 20_000;
 /// Measurements; the median is told.
 const TIMES: usize = 5;
 const LONG: Duration = Duration::from_secs(60);
+/// The steady load: 1,000 monitors each 10 s, this long.
+const STEADY_ROWS: usize = 6_000;
+const STEADY_PAUSE: Duration = Duration::from_millis(10);
 
 /// A small generator (xorshift64*, Vigna 2016) with a fixed seed: every run measures the same rows.
 struct Random(u64);
@@ -134,6 +138,58 @@ fn journaled(folder: &Path, rows: &[Row], clock: &dyn Clock) -> (f64, Vec<usize>
     (seconds, sizes.iter().collect())
 }
 
+/// Learns when each row became durable.
+struct Arrivals(std::sync::mpsc::Sender<(u64, u64)>);
+
+impl Durable for Arrivals {
+    fn durable(&mut self, batch: &DurableBatch<'_>) {
+        let _ = self.0.send((batch.next, support::now_us()));
+    }
+}
+
+/// For each row at a steady load: microseconds from being pushed, which is when it is shown, to being on disk.
+fn steady(folder: &Path, rows: &[Row]) -> Vec<u64> {
+    let options = JournalOptions { folder: folder.to_owned(), ..JournalOptions::in_data_dir(folder) };
+    let (send, durable) = std::sync::mpsc::channel();
+    let (writer, _) =
+        JournalWriter::start(&options, 0, Events::new(), |_| Box::new(Arrivals(send))).expect("the folder can be used");
+    let mut pushed = Vec::with_capacity(STEADY_ROWS);
+    for row in rows.iter().cycle().take(STEADY_ROWS) {
+        pushed.push(support::now_us());
+        writer.push(row);
+        std::thread::sleep(STEADY_PAUSE);
+    }
+    // Without a flush: the last rows wait as long as any others.
+    while writer.figures().waiting_rows > 0 {
+        std::thread::sleep(STEADY_PAUSE);
+    }
+    assert!(writer.stop(LONG));
+    drop(writer);
+    let mut waits = Vec::with_capacity(STEADY_ROWS);
+    for (next, at) in durable {
+        // Rows are numbered from 1.
+        let before = usize::try_from(next - 1).expect("few rows");
+        waits.extend(pushed[waits.len()..before].iter().map(|pushed| at - pushed));
+    }
+    assert_eq!(waits.len(), STEADY_ROWS);
+    waits.sort_unstable();
+    waits
+}
+
+fn tell_steady(waits: &[u64]) {
+    let ms = |q| support::quantile(waits, q) as f64 / 1_000.0;
+    Figure {
+        what: "shown, then on disk, at 100 results a second: p50 / p99 / longest".to_owned(),
+        figure: format!("{:.0} / {:.0} / {:.0} ms", ms(0.5), ms(0.99), ms(1.0)),
+        limit: Some("1,000 ms".to_owned()),
+        ratio: Some(ms(0.99) / 1_000.0),
+        reach: Some("p99 ≤ 1 s".to_owned()),
+        counted: format!("{} results", waits.len()),
+        ..Figure::default()
+    }
+    .tell();
+}
+
 /// Seconds for the same bytes written raw, a new file for every 8 MiB.
 fn raw(folder: &Path, sizes: &[usize], clock: &dyn Clock) -> io::Result<f64> {
     fs::create_dir_all(folder)?;
@@ -177,5 +233,6 @@ fn main() -> io::Result<()> {
         counted: format!("{ROWS} results, {bytes} bytes, {batches} batches with one sync each, {TIMES} times"),
     }
     .tell();
+    tell_steady(&steady(&tempfile::tempdir_in(&parent)?.path().join("journal"), &rows));
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod control;
 pub mod deliver;
 pub mod event;
 pub mod journal;
+pub mod memory;
 pub mod model;
 pub mod probe;
 pub mod record;

@@ -94,8 +94,39 @@ fn measure(row: &Row, seconds: u64) {
     let mut child = hallmonitor(row, folder.path(), target.port);
     let window = watch(&child, first_round, seconds);
     let status = own_status(folder.path());
+    let arrivals = target.arrivals();
+    // After everything else was read: being looked at slows a process down.
+    let syncs = syncs(&child);
     stop(&mut child);
-    tell(row, &bare, &window, &target.arrivals(), started_us, &status);
+    tell(row, &bare, &window, &arrivals, started_us, &status);
+    tell_syncs(row, syncs);
+}
+
+/// How long syncs are counted.
+const SYNC_SECONDS: u64 = 60;
+
+/// Calls of the process that make something durable, as the system sees them.
+fn syncs(child: &Child) -> u64 {
+    let (pid, seconds) = (child.id().to_string(), SYNC_SECONDS.to_string());
+    let output = Command::new("timeout")
+        .args(["--signal=INT", &seconds, "strace", "-f", "-p", &pid, "-e"])
+        .arg("trace=fsync,fdatasync,sync,syncfs,msync,sync_file_range")
+        .output()
+        .expect("strace runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("attached"), "strace could not attach: {text}");
+    text.lines().filter(|line| line.contains("sync") && line.contains('(')).count() as u64
+}
+
+fn tell_syncs(row: &Row, syncs: u64) {
+    Figure {
+        what: format!("{}: syncs to disk a second", row.name),
+        figure: format!("{:.2}", syncs as f64 / SYNC_SECONDS as f64),
+        reach: Some("≤ 2".into()),
+        counted: format!("{syncs} system calls in {SYNC_SECONDS} s"),
+        ..Figure::default()
+    }
+    .tell();
 }
 
 fn bare_loop(row: &Row, target: &Target, seconds: u64) -> Window {

@@ -241,6 +241,11 @@ impl Facts {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Gives back the room for facts that did not come.
+    pub fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
 }
 
 impl<'a> IntoIterator for &'a Facts {

@@ -180,7 +180,8 @@ fn remember(
     ids: &[MonitorId],
     now: UnixMicros,
 ) -> (Vec<RememberedMonitor>, Vec<KnownMonitor>) {
-    let mut list: Vec<RememberedMonitor> = remembered.to_vec();
+    let mut list: Vec<RememberedMonitor> = Vec::with_capacity(remembered.len().max(configured.len()));
+    list.extend_from_slice(remembered);
     let mut places: HashMap<MonitorId, usize> = HashMap::new();
     for (place, old) in list.iter_mut().enumerate() {
         old.configured = false;

@@ -144,6 +144,8 @@ impl Recorder {
             std::mem::take(&mut live.entries).into_iter().map(|entry| (entry.monitor.id, entry)).collect();
         let mut staged = std::mem::take(&mut live.staged);
         live.index.clear();
+        // Exactly: growing by doubling would leave room for thousands of monitors that never come.
+        live.entries = Vec::with_capacity(runnable.len() + unable.len());
         let listed = runnable.into_iter().map(|monitor| (monitor, None));
         let listed = listed.chain(unable.into_iter().map(|(monitor, reason)| (monitor, Some(reason))));
         for (monitor, reason) in listed {
@@ -290,6 +292,8 @@ fn result_of(monitor: &Monitor, time: UnixMicros, duration_us: u64, observation:
         phases: observation.phases,
         facts: observation.facts,
     };
+    // It stays on the board until the next one comes.
+    result.facts.shrink();
     if !observation.message.is_empty() {
         result.set_message(&observation.message);
     }

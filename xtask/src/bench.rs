@@ -26,7 +26,7 @@ const COLUMNS: &str = "| bench | what | figure | spread | limit of the same run 
 |---|---|---|---|---|---|---|---|---|\n";
 
 pub fn run(args: &[String]) -> Result<()> {
-    setup::run()?;
+    setup::for_benches()?;
     let only = args.first().filter(|arg| !arg.starts_with('-'));
     if let Some(name) = only.filter(|name| !BENCHES.iter().any(|(known, _)| known == name)) {
         let known: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();

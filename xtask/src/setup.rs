@@ -22,6 +22,12 @@ const NEEDS: &[Need] = &[
     Need { program: "python3", package: "python3", why: "the home lab example starts small servers" },
 ];
 
+/// What only the benches need.
+const BENCH_NEEDS: &[Need] = &[
+    Need { program: "strace", package: "strace", why: "the schedule bench counts syncs to disk" },
+    Need { program: "timeout", package: "coreutils", why: "the schedule bench counts for a minute" },
+];
+
 /// Rust components: (argument of cargo that proves it, name).
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 
@@ -39,6 +45,12 @@ pub fn for_tests() -> Result<()> {
     shell::run("cargo", &["install", "cargo-deny", "--version", DENY, "--locked", "--root", &root.to_string_lossy()])
 }
 
+/// Installs what only the benches need.
+pub fn for_benches() -> Result<()> {
+    run()?;
+    programs(BENCH_NEEDS)
+}
+
 /// Installs what everything needs.
 pub fn run() -> Result<()> {
     for (proof, component) in COMPONENTS {
@@ -46,10 +58,15 @@ pub fn run() -> Result<()> {
             shell::run("rustup", &["component", "add", component])?;
         }
     }
+    programs(NEEDS)
+}
+
+/// Finds programs, and installs the packages of those that are not there.
+fn programs(needs: &[Need]) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Ok(());
     }
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !shell::found(need.program)).collect();
+    let missing: Vec<&Need> = needs.iter().filter(|need| !shell::found(need.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -59,7 +76,7 @@ pub fn run() -> Result<()> {
     let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     packages.dedup();
     install(&packages)?;
-    match NEEDS.iter().find(|need| !shell::found(need.program)) {
+    match needs.iter().find(|need| !shell::found(need.program)) {
         None => Ok(()),
         Some(need) => bail!("`{}` is still missing after installing {}", need.program, need.package),
     }

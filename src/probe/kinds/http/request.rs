@@ -1,4 +1,5 @@
-//! What is sent. All of it is built once, with the probe.
+//! What is sent. Faults are found when the probe is built; headers that all requests share are added to each one, so
+//! that thousands of monitors do not each keep a map of them.
 
 use std::sync::Arc;
 
@@ -25,13 +26,17 @@ const OURS: [HeaderName; 6] = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, UPGRAD
 /// These go to any server. Every other header can carry a secret and stays with the configured one.
 const HARMLESS: [HeaderName; 4] = [USER_AGENT, ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE];
 
+/// Headers that every request has: host, user agent, connection.
+const USUAL: usize = 3;
+
 /// One server and what it is asked.
 #[derive(Debug, Clone)]
 pub(super) struct Hop {
     pub(super) url: Url,
     /// Only for `https`.
     pub(super) tls_name: Option<ServerName<'static>>,
-    headers: HeaderMap,
+    /// Headers of the settings, where there are any.
+    own: Option<Box<HeaderMap>>,
 }
 
 /// A monitor's settings, ready for use.
@@ -52,19 +57,24 @@ impl Plan {
     /// Every fault in them.
     pub(super) fn new(http: &Http) -> Result<Self, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let headers = read_headers(http, &mut faults);
+        let mut headers = read_headers(http, &mut faults);
         let url = Url::parse(http.url.trim()).and_then(|(url, auth)| Ok((tls_name(&url)?, url, auth)));
         match url {
-            Ok((tls_name, url, auth)) if faults.is_empty() => Ok(Self {
-                first: Arc::new(Hop { headers: complete(headers, &url, auth), tls_name, url }),
-                expected_status: http.expected_status,
-                warning_days: match http.ssl_cert_expiry_warning_days {
-                    0 => Some(WARNING_DAYS),
-                    days => Some(days).filter(|days| *days > 0),
-                },
-                max_body: http.max_body,
-                follow: !(300..400).contains(&http.expected_status),
-            }),
+            Ok((tls_name, url, auth)) if faults.is_empty() => {
+                if let Some(auth) = auth {
+                    headers.entry(AUTHORIZATION).or_insert(auth);
+                }
+                Ok(Self {
+                    first: Arc::new(Hop { own: kept(headers), tls_name, url }),
+                    expected_status: http.expected_status,
+                    warning_days: match http.ssl_cert_expiry_warning_days {
+                        0 => Some(WARNING_DAYS),
+                        days => Some(days).filter(|days| *days > 0),
+                    },
+                    max_body: http.max_body,
+                    follow: !(300..400).contains(&http.expected_status),
+                })
+            }
             Ok(_) => Err(faults),
             Err(what) => {
                 faults.insert(0, FieldError::new("url", what));
@@ -82,22 +92,28 @@ impl Hop {
     pub(super) fn redirected(&self, location: &[u8]) -> Result<Self, String> {
         let url = self.url.resolve(location)?;
         if url.same_origin(&self.url) {
-            return Ok(Self { url, tls_name: self.tls_name.clone(), headers: self.headers.clone() });
+            return Ok(Self { url, tls_name: self.tls_name.clone(), own: self.own.clone() });
         }
         let mut headers = HeaderMap::new();
         for name in HARMLESS {
-            headers.extend(self.headers.get_all(&name).iter().map(|value| (Some(name.clone()), value.clone())));
+            let own = self.own.iter().flat_map(|own| own.get_all(&name));
+            headers.extend(own.map(|value| (Some(name.clone()), value.clone())));
         }
-        Ok(Self { headers: complete(headers, &url, None), tls_name: tls_name(&url)?, url })
+        Ok(Self { own: kept(headers), tls_name: tls_name(&url)?, url })
     }
 
-    /// The request: only reference counts and one map are new.
+    /// The request: only reference counts, one map and the host's name are new.
     pub(super) fn request(&self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = uri_of(&self.url.path);
-        *request.headers_mut() = self.headers.clone();
+        let own = self.own.as_deref().cloned().unwrap_or_else(|| HeaderMap::with_capacity(USUAL));
+        *request.headers_mut() = complete(own, &self.url);
         request
     }
+}
+
+fn kept(headers: HeaderMap) -> Option<Box<HeaderMap>> {
+    (!headers.is_empty()).then(|| Box::new(headers))
 }
 
 fn uri_of(path: &PathAndQuery) -> Uri {
@@ -113,7 +129,7 @@ fn tls_name(url: &Url) -> Result<Option<ServerName<'static>>, String> {
 }
 
 fn read_headers(http: &Http, faults: &mut Vec<FieldError>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(http.headers.len() + 4);
+    let mut headers = HeaderMap::new();
     for (key, value) in &http.headers {
         let mut wrong = |what: String| faults.push(FieldError::new("headers", what));
         let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
@@ -136,10 +152,7 @@ fn read_headers(http: &Http, faults: &mut Vec<FieldError>) -> HeaderMap {
 }
 
 /// Adds what every request needs and the settings do not say.
-fn complete(mut headers: HeaderMap, url: &Url, auth: Option<HeaderValue>) -> HeaderMap {
-    if let Some(auth) = auth {
-        headers.entry(AUTHORIZATION).or_insert(auth);
-    }
+fn complete(mut headers: HeaderMap, url: &Url) -> HeaderMap {
     if !headers.contains_key(HOST)
         && let Ok(host) = HeaderValue::from_str(&url.authority())
     {
@@ -166,12 +179,12 @@ mod tests {
     #[test]
     fn host_and_user_agent_are_honoured() {
         let first = plan("http://u:p@nas:81/", &[("host", "other"), ("USER-AGENT", "me")]).first;
-        assert_eq!(first.headers[HOST], "other");
-        assert_eq!(first.headers[USER_AGENT], "me");
-        assert_eq!(first.headers[AUTHORIZATION], "Basic dTpw");
+        assert_eq!(first.request().headers()[HOST], "other");
+        assert_eq!(first.request().headers()[USER_AGENT], "me");
+        assert_eq!(first.request().headers()[AUTHORIZATION], "Basic dTpw");
         let plain = plan("http://nas:81/", &[]).first;
-        assert_eq!(plain.headers[HOST], "nas:81");
-        assert_eq!(plain.headers[USER_AGENT], AGENT);
+        assert_eq!(plain.request().headers()[HOST], "nas:81");
+        assert_eq!(plain.request().headers()[USER_AGENT], AGENT);
     }
 
     #[test]
@@ -179,14 +192,16 @@ mod tests {
         let sent = [("Cookie", "c"), ("X-Api-Key", "k"), ("Accept", "text/html"), ("Host", "h")];
         let first = plan("http://u:p@nas/", &sent).first;
         let same = first.redirected(b"/login").expect("redirect");
-        assert_eq!(same.headers, first.headers);
+        assert_eq!(same.request().headers(), first.request().headers());
         for location in ["http://other/", "https://nas/", "http://nas:81/"] {
             let away = first.redirected(location.as_bytes()).expect(location);
-            let mut names: Vec<_> = away.headers.keys().map(HeaderName::as_str).collect();
+            let sent = away.request();
+            let mut names: Vec<_> = sent.headers().keys().map(HeaderName::as_str).collect();
             names.sort_unstable();
             assert_eq!(names, ["accept", "connection", "host", "user-agent"], "{location}");
             let back = away.redirected(b"http://nas/").expect("back");
-            assert!(!back.headers.contains_key(AUTHORIZATION) && back.headers[HOST] == "nas");
+            let sent = back.request();
+            assert!(!sent.headers().contains_key(AUTHORIZATION) && sent.headers()[HOST] == "nas");
         }
     }
 
