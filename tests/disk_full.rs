@@ -2,10 +2,11 @@
 //! nothing is doubled or lost.
 
 #![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+#![allow(unreachable_pub, reason = "support is a module of this one crate")]
+
+mod support_disk;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,15 +45,14 @@ impl Durable for Heard {
 /// Not a test by itself: runs in a mount namespace of its own, when the test below starts it.
 #[test]
 fn child() {
-    let Some(disk) = std::env::var_os("HM_SMALL_DISK") else { return };
-    let disk = Path::new(&disk);
+    let Some(disk) = support_disk::disk() else { return };
     let ballast = disk.join("ballast");
     fs::write(&ballast, vec![7; 900 * 1024]).expect("writes");
     let options = JournalOptions {
         close_after: Duration::from_millis(5),
         retry: Duration::from_millis(20),
         segment_bytes: 64 * 1024,
-        ..JournalOptions::in_data_dir(disk)
+        ..JournalOptions::in_data_dir(&disk)
     };
     let events = Events::new();
     let mut told = events.listen();
@@ -85,30 +85,11 @@ fn child() {
     assert!(recovered.is_clean(), "{recovered:?}");
     let read: Vec<(u64, Row)> = Reader::new(&options.folder, 0, None, false).rows().collect();
     assert!(read == expected, "{} rows read of {}", read.len(), expected.len());
-    fs::write(disk.join("passed"), "").expect("writes");
+    support_disk::passed();
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told_and_writing_resumes() {
-    let dir = tempfile::tempdir().expect("folder");
-    let disk = dir.path().join("disk");
-    fs::create_dir(&disk).expect("makes");
-    let script = "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$HM_SMALL_DISK\" || exit 99
-        \"$0\" --exact child --nocapture && test -e \"$HM_SMALL_DISK/passed\"";
-    let run = |flags: &str| {
-        Command::new("unshare")
-            .args([flags, "sh", "-c", script])
-            .arg(std::env::current_exe().expect("this program"))
-            .env("HM_SMALL_DISK", &disk)
-            .output()
-            .expect("the command `unshare` (package util-linux) is needed")
-    };
-    // As root a mount namespace is enough; others need a user namespace as well. 99 says that mounting failed.
-    let mut output = run("-m");
-    if output.status.code() == Some(99) || !output.status.success() && output.stdout.is_empty() {
-        output = run("-rm");
-    }
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "needs the right to mount a tmpfs (root, or user namespaces)\n{out}\n{err}");
+    support_disk::run_on_a_small_disk("child", "1m");
 }

@@ -4,7 +4,10 @@
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 #![allow(unreachable_pub, reason = "support is a module of this one crate")]
 
+mod disk;
 mod support;
+#[path = "../support_disk/mod.rs"]
+mod support_disk;
 
 use std::fs;
 use std::process::Command;

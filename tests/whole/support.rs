@@ -60,6 +60,11 @@ impl House {
         Self { folder: tempfile::tempdir().expect("folder") }
     }
 
+    /// In a folder of its own below `parent`.
+    pub fn below(parent: &Path) -> Self {
+        Self { folder: tempfile::tempdir_in(parent).expect("folder") }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
