@@ -4,6 +4,7 @@
 //! conclusions, `journal` makes them durable, `storage` keeps them, `deliver` stands above both and answers reads.
 //! `config` reads the file, `app` wires all of it together, `control` and `cli` are the doors.
 
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod model;
 pub mod probe;
 pub mod record;
 pub mod schedule;
+pub mod screen;
 pub mod secret;
 pub mod storage;
 pub mod telemetry;

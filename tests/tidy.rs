@@ -55,6 +55,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deliver", &["model", "clock", "event", "secret", "storage", "journal"]),
     ("config", &["model", "clock", "secret", "probe", "storage"]),
     ("telemetry", &["model", "clock"]),
+    ("alert", &["model", "clock", "event"]),
+    ("screen", &["model", "clock", "record", "storage", "control"]),
     ("control", &["model", "clock", "event", "storage", "record", "schedule", "deliver", "journal"]),
 ];
 

@@ -8,15 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::core::{Core, lock};
-use super::reads::Reads;
+use super::reads::{Reads, source_of};
 use super::shown::monitor_status;
 use crate::control::{
-    Answer, AnswerError, Answers, Fault, Holder, MonitorName, OwnGap, Request, Schedule, Source, Status, Storage,
-    find_monitor,
+    Answer, AnswerError, Answers, Fault, Holder, MonitorName, OwnGap, Request, Schedule, Status, Storage, find_monitor,
 };
 use crate::model::{MonitorId, UnixMicros};
 use crate::record::BoardRow;
-use crate::storage::BACKENDS;
 
 /// Answers for a running core.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ impl Live {
             holder: Some(self.holder()),
             monitors,
             gap: board.gap().map(|gap| OwnGap { reason: gap.reason, since: gap.span.from }),
-            faults: self.faults(),
+            faults: faults_of(&self.0),
             storage: Some(Storage {
                 backend: delivery.backend.to_owned(),
                 last_write: delivery.last_write,
@@ -100,46 +98,11 @@ impl Live {
         }
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let mut add = |of: &str, what: String| faults.push(Fault { of: of.to_owned(), what });
-        let in_force = lock(&self.0.in_force);
-        if let Some(refused) = &in_force.refused {
-            add("configuration", format!("the file is refused and the last good version stays in force: {refused}"));
-        }
-        if let Some(backend) = in_force.other_backend {
-            add("configuration", format!("storage.backend is now `{backend}`: restart Hall Monitor to use it"));
-        }
-        drop(in_force);
-        let journal = self.0.delivery.journal().figures();
-        if let Some(fault) = journal.fault {
-            let (rows, dropped) = (journal.waiting_rows, journal.dropped);
-            add("journal", format!("{fault}; {rows} rows wait in memory, {dropped} results were dropped"));
-        }
-        let delivery = self.0.delivery.status();
-        if let Some(fault) = delivery.fault {
-            add("storage", format!("{fault}; {} rows wait in the journal", delivery.backlog_rows));
-        }
-        if delivery.dead_letters > 0 {
-            add("storage", format!("{} rows were refused for good: see dead-letters.jsonl", delivery.dead_letters));
-        }
-        if self.0.stuck.load(Ordering::Relaxed) {
-            add("schedule", "no check was done for two intervals".to_owned());
-        }
-        faults
-    }
-
     async fn reads(&self) -> Result<Reads, AnswerError> {
         self.settle().await;
         let names: Vec<MonitorName> = self.0.recorder.board().snapshot().iter().map(name_of).collect();
         let history = self.0.delivery.history();
-        let status = self.0.delivery.status();
-        let keeps_history = BACKENDS.iter().any(|(id, _)| *id == status.backend) && status.backend != "none";
-        let note = (!history.complete()).then(|| match status.fault {
-            Some(fault) => format!("only what waits in the journal: {fault}"),
-            None => "the store is being opened; only what waits in the journal is shown".to_owned(),
-        });
-        let source = Source { backend: status.backend.to_owned(), keeps_history, note };
+        let source = source_of(&self.0.delivery);
         let configured = names.len();
         Reads { history, source, names, configured }.with_known().await
     }
@@ -173,6 +136,36 @@ impl Live {
         let done = names.into_iter().filter(|(id, _)| ids.contains(id)).map(|(_, name)| name).collect();
         Ok(Answer::Done { monitors: done })
     }
+}
+
+/// What is wrong with Hall Monitor itself.
+pub(super) fn faults_of(core: &Core) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut add = |of: &str, what: String| faults.push(Fault { of: of.to_owned(), what });
+    let in_force = lock(&core.in_force);
+    if let Some(refused) = &in_force.refused {
+        add("configuration", format!("the file is refused and the last good version stays in force: {refused}"));
+    }
+    if let Some(backend) = in_force.other_backend {
+        add("configuration", format!("storage.backend is now `{backend}`: restart Hall Monitor to use it"));
+    }
+    drop(in_force);
+    let journal = core.delivery.journal().figures();
+    if let Some(fault) = journal.fault {
+        let (rows, dropped) = (journal.waiting_rows, journal.dropped);
+        add("journal", format!("{fault}; {rows} rows wait in memory, {dropped} results were dropped"));
+    }
+    let delivery = core.delivery.status();
+    if let Some(fault) = delivery.fault {
+        add("storage", format!("{fault}; {} rows wait in the journal", delivery.backlog_rows));
+    }
+    if delivery.dead_letters > 0 {
+        add("storage", format!("{} rows were refused for good: see dead-letters.jsonl", delivery.dead_letters));
+    }
+    if core.stuck.load(Ordering::Relaxed) {
+        add("schedule", "no check was done for two intervals".to_owned());
+    }
+    faults
 }
 
 fn name_of(row: &BoardRow) -> MonitorName {

@@ -36,6 +36,8 @@ pub(super) struct Core {
     /// Held while monitors, pauses or the state file change: each sees the others whole.
     pub(super) steering: Mutex<()>,
     pub(super) state_file: StateFile,
+    /// Nobody wants to be told of changes before this time.
+    pub(super) muted_until: Mutex<Option<UnixMicros>>,
 }
 
 /// What is known of the configuration that is in force.

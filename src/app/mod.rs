@@ -10,6 +10,7 @@
 //! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
 //! | `shown.rs` | a row of the board as an answer |
+//! | `screens/` | what a window may ask |
 //! | `files.rs` | answers from the files of a data folder that nobody holds |
 
 mod answers;
@@ -19,6 +20,7 @@ mod fleet;
 mod keeper;
 mod reads;
 mod recall;
+mod screens;
 mod shown;
 mod start;
 mod wiring;
@@ -33,6 +35,7 @@ use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
 pub use self::files::offline;
+pub use self::screens::{Interest, Screens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Vars;
 use crate::control::Answers;
@@ -124,6 +127,12 @@ impl App {
     #[must_use]
     pub fn answers(&self) -> Arc<dyn Answers> {
         Arc::new(answers::Live(Arc::clone(&self.core)))
+    }
+
+    /// Answers what a window asks.
+    #[must_use]
+    pub fn screens(&self) -> Screens {
+        Screens::new(Arc::clone(&self.core))
     }
 
     /// Ends it: cancels running checks, makes everything durable, lets go of the data folder. Blocks for at most

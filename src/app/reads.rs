@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::control::{AnswerError, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList, find_monitor};
-use crate::deliver::History;
+use crate::deliver::{Delivery, History};
 use crate::model::{KnownMonitor, MonitorId, Span, UnixMicros, error_chain};
-use crate::storage::{IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};
+use crate::storage::{BACKENDS, IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};
 
 /// History and who is in it.
 pub(super) struct Reads {
@@ -15,6 +15,17 @@ pub(super) struct Reads {
     pub(super) names: Vec<MonitorName>,
     /// How many of them are configured.
     pub(super) configured: usize,
+}
+
+/// Where a running core reads history, and what is missing there now.
+pub(super) fn source_of(delivery: &Delivery) -> Source {
+    let status = delivery.status();
+    let keeps_history = BACKENDS.iter().any(|(id, _)| *id == status.backend) && status.backend != "none";
+    let note = (!delivery.history().complete()).then(|| match status.fault {
+        Some(fault) => format!("only what waits in the journal: {fault}"),
+        None => "the store is being opened; only what waits in the journal is shown".to_owned(),
+    });
+    Source { backend: status.backend.to_owned(), keeps_history, note }
 }
 
 impl From<KnownMonitor> for MonitorName {

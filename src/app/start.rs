@@ -81,6 +81,7 @@ impl App {
             in_force: Mutex::new(InForce { backend: config.storage.backend.id(), ..InForce::default() }),
             steering: Mutex::new(()),
             state_file,
+            muted_until: Mutex::new(None),
             clock: options.clock,
         });
         core.apply(config, FirstCheck::Spread);

@@ -15,8 +15,8 @@ use crate::model::{
     CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Span, Tier, UnixMicros,
 };
 use crate::storage::{
-    FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, ResultStore, RollupQuery,
-    Series, SeriesQuery, StoreError, Uptime, UptimeQuery, answer,
+    Bucket, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, ResultStore,
+    RollupQuery, Series, SeriesQuery, StoreError, Uptime, UptimeQuery, answer,
 };
 
 /// Most rows of the journal's files that one read goes through, newest first; a backend that is away for longer
@@ -211,6 +211,20 @@ impl History {
     /// See [`ReadRows`].
     pub async fn series(&self, query: &SeriesQuery) -> Result<Series, StoreError> {
         answer::series(self, query).await
+    }
+
+    /// What happened in each of these spans; see [`answer::buckets`].
+    ///
+    /// # Errors
+    /// See [`ReadRows`].
+    pub async fn buckets(
+        &self,
+        monitor: MonitorId,
+        spans: Vec<Span>,
+        tier: Option<Tier>,
+        now: UnixMicros,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        answer::buckets(self, monitor, spans, tier, now).await
     }
 
     /// Uptime and coverage by time.

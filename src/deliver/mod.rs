@@ -110,6 +110,7 @@ pub struct Delivery {
     journal: JournalWriter,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    retention: Retention,
 }
 
 impl Delivery {
@@ -150,13 +151,14 @@ impl Delivery {
         if let Err(error) = cursors.save(cursor.clone()) {
             tracing::warn!(%error, "the delivery cursor cannot be written yet");
         }
+        let retention = options.retention;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
         let deliverer = Deliverer::new(Arc::clone(&shared), options, cursors, cursor, dead_letters);
         let thread = std::thread::Builder::new()
             .name("deliver".to_owned())
             .spawn(move || runtime.block_on(deliverer.run(opener)))
             .map_err(fault)?;
-        Ok((Self { journal, shared, thread: Mutex::new(Some(thread)) }, recovered))
+        Ok((Self { journal, shared, thread: Mutex::new(Some(thread)), retention }, recovered))
     }
 
     /// Where rows are pushed.
@@ -169,6 +171,12 @@ impl Delivery {
     #[must_use]
     pub fn history(&self) -> History {
         History(Arc::clone(&self.shared))
+    }
+
+    /// How long each tier is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// How it goes.

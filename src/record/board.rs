@@ -105,6 +105,17 @@ impl Counts {
     }
 }
 
+/// What changed on the board since an earlier revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardChange {
+    /// The revision that it leads to.
+    pub revision: u64,
+    /// New and changed rows, in the order of the board.
+    pub rows: Vec<BoardRow>,
+    /// Every monitor in order, where monitors came, went or moved.
+    pub order: Option<Vec<MonitorId>>,
+}
+
 /// The live state of all monitors. Anybody may read; only the recorder writes.
 #[derive(Debug, Default)]
 pub struct Board(Mutex<Live>);
@@ -119,6 +130,16 @@ impl Board {
     #[must_use]
     pub fn snapshot(&self) -> Vec<BoardRow> {
         self.lock().rows()
+    }
+
+    /// What changed since a revision; all of it for revision 0.
+    #[must_use]
+    pub fn change_since(&self, revision: u64) -> BoardChange {
+        let live = self.lock();
+        let order = (live.roster_changed > revision || revision == 0)
+            .then(|| live.entries.iter().map(|entry| entry.monitor.id).collect());
+        let rows = if revision == 0 { live.rows() } else { live.rows_after(revision) };
+        BoardChange { revision: live.revision, rows, order }
     }
 
     /// One monitor.
@@ -138,6 +159,18 @@ impl Board {
     pub fn paused(&self) -> Vec<MonitorId> {
         let live = self.lock();
         live.entries.iter().filter(|entry| entry.pause.is_some()).map(|entry| entry.monitor.id).collect()
+    }
+
+    /// Every monitor's id, in the order in which they were set.
+    #[must_use]
+    pub fn ids(&self) -> Vec<MonitorId> {
+        self.lock().entries.iter().map(|entry| entry.monitor.id).collect()
+    }
+
+    /// Incidents that are open.
+    #[must_use]
+    pub fn open_incidents(&self) -> usize {
+        self.lock().entries.iter().filter(|entry| entry.machine.incident().is_some()).count()
     }
 
     /// How many monitors are in which state.

@@ -24,6 +24,7 @@ impl Recorder {
             let Some(entry) = live.entry(*id) else { continue };
             if let Some(pause) = &mut entry.pause {
                 pause.until = until;
+                live.touch_one(*id);
                 continue;
             }
             let before = entry.shown().0;
@@ -32,10 +33,11 @@ impl Recorder {
             self.announce_state(entry, before);
             self.write_gap(Gap { monitor: *id, span: Span::new(now, now), reason: GapReason::Paused });
             self.events.send(Event::GapStarted { monitor: *id, at: now, reason: GapReason::Paused });
+            live.touch_one(*id);
             paused.push(*id);
         }
         live.paused += paused.len();
-        live.touch();
+        live.unsaved = true;
         paused
     }
 
@@ -65,7 +67,8 @@ impl Recorder {
         self.announce_state(entry, before);
         self.end_pause(id, *pause, at);
         live.paused = live.paused.saturating_sub(1);
-        live.touch();
+        live.touch_one(id);
+        live.unsaved = true;
         true
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Entry {
     pub(super) stale: bool,
     pub(super) unable: Option<Box<Unable>>,
     pub(super) pause: Option<Box<Pause>>,
+    /// The board's revision that last changed it alone.
+    pub(super) changed: u64,
 }
 
 impl Entry {
@@ -61,6 +63,7 @@ impl Entry {
             stale: false,
             unable: None,
             pause: None,
+            changed: 0,
         }
     }
 
@@ -124,6 +127,10 @@ pub(super) struct Live {
     pub(super) paused: usize,
     /// Grows with each change.
     pub(super) revision: u64,
+    /// The revision that last changed every entry.
+    pub(super) all_changed: u64,
+    /// The revision that last changed which monitors there are.
+    pub(super) roster_changed: u64,
     /// Whether more than results changed since the last saved snapshot.
     pub(super) unsaved: bool,
     /// Journal position of the last saved snapshot.
@@ -153,10 +160,29 @@ impl Live {
         self.gaps.first().map(|gap| gap.reason)
     }
 
-    /// Something besides results changed.
+    /// Something besides results changed that shows at every monitor.
     pub(super) fn touch(&mut self) {
         self.revision += 1;
+        self.all_changed = self.revision;
         self.unsaved = true;
+    }
+
+    /// Something changed that shows at one monitor; whether it must be saved is for the caller.
+    pub(super) fn touch_one(&mut self, id: MonitorId) {
+        self.revision += 1;
+        let revision = self.revision;
+        if let Some(entry) = self.entry(id) {
+            entry.changed = revision;
+        }
+    }
+
+    /// The rows that changed after a revision.
+    pub(super) fn rows_after(&self, revision: u64) -> Vec<BoardRow> {
+        if self.all_changed > revision {
+            return self.rows();
+        }
+        let gap = self.gap();
+        self.entries.iter().filter(|entry| entry.changed > revision).map(|entry| entry.row(gap)).collect()
     }
 }
 

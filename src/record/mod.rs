@@ -29,7 +29,7 @@ mod restore;
 mod state_file;
 
 pub use alive::{Alive, AliveFile};
-pub use board::{Board, BoardRow, Counts};
+pub use board::{Board, BoardChange, BoardRow, Counts};
 pub use folder::{DataFolder, HoldError};
 pub use identity::{ConfiguredMonitor, Identities, RememberedMonitor, Rename, identify};
 pub use recent::SparkPoint;

@@ -92,7 +92,7 @@ impl Recorder {
         if let Some(edge) = step.blind {
             self.announce_blind(monitor.id, edge);
         }
-        live.revision += 1;
+        live.touch_one(monitor.id);
         live.unsaved |= changed || decided;
         step.recheck_after
     }
@@ -170,6 +170,7 @@ impl Recorder {
         }
         live.paused = live.entries.iter().filter(|entry| entry.pause.is_some()).count();
         live.touch();
+        live.roster_changed = live.revision;
         drop(live);
         self.events.send(Event::MonitorsChanged);
     }
@@ -235,9 +236,10 @@ impl Recorder {
         let mut live = self.live();
         let Some(incident) = live.incident_mut(id) else { return false };
         incident.acknowledged = Some(acknowledgement);
-        let row = Row::Incident(incident.clone());
+        let (monitor, row) = (incident.monitor, Row::Incident(incident.clone()));
         self.sink.push(&row);
-        live.touch();
+        live.touch_one(monitor);
+        live.unsaved = true;
         true
     }
 

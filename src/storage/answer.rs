@@ -102,6 +102,22 @@ pub async fn series<R: ReadRows + ?Sized>(rows: &R, query: &SeriesQuery) -> Resu
     Ok(Series { monitor: query.monitor, tier, buckets: gathered.buckets, gaps: in_order(gaps) })
 }
 
+/// What happened in each of these spans, which must be in order and without holes. Where `tier` is given, whole buckets
+/// of it and of wider ones inside a span come from rollups.
+///
+/// # Errors
+/// Whatever the rows' reads give.
+pub async fn buckets<R: ReadRows + ?Sized>(
+    rows: &R,
+    monitor: MonitorId,
+    spans: Vec<Span>,
+    tier: Option<Tier>,
+    now: UnixMicros,
+) -> Result<Vec<Bucket>, StoreError> {
+    let layout = Layout { tier, buckets: spans };
+    Ok(gather(rows, monitor, &layout, now).await?.buckets)
+}
+
 /// Sorts gaps, drops empty ones and what another one covers, and joins neighbours of the same reason.
 fn in_order(mut gaps: Vec<(Span, GapReason)>) -> Vec<(Span, GapReason)> {
     gaps.sort_unstable_by_key(|(span, reason)| (span.from, span.to, *reason));

@@ -1,0 +1,397 @@
+//! Figures over days of the local zone: of one monitor, of a group, of all.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+
+use super::{Screens, storage, too_many};
+use crate::deliver::History;
+use crate::model::{Latency, MonitorId, Span, State, Tier, UnixMicros};
+use crate::screen::{DayMark, Failed, Figures, Millis, RowHistory, Scope, Share, Window};
+use crate::storage::{Bucket, IncidentQuery, ReadRows as _};
+
+/// Half hours in the small chart of a row, and their width.
+const SPARK: usize = 48;
+const HALF_HOUR_US: u64 = 1_800_000_000;
+const DAY_US: u64 = Tier::Day.width_us();
+/// Days in the strip of a row.
+const ROW_DAYS: u32 = 30;
+const MOST_DAYS: u32 = 366;
+/// A figure over all monitors is made anew after this time, in microseconds.
+const FRESH_US: u64 = 60_000_000;
+/// Days this near to now may still change: results that come late, outages that are not decided.
+const OPEN_DAYS: usize = 2;
+/// Most incidents that are counted.
+const MOST_INCIDENTS: usize = 5_000;
+
+/// Observed time of some monitors in a span, and the time in which they could have been observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Times {
+    up_us: u64,
+    degraded_us: u64,
+    down_us: u64,
+    possible_us: u64,
+}
+
+impl Times {
+    fn add_bucket(&mut self, bucket: &Bucket, first_seen: Option<UnixMicros>, now: UnixMicros) {
+        self.up_us += bucket.up_us;
+        self.degraded_us += bucket.degraded_us;
+        self.down_us += bucket.down_us;
+        let observed = bucket.up_us + bucket.degraded_us + bucket.down_us;
+        let known = Span::new(first_seen.unwrap_or(UnixMicros::MIN), now);
+        self.possible_us += bucket.span.intersect(known).us().max(observed);
+    }
+
+    fn add(&mut self, other: Self) {
+        self.up_us += other.up_us;
+        self.degraded_us += other.degraded_us;
+        self.down_us += other.down_us;
+        self.possible_us += other.possible_us;
+    }
+
+    fn observed_us(self) -> u64 {
+        self.up_us + self.degraded_us + self.down_us
+    }
+
+    fn uptime(self) -> Option<Share> {
+        Share::of(self.up_us + self.degraded_us, self.observed_us())
+    }
+
+    fn coverage(self) -> Option<Share> {
+        Share::of(self.observed_us(), self.possible_us)
+    }
+
+    fn mark(self, day: &LocalDay) -> DayMark {
+        DayMark {
+            date: day.date.to_string(),
+            up: Share::or_zero(self.up_us, self.possible_us),
+            degraded: Share::or_zero(self.degraded_us, self.possible_us),
+            down: Share::or_zero(self.down_us, self.possible_us),
+            observed: Share::or_zero(self.observed_us(), self.possible_us),
+            incidents: 0,
+        }
+    }
+}
+
+/// A day of the local zone; 23 or 25 hours long where clocks change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LocalDay {
+    date: Date,
+    span: Span,
+}
+
+/// The last days up to the one of `now`, oldest first.
+fn local_days(zone: &TimeZone, now: UnixMicros, days: u32) -> Vec<LocalDay> {
+    let start = |date: Date| {
+        let midnight = date.to_zoned_datetime(zone.clone()).map(|zoned| zoned.timestamp().as_microsecond());
+        UnixMicros::new(midnight.unwrap_or(0))
+    };
+    let mut date = now.timestamp().to_zoned_datetime(zone.clone()).date();
+    let mut found = Vec::new();
+    for _ in 0..days {
+        let next = date.tomorrow().unwrap_or(date);
+        found.push(LocalDay { date, span: Span::new(start(date), start(next)) });
+        match date.yesterday() {
+            Ok(yesterday) => date = yesterday,
+            Err(_) => break,
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// What is remembered of all monitors, so that a question costs the days that may have changed only.
+#[derive(Debug, Default)]
+pub(super) struct FleetDays(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Of which monitors.
+    monitors: Vec<MonitorId>,
+    /// Days that are over.
+    closed: HashMap<Date, Times>,
+    /// Recent days by how many were asked for, and when that was made.
+    open: Option<(UnixMicros, Vec<(Date, Times)>)>,
+    last_day: Option<(UnixMicros, Times, Latency)>,
+}
+
+/// What one question about many monitors reads.
+struct Fleet<'a> {
+    history: &'a History,
+    first_seen: HashMap<MonitorId, UnixMicros>,
+    now: UnixMicros,
+}
+
+impl Fleet<'_> {
+    async fn times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+        let mut sums = vec![Times::default(); days.len()];
+        for run in whole_runs(days) {
+            let spans: Vec<Span> = days[run.clone()].iter().map(|day| day.span).collect();
+            for monitor in monitors {
+                let buckets = self.history.buckets(*monitor, spans.clone(), Some(Tier::Hour), self.now).await;
+                let first = self.first_seen.get(monitor).copied();
+                for (sum, bucket) in sums[run.clone()].iter_mut().zip(buckets.map_err(storage)?) {
+                    sum.add_bucket(&bucket, first, self.now);
+                }
+                // Thousands of monitors: others get their turn.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// Runs of days that follow each other.
+fn whole_runs(days: &[LocalDay]) -> Vec<std::ops::Range<usize>> {
+    let mut runs = Vec::new();
+    let mut from = 0;
+    for at in 1..=days.len() {
+        if at == days.len() || days[at].span.from != days[at - 1].span.to {
+            runs.push(from..at);
+            from = at;
+        }
+    }
+    runs
+}
+
+impl Screens {
+    async fn fleet<'a>(&self, history: &'a History) -> Result<Fleet<'a>, Failed> {
+        let known = history.monitors().await.map_err(storage)?;
+        let first_seen = known.into_iter().map(|known| (known.id, known.first_seen)).collect();
+        Ok(Fleet { history, first_seen, now: self.core.clock.wall() })
+    }
+
+    /// Days of all monitors, of a group or of one monitor, oldest first.
+    ///
+    /// # Errors
+    /// No such monitor or group, or the store does not answer.
+    pub async fn days(&self, scope: Option<Scope>, days: u32) -> Result<Vec<DayMark>, Failed> {
+        let history = self.history();
+        let days = local_days(&TimeZone::system(), self.core.clock.wall(), days.clamp(1, MOST_DAYS));
+        let (times, one) = match scope {
+            None => (self.fleet_times(&history, &days).await?, None),
+            Some(Scope::Group(group)) => {
+                let monitors = self.group(&group)?;
+                (self.fleet(&history).await?.times(&monitors, &days).await?, None)
+            }
+            Some(Scope::Monitor(id)) => {
+                let monitor = self.monitor(&id)?.id;
+                (self.fleet(&history).await?.times(&[monitor], &days).await?, Some(monitor))
+            }
+        };
+        let mut marks: Vec<DayMark> = times.iter().zip(&days).map(|(times, day)| times.mark(day)).collect();
+        if let (Some(first), Some(last)) = (days.first(), days.last()) {
+            let span = Span::new(first.span.from, last.span.to);
+            let query = IncidentQuery { monitor: one, span, limit: MOST_INCIDENTS };
+            let now = self.core.clock.wall();
+            for incident in history.incidents(&query).await.map_err(storage)? {
+                let lasted = incident.span(now);
+                let touched = marks.iter_mut().zip(&days).filter(|(_, day)| day.span.touches(lasted));
+                touched.for_each(|(mark, _)| mark.incidents += 1);
+            }
+        }
+        Ok(marks)
+    }
+
+    fn group(&self, group: &str) -> Result<Vec<MonitorId>, Failed> {
+        let rows = self.core.recorder.board().snapshot();
+        let found: Vec<_> = rows.iter().filter(|row| row.monitor.group == group).map(|row| row.monitor.id).collect();
+        if found.is_empty() {
+            return Err(Failed::BadRequest { why: "there is no monitor in that group".to_owned() });
+        }
+        Ok(found)
+    }
+
+    /// Times of all monitors by day; what is over is read once.
+    async fn fleet_times(&self, history: &History, days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+        let monitors = self.core.recorder.board().ids();
+        let fleet = self.fleet(history).await?;
+        let mut remembered = self.fleet.0.lock().await;
+        if remembered.monitors != monitors {
+            *remembered = Remembered { monitors: monitors.clone(), ..Remembered::default() };
+        }
+        let open_from = days.len().saturating_sub(OPEN_DAYS);
+        let missing: Vec<LocalDay> =
+            days[..open_from].iter().filter(|day| !remembered.closed.contains_key(&day.date)).copied().collect();
+        for (day, times) in missing.iter().zip(fleet.times(&monitors, &missing).await?) {
+            remembered.closed.insert(day.date, times);
+        }
+        let open = &days[open_from..];
+        let fresh = |(made, known): &(UnixMicros, Vec<(Date, Times)>)| {
+            fleet.now.since_us(*made) < FRESH_US
+                && *made <= fleet.now
+                && open.iter().all(|day| known.iter().any(|(date, _)| *date == day.date))
+        };
+        if !remembered.open.as_ref().is_some_and(fresh) {
+            let times = fleet.times(&monitors, open).await?;
+            let known = open.iter().map(|day| day.date).zip(times).collect();
+            remembered.open = Some((fleet.now, known));
+        }
+        let known_open = remembered.open.as_ref().map(|(_, known)| known.as_slice()).unwrap_or_default();
+        let of = |day: &LocalDay| {
+            let open = known_open.iter().find(|(date, _)| *date == day.date).map(|(_, times)| *times);
+            open.or_else(|| remembered.closed.get(&day.date).copied()).unwrap_or_default()
+        };
+        Ok(days.iter().map(of).collect())
+    }
+
+    /// Times and answer times of all monitors in the last 24 hours.
+    async fn last_day(&self, history: &History) -> Result<(Times, Latency), Failed> {
+        let monitors = self.core.recorder.board().ids();
+        let fleet = self.fleet(history).await?;
+        let mut remembered = self.fleet.0.lock().await;
+        if let Some((made, times, latency)) = &remembered.last_day
+            && fleet.now.since_us(*made) < FRESH_US
+            && *made <= fleet.now
+            && remembered.monitors == monitors
+        {
+            return Ok((*times, latency.clone()));
+        }
+        let span = Span::new(fleet.now.minus_us(DAY_US), fleet.now);
+        let (mut times, mut latency) = (Times::default(), Latency::default());
+        for monitor in &monitors {
+            let found = history.buckets(*monitor, vec![span], Some(Tier::Hour), fleet.now).await.map_err(storage)?;
+            for bucket in &found {
+                times.add_bucket(bucket, fleet.first_seen.get(monitor).copied(), fleet.now);
+                latency.merge(&bucket.latency);
+            }
+            tokio::task::yield_now().await;
+        }
+        remembered.last_day = Some((fleet.now, times, latency.clone()));
+        Ok((times, latency))
+    }
+
+    /// Figures over all monitors.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn figures(&self, window: Window) -> Result<Figures, Failed> {
+        let history = self.history();
+        let now = self.core.clock.wall();
+        let (last_day, latency) = self.last_day(&history).await?;
+        let mut times = Times::default();
+        if window == Window::Day {
+            times = last_day;
+        } else {
+            let days = local_days(&TimeZone::system(), now, window.days());
+            self.fleet_times(&history, &days).await?.into_iter().for_each(|day| times.add(day));
+        }
+        let span = Span::new(now.minus_us(u64::from(window.days()) * DAY_US), now);
+        let query = IncidentQuery { monitor: None, span, limit: MOST_INCIDENTS };
+        let incidents = history.incidents(&query).await.map_err(storage)?;
+        let open = incidents.iter().any(crate::model::Incident::is_open);
+        let quiet = incidents.iter().map(|incident| incident.span(now).to).max();
+        Ok(Figures {
+            window,
+            uptime: times.uptime(),
+            coverage: times.coverage(),
+            incidents: u32::try_from(incidents.len()).unwrap_or(u32::MAX),
+            p95_us: latency.sketch.quantile(0.95),
+            quiet_since_ms: quiet.filter(|_| !open).map(Millis::from),
+        })
+    }
+
+    /// What the rows of the table show besides their state; at most 500 at once.
+    ///
+    /// # Errors
+    /// One of them is not there, they are too many, or the store does not answer.
+    pub async fn row_histories(&self, ids: &[String]) -> Result<Vec<RowHistory>, Failed> {
+        too_many(ids.len())?;
+        let history = self.history();
+        let fleet = self.fleet(&history).await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            // One that was removed meanwhile is no reason to show nothing of the others.
+            if let Ok(monitor) = self.monitor(id) {
+                found.push(row_history(&fleet, monitor.id).await?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn row_history(fleet: &Fleet<'_>, monitor: MonitorId) -> Result<RowHistory, Failed> {
+    let now = fleet.now;
+    let end = now.floor_to(HALF_HOUR_US).plus_us(HALF_HOUR_US);
+    let halves: Vec<Span> = (0..SPARK as u64)
+        .rev()
+        .map(|back| Span::new(end.minus_us((back + 1) * HALF_HOUR_US), end.minus_us(back * HALF_HOUR_US)))
+        .collect();
+    let sparks = fleet.history.buckets(monitor, halves, None, now).await.map_err(storage)?;
+    let mut latency = Latency::default();
+    sparks.iter().for_each(|bucket| latency.merge(&bucket.latency));
+    let days = local_days(&TimeZone::system(), now, ROW_DAYS);
+    let by_day = fleet.times(&[monitor], &days).await?;
+    let mut all = Times::default();
+    by_day.iter().for_each(|times| all.add(*times));
+    Ok(RowHistory {
+        id: monitor.to_string(),
+        spark_us: sparks.iter().map(|bucket| bucket.latency.sketch.quantile(0.5)).collect(),
+        spark_state: sparks.iter().map(worst).collect(),
+        days: by_day.iter().zip(&days).map(|(times, day)| times.mark(day)).collect(),
+        p95_us: latency.sketch.quantile(0.95),
+        uptime: all.uptime(),
+        coverage: all.coverage(),
+    })
+}
+
+/// The worst that was observed in a bucket.
+fn worst(bucket: &Bucket) -> State {
+    match (bucket.down_us, bucket.degraded_us, bucket.up_us) {
+        (1.., ..) => State::Down,
+        (0, 1.., _) => State::Degraded,
+        (0, 0, 1..) => State::Up,
+        _ => State::Unobserved,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).expect("a zone")
+    }
+
+    fn at(text: &str) -> UnixMicros {
+        UnixMicros::parse(text).expect("a time")
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone_and_clock_changes_are_in_them() {
+        let days = local_days(&zone("Europe/Berlin"), at("2026-10-26T12:00:00Z"), 3);
+        let hours: Vec<u64> = days.iter().map(|day| day.span.us() / 3_600_000_000).collect();
+        assert_eq!(hours, [24, 25, 24]);
+        assert_eq!(days[1].date.to_string(), "2026-10-25");
+        assert!(days.windows(2).all(|pair| pair[0].span.to == pair[1].span.from));
+        assert_eq!(whole_runs(&days), [0..3]);
+        assert_eq!(whole_runs(&[days[0], days[2]]), [0..1, 1..2]);
+        let kolkata = local_days(&zone("Asia/Kolkata"), at("2026-10-26T18:29:59Z"), 1);
+        assert_eq!(kolkata[0].span.from, at("2026-10-25T18:30:00Z"));
+    }
+
+    #[test]
+    fn a_monitor_counts_from_its_first_sight() {
+        let now = at("2026-11-02T00:00:00Z");
+        let span = Span::new(at("2026-11-01T00:00:00Z"), now);
+        let hour = 3_600_000_000;
+        let bucket = Bucket {
+            span,
+            checks: 1,
+            down: 0,
+            up_us: 5 * hour,
+            degraded_us: 0,
+            down_us: hour,
+            latency: Latency::default(),
+        };
+        let mut times = Times::default();
+        times.add_bucket(&bucket, Some(at("2026-11-01T12:00:00Z")), now);
+        assert_eq!(times.possible_us, 12 * hour);
+        assert_eq!(times.uptime(), Some(Share(5.0 / 6.0)));
+        assert_eq!(times.coverage(), Some(Share(0.5)));
+        assert_eq!(worst(&bucket), State::Down);
+    }
+}

@@ -1,0 +1,74 @@
+//! What a window may ask of the running core, one call a question. Nothing here knows what a window is.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `live.rs` | the board and what changed on it; pauses, checks now, acknowledgements |
+//! | `days.rs` | figures over days, of one monitor and of all |
+//! | `chart.rs` | one monitor over time |
+//! | `page.rs` | one monitor's page, results, incidents |
+
+mod chart;
+mod days;
+mod live;
+mod page;
+
+use std::sync::Arc;
+
+pub use self::live::Interest;
+
+use self::days::FleetDays;
+use super::core::Core;
+use crate::deliver::History;
+use crate::model::{Monitor, MonitorId};
+use crate::screen::{Failed, HistorySource};
+use crate::storage::StoreError;
+
+/// Most monitors in one question.
+const MOST_IDS: usize = 500;
+
+/// Answers a window's questions. Clones share what they remember.
+#[derive(Clone, Debug)]
+pub struct Screens {
+    core: Arc<Core>,
+    fleet: Arc<FleetDays>,
+}
+
+impl Screens {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core, fleet: Arc::default() }
+    }
+
+    fn history(&self) -> History {
+        self.core.delivery.history()
+    }
+
+    fn source(&self) -> HistorySource {
+        super::reads::source_of(&self.core.delivery).into()
+    }
+
+    /// The configured monitor with this id.
+    fn monitor(&self, id: &str) -> Result<Arc<Monitor>, Failed> {
+        let unknown = || Failed::UnknownMonitor { name: crate::model::clean_text(id, 100) };
+        let id: MonitorId = id.parse().map_err(|_| unknown())?;
+        self.core.recorder.board().row(id).map(|row| row.monitor).ok_or_else(unknown)
+    }
+
+    /// The ids of configured monitors; an empty list means all of them.
+    fn monitors(&self, ids: &[String]) -> Result<Vec<MonitorId>, Failed> {
+        if ids.is_empty() {
+            return Ok(self.core.recorder.board().ids());
+        }
+        ids.iter().map(|id| self.monitor(id).map(|monitor| monitor.id)).collect()
+    }
+}
+
+fn storage(error: StoreError) -> Failed {
+    Failed::Storage { what: crate::model::error_chain(&error) }
+}
+
+fn too_many(count: usize) -> Result<(), Failed> {
+    if count > MOST_IDS {
+        return Err(Failed::BadRequest { why: format!("{count} monitors at once; {MOST_IDS} are the most") });
+    }
+    Ok(())
+}
