@@ -1,0 +1,25 @@
+// The core's own words, for people.
+import type { BoardRow } from "./ipc/bindings";
+import { maybe, t } from "./i18n";
+import { wholePercent } from "./format";
+
+export function kindName(kind: string): string {
+  return maybe(`kind_${kind}`) ?? kind;
+}
+
+export function backendName(backend: string): string {
+  return maybe(`backend_${backend}`) ?? backend;
+}
+
+/** Why a monitor is not simply up, short enough for a cell of a table. */
+export function shortReason(row: BoardRow): string {
+  if (row.loss !== null && row.loss > 0 && row.state === "degraded") return t("loss", { share: wholePercent(row.loss) });
+  if (row.failure) return t(`failure_${row.failure}`);
+  return t(`state_${row.state}`);
+}
+
+/** The same as part of a sentence: the core's message where it has one. */
+export function reasonOf(row: BoardRow): string {
+  const text = row.message || shortReason(row);
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
+}
