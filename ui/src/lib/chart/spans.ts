@@ -35,7 +35,7 @@ const isSame = (a: Span, b: Span): boolean =>
   a.what === b.what && (a.what !== "gap" || b.what !== "gap" || a.reason === b.reason);
 
 /** The gap or outage at an instant; an outage goes first. */
-export function spanAt(spans: readonly Span[], ms: number): Span | null {
+export function spanAt<S extends Span>(spans: readonly S[], ms: number): S | null {
   return spans.findLast((span) => span.fromMs <= ms && ms <= span.toMs) ?? null;
 }
 
