@@ -1,8 +1,9 @@
 // Charts in words: what a point says, what stands for the whole.
+import { dayLabel } from "../../lib/chart/labels";
 import type { LabelledSpan } from "../../lib/chart/layers";
 import { spanAt } from "../../lib/chart/spans";
 import { figuresOf } from "../../lib/chart/summary";
-import { answer, date, dateTime, duration, longDate, time, timeSeconds } from "../../lib/format";
+import { answer, dateTime, duration, time, timeSeconds } from "../../lib/format";
 import { maybe, t } from "../../lib/i18n";
 import type { GapReason, Series } from "../../lib/ipc/bindings";
 
@@ -13,12 +14,13 @@ export function gapLabel(reason: GapReason, lengthMs: number): string {
   return `${maybe(`gap_${reason}`) ?? reason} ${duration(lengthMs)}`;
 }
 
-/** "Mon, 23 Nov 2026, 13:40–13:45", or the days where a bucket is as long as that. */
+/** "Mon 23 Nov, 13:40 – 13:45", or the days where a bucket is as long as that. */
 export function bucketTime(startMs: number, bucketMs: number): string {
   const endMs = startMs + bucketMs;
-  if (bucketMs >= DAY_MS) return `${longDate(startMs)} – ${date(endMs)}`;
+  if (bucketMs === DAY_MS) return dayLabel(startMs);
+  if (bucketMs > DAY_MS) return `${dayLabel(startMs)} – ${dayLabel(endMs)}`;
   const write = bucketMs < 60_000 ? timeSeconds : time;
-  return `${longDate(startMs)}, ${write(startMs)} – ${write(endMs)}`;
+  return `${dayLabel(startMs)}, ${write(startMs)} – ${write(endMs)}`;
 }
 
 export type PointWords = { when: string; figures: string | null; rest: string };

@@ -21,7 +21,7 @@ export function columnsOf(series: Series, intervalMs: number): Columns {
   const farApart = Math.max(series.bucketMs * 1.5, intervalMs * 2.5);
   let last: number | null = null;
   series.startMs.forEach((start, at) => {
-    const middle = start + series.bucketMs / 2;
+    const middle = middleOf(start, series.bucketMs, series);
     const median = series.p50Us[at] ?? null;
     if (median === null && isQuiet(series, at)) return;
     if (last !== null && middle - last > farApart) push(columns, (middle + last) / 2, series, -1);
@@ -29,6 +29,12 @@ export function columnsOf(series: Series, intervalMs: number): Columns {
     last = middle;
   });
   return columns;
+}
+
+/** Middle of the part of a bucket that lies in the window: the newest one has only begun. */
+export function middleOf(startMs: number, bucketMs: number, window: { fromMs: number; toMs: number }): number {
+  const [from, to] = [Math.max(startMs, window.fromMs), Math.min(startMs + bucketMs, window.toMs)];
+  return from < to ? (from + to) / 2 : startMs + bucketMs / 2;
 }
 
 /** Observed, not down, and no check fell into it. */

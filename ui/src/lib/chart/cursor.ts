@@ -32,3 +32,9 @@ export function nearestPoint(x: readonly number[], ms: number): number | null {
   const before = x[low - 1];
   return before !== undefined && ms - before <= (x[low] ?? 0) - ms ? low - 1 : low;
 }
+
+/** The nearest point, but only one that is near enough to be meant, on a chart of this length. */
+export function pointWithin(x: readonly number[], ms: number, lengthMs: number): number | null {
+  const at = nearestPoint(x, ms);
+  return at !== null && Math.abs((x[at] ?? 0) - ms) <= lengthMs / 30 ? at : null;
+}

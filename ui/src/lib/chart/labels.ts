@@ -16,6 +16,12 @@ export function tickLabel(tick: TimeTick): string {
   }
 }
 
+/** "Mon 23 Nov"; with the year where it is not this one. */
+export function dayLabel(ms: number): string {
+  const year = new Date(ms).getFullYear() === new Date().getFullYear() ? {} : ({ year: "numeric" } as const);
+  return new Intl.DateTimeFormat(localeTag(), { weekday: "short", day: "numeric", month: "short", ...year }).format(ms);
+}
+
 /** A tick of an axis of answer times. All of an axis in the unit of its top, exactly: rounded ticks would not be even. */
 export function answerTick(us: number, topUs: number): string {
   if (topUs < 1000) return `${number(us, 2)}${NBSP}µs`;

@@ -13,13 +13,14 @@ export type Layer =
 /** A span with the words that stand in it where there is room. */
 export type LabelledSpan = Span & { label: string };
 
-/** The highest value of points within the window; minus infinity where there is none. */
+/** The highest value of what is seen, to which lines from just outside belong; minus infinity where there is none. */
 export function highestOf(layers: readonly Layer[], x: readonly number[], window: { fromMs: number; toMs: number }): number {
   let highest = Number.NEGATIVE_INFINITY;
+  const first = x.findIndex((ms) => ms >= window.fromMs) - 1;
+  const last = x.findLastIndex((ms) => ms <= window.toMs) + 1;
   const look = (values: Values | undefined): void => {
     values?.forEach((value, at) => {
-      const ms = x[at] ?? 0;
-      if (value !== null && value > highest && ms >= window.fromMs && ms <= window.toMs) highest = value;
+      if (value !== null && value > highest && at >= first && at <= last) highest = value;
     });
   };
   for (const layer of layers) {

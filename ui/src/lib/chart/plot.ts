@@ -17,12 +17,14 @@ export type Scene = {
   valueLabel: (value: number, top: number) => string;
   /** What stands at the right end of the time axis, such as "now". */
   endLabel: string | null;
+  bare: boolean;
   palette: Palette;
 };
 
 /** Left of the plot; the same for all charts, so that those above each other line up. */
 const VALUE_AXIS_PX = 52;
 const TIME_AXIS_PX = 26;
+const BARE_AXIS_PX = 8;
 const LABEL_PX = 72;
 
 export function dataOf(scene: Scene): uPlot.AlignedData {
@@ -92,7 +94,7 @@ const soft = (colour: string): string => `color-mix(in oklch, ${colour} 15%, tra
 function timeAxis(scene: () => Scene): uPlot.Axis {
   return {
     ...axisLook(scene),
-    size: TIME_AXIS_PX,
+    size: scene().bare ? BARE_AXIS_PX : TIME_AXIS_PX,
     gap: 6,
     grid: { show: false },
     ticks: { show: false },
@@ -101,7 +103,8 @@ function timeAxis(scene: () => Scene): uPlot.Axis {
   };
 }
 
-function ticksOf(plot: uPlot, { fromMs, toMs, endLabel }: Scene): { ms: number; label: string }[] {
+function ticksOf(plot: uPlot, { fromMs, toMs, endLabel, bare }: Scene): { ms: number; label: string }[] {
+  if (bare) return [];
   const width = plot.width - VALUE_AXIS_PX;
   const ticks = timeTicks(fromMs, toMs, width / LABEL_PX).map((tick) => ({ ms: tick.ms, label: tickLabel(tick) }));
   if (endLabel === null) return ticks;

@@ -53,5 +53,5 @@ export function pan(view: View, byMs: number, nowMs: number): View {
   return { range: view.range, zoom: { fromMs: to - length, toMs: to } };
 }
 
-/** One bucket for two pixels: finer cannot be seen, coarser looks blocky. */
-export const bucketsFor = (widthPx: number): number => Math.round(Math.min(Math.max(widthPx / 2, 120), 600));
+/** One bucket for about two pixels: finer cannot be seen, coarser looks blocky. Enough that a year has one for each day. */
+export const bucketsFor = (widthPx: number): number => Math.round(Math.min(Math.max(widthPx / 1.8, 366), 600));

@@ -20,8 +20,9 @@ export type ValueAxis = { ticks: number[]; top: number };
  * the highest value does not touch the frame.
  */
 export function valueAxis(max: number, most: number, smallest = 1): ValueAxis {
-  const reach = Number.isFinite(max) && max > 0 ? max * 1.06 : smallest;
-  const step = Math.max(niceStep(reach / Math.max(1, most)), niceStep(smallest / Math.max(1, most)));
+  const reach = Math.max(Number.isFinite(max) ? max * 1.06 : 0, smallest);
+  // A scale needs two ticks to be read.
+  const step = niceStep(reach / Math.max(2, most));
   const ticks: number[] = [];
   for (let at = 0; at <= Math.floor(reach / step + 1e-9); at += 1) ticks.push(at * step);
   return { ticks, top: Math.max(reach, step) };

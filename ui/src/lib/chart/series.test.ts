@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Series } from "../ipc/bindings";
 import { columnsOf, withTail } from "./columns";
-import { nearestPoint, pointAfterKey } from "./cursor";
+import { nearestPoint, pointAfterKey, pointWithin } from "./cursor";
 import { bucketsFor, pan, windowOf, zoomBy, zoomOut, zoomTo, type View } from "./range";
 import { lengthOf, spanAt, spansOf } from "./spans";
 import { meanOf, stacked } from "./stack";
@@ -27,6 +27,7 @@ describe("columnsOf", () => {
   it("puts a point in the middle of each bucket", () => {
     const columns = columnsOf(seriesOf(20, 30), 10_000);
     expect(columns.x).toEqual([5_000, 15_000]);
+    expect(columnsOf({ ...seriesOf(20, 30), toMs: 12_000 }, 10_000).x).toEqual([5_000, 11_000]);
     expect(columns.p50).toEqual([20, 30]);
     expect(columns.max).toEqual([29, 39]);
     expect(columns.bucket).toEqual([0, 1]);
@@ -133,7 +134,7 @@ describe("range", () => {
   });
 
   it("asks for no more buckets than can be seen", () => {
-    expect([100, 660, 4_000].map(bucketsFor)).toEqual([120, 330, 600]);
+    expect([100, 720, 4_000].map(bucketsFor)).toEqual([366, 400, 600]);
   });
 });
 
@@ -150,6 +151,7 @@ describe("cursor", () => {
   it("finds the nearest point", () => {
     expect([-5, 4, 6, 14, 99].map((ms) => nearestPoint([0, 10, 20], ms))).toEqual([0, 0, 1, 1, 2]);
     expect(nearestPoint([], 3)).toBeNull();
+    expect([11, 12].map((ms) => pointWithin([0, 10, 20], ms, 30))).toEqual([1, null]);
   });
 });
 
