@@ -77,7 +77,7 @@ export function paintLabels(ctx: CanvasRenderingContext2D, plane: Plane, spans: 
     const half = ctx.measureText(span.label).width / 2;
     const middle = Math.min(Math.max(at.from + at.width / 2, plane.left + half), plane.left + plane.width - half);
     // The words may stand a little over the edges of their span, but never so far that they seem to belong elsewhere.
-    if (half * 2 > at.width + 80 * plane.ratio || middle - half < reach) continue;
+    if (half * 2 > at.width + 120 * plane.ratio || middle - half < reach) continue;
     const y = plane.top + plane.height / 2;
     ctx.strokeText(span.label, middle, y);
     ctx.fillText(span.label, middle, y);

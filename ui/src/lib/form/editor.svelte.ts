@@ -11,6 +11,12 @@ export type Conflict = Extract<SaveOutcome, { outcome: "conflict" }>;
 /** The fields as they stand in the form, in its order. */
 export type Layout = { first: OwnedField[]; own: OwnedField[]; rest: OwnedField[] };
 
+/** What must be given goes first; what takes much room goes last. */
+function inReadingOrder(fields: readonly OwnedField[]): OwnedField[] {
+  const place = ({ spec }: OwnedField): number => (spec.required ? 0 : spec.kind.type === "textMap" ? 2 : 1);
+  return [...fields].sort((a, b) => place(a) - place(b));
+}
+
 export class DraftEditor {
   readonly form: FormSpec;
   readonly #core: Core;
@@ -57,7 +63,7 @@ export class DraftEditor {
     const common = fields.slice(0, this.form.common.length);
     return {
       first: common.filter((field) => field.spec.required),
-      own: fields.slice(this.form.common.length),
+      own: inReadingOrder(fields.slice(this.form.common.length)),
       rest: common.filter((field) => !field.spec.required),
     };
   });
