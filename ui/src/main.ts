@@ -7,10 +7,10 @@ import "./styles/base.css";
 
 async function connect(): Promise<Core> {
   const inDesktop = "__TAURI_INTERNALS__" in window;
-  const module = inDesktop ? await import("./lib/ipc/tauri") : await import("./lib/ipc/fake");
-  return module.connect();
+  const shell = inDesktop ? await import("./lib/ipc/tauri") : await import("./lib/ipc/fake");
+  return shell.connect();
 }
 
 guardNavigator();
 const target = document.getElementById("app");
-if (target) mount(App, { target, props: { connect } });
+if (target) mount(App, { target, props: { core: connect() } });
