@@ -2,6 +2,7 @@
 import type { BoardRow } from "./ipc/bindings";
 import { maybe, t } from "./i18n";
 import { wholePercent } from "./format";
+import { language } from "./locale.svelte";
 
 export function kindName(kind: string): string {
   return maybe(`kind_${kind}`) ?? kind;
@@ -18,8 +19,11 @@ export function shortReason(row: BoardRow): string {
   return t(`state_${row.state}`);
 }
 
-/** The same as part of a sentence: the core's message where it has one. */
+/** The same with more words: the core's own message, which is English, else the name of the failure. */
 export function reasonOf(row: BoardRow): string {
-  const text = row.message || shortReason(row);
+  return (language() === "en" && row.message) || shortReason(row);
+}
+
+export function capitalised(text: string): string {
   return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }

@@ -2,7 +2,7 @@
 import type { BoardRow, Figures, State, Summary } from "../../lib/ipc/bindings";
 import { dayName, duration } from "../../lib/format";
 import { t } from "../../lib/i18n";
-import { reasonOf } from "../../lib/words";
+import { capitalised, reasonOf } from "../../lib/words";
 
 /** `detail` may hold one important part, see `partsOf`. */
 export type Sentence = { state: State; text: string; detail: string | null };
@@ -41,7 +41,10 @@ function ofRows(state: "down" | "degraded", bad: readonly BoardRow[], summary: S
     return {
       state,
       text: monitors === 1 ? t(`sentence_one_${state}_alone`, { name: only.name }) : `${t(`sentence_one_${state}`, { name: only.name })} ${rest}`,
-      detail: only.sinceMs === null ? reasonOf(only) : t("reason_for", { reason: reasonOf(only), time: lasting(only.sinceMs, nowMs) }),
+      detail:
+        only.sinceMs === null
+          ? capitalised(reasonOf(only))
+          : t("reason_for", { reason: capitalised(reasonOf(only)), time: lasting(only.sinceMs, nowMs) }),
     };
   }
   const first = earliest(bad);
