@@ -8,6 +8,9 @@ export const labelOf = ({ owner, spec }: OwnedField): string => maybe(`field_${o
 
 export const hintOf = ({ owner, spec }: OwnedField): string => maybe(`field_${owner}_${spec.key}_hint`) ?? spec.doc;
 
+/** A kind where it stands for itself, not in the middle of a line. */
+export const kindTitle = (kind: string): string => maybe(`kind_${kind}_title`) ?? wordsOfKey(kind);
+
 /** "30s · default": what holds while the field is empty. */
 export function placeholderOf(draft: MonitorDraft, { spec }: OwnedField): string | null {
   const inherited = inheritedOf(draft, spec);
