@@ -12,7 +12,7 @@ const INCIDENTS_MOST = 50;
 const YEAR_MS = 365 * 86_400_000;
 /** Bars of parts are this wide with the space between them. */
 const BAR_PX = 6;
-/** The window of a live chart moves in steps of this share of its length, about a pixel. */
+/** Steps in which the window of a live chart moves over its own length. */
 const STEPS = 600;
 
 export class MonitorHistory {
@@ -36,11 +36,14 @@ export class MonitorHistory {
     return this.#view;
   }
 
-  /** What the charts show. A live one ends at the next step, so that it does not move with every tick of the clock. */
-  readonly window = $derived.by(() => {
+  /** Now, in steps of about a pixel: a live chart is not drawn anew with every tick of the clock. */
+  readonly #stepMs = $derived.by(() => {
     const step = Math.max(1000, lengthOfRange(this.#view.range) / STEPS);
-    return windowOf(this.#view, follows(this.#view) ? Math.ceil(this.#now() / step) * step : this.#now());
+    return Math.ceil(this.#now() / step) * step;
   });
+
+  /** What the charts show. */
+  readonly window = $derived.by(() => windowOf(this.#view, this.#stepMs));
 
   /** With the checks that the board told of since. */
   readonly series = $derived.by(() => {
