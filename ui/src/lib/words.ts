@@ -12,6 +12,11 @@ export function backendName(backend: string): string {
   return maybe(`backend_${backend}`) ?? backend;
 }
 
+/** A name of nothing but spaces would be nothing to click on. */
+export function nameOf(row: BoardRow): string {
+  return row.name.trim() || row.target;
+}
+
 /** Why a monitor is not simply up, short enough for a cell of a table. */
 export function shortReason(row: BoardRow): string {
   if (row.loss !== null && row.loss > 0 && row.state === "degraded") return t("loss", { share: wholePercent(row.loss) });
