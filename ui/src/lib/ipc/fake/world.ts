@@ -53,7 +53,8 @@ function overlap(of: { fromMs: number; toMs: number | null }, fromMs: number, to
 
 export function gapAt(world: World, actor: Actor, ms: number): Gap | null {
   const covers = (gap: Gap) => gap.fromMs <= ms && ms < (gap.toMs ?? Infinity);
-  return actor.gaps.find(covers) ?? world.gaps.find(covers) ?? null;
+  const own = actor.gaps.filter(covers);
+  return own.find((gap) => gap.reason === "paused") ?? own[0] ?? world.gaps.find(covers) ?? null;
 }
 
 export function spanAt(actor: Actor, ms: number): Span | null {
