@@ -1,0 +1,70 @@
+// What screens may ask of the core. `tauri.ts` asks the real one, `fake.ts` is an in-memory world of the same types.
+import type {
+  About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
+  MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Window,
+} from "./bindings";
+
+/** A call that failed; carries the core's own error. */
+export class IpcFailure extends Error {
+  constructor(readonly failed: Failed) {
+    super(failed.code);
+  }
+}
+
+export type Unsubscribe = () => void;
+
+/** One method a command; each rejects with an `IpcFailure`. */
+export interface Core {
+  board(): Promise<Board>;
+  figures(window: Window): Promise<Figures>;
+  /** Days of all monitors, of a group or of one monitor, oldest first. `days` is 7, 30, 90 or 365. */
+  days(scope: { group: string } | { monitor: string } | null, days: number): Promise<DayMark[]>;
+  /** For the rows that are on the screen; at most 100 ids. */
+  rowHistories(ids: string[]): Promise<RowHistory[]>;
+  monitorPage(id: string): Promise<MonitorPage>;
+  series(id: string, fromMs: number, toMs: number, buckets: number): Promise<Series>;
+  parts(id: string, fromMs: number, toMs: number, buckets: number): Promise<Parts>;
+  /** Newest first; of all monitors when `id` is null. */
+  incidents(id: string | null, fromMs: number, toMs: number, limit: number): Promise<IncidentPage>;
+  results(id: string, limit: number, after: ResultCursor | null): Promise<ResultPage>;
+
+  /** An empty list means all. */
+  checkNow(ids: string[]): Promise<void>;
+  /** `untilMs` null: until resumed. */
+  pause(ids: string[], untilMs: number | null): Promise<void>;
+  resume(ids: string[]): Promise<void>;
+  acknowledge(incident: string, note: string): Promise<void>;
+  /** Null unmutes. */
+  mute(untilMs: number | null): Promise<void>;
+
+  formSpec(): Promise<FormSpec>;
+  /** The draft of a monitor, or an empty one of a kind. */
+  draft(of: { id: string } | { kind: string; group: string | null }): Promise<MonitorDraft>;
+  /** Errors at the fields; empty when it could be saved. */
+  checkDraft(draft: MonitorDraft): Promise<FieldError[]>;
+  saveDraft(draft: MonitorDraft): Promise<SaveOutcome>;
+  removeMonitors(ids: string[]): Promise<SaveOutcome>;
+  undo(): Promise<SaveOutcome>;
+  versions(): Promise<FileVersion[]>;
+  restoreVersion(id: string): Promise<SaveOutcome>;
+
+  firstRun(): Promise<FirstRun>;
+  watch(suggestions: string[]): Promise<SaveOutcome>;
+  /** The text of a HallMonitor or Hall Monitor `config.yml`. */
+  importConfig(text: string): Promise<SaveOutcome>;
+
+  preferences(): Promise<Preferences>;
+  setPreferences(preferences: Preferences): Promise<void>;
+  about(): Promise<About>;
+  /** Remembered by the shell, so that the window opens again in the same place. */
+  setPlace(hash: string): Promise<void>;
+  place(): Promise<string>;
+  /** The answer to `askClose`. */
+  close(choice: "tray" | "quit", remember: boolean): Promise<void>;
+
+  onBoardChange(handler: (change: BoardChange) => void): Promise<Unsubscribe>;
+  /** History of these monitors has something new (at most once in 10 s); empty means all. */
+  onHistoryChange(handler: (ids: string[]) => void): Promise<Unsubscribe>;
+  onNavigate(handler: (to: Navigate) => void): Promise<Unsubscribe>;
+  onAskClose(handler: () => void): Promise<Unsubscribe>;
+}
