@@ -1,6 +1,5 @@
 //! What the program says of itself: tracing, to a stream that the caller names.
 
-use std::fmt::Debug;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
@@ -33,7 +32,7 @@ impl FromStr for LogFormat {
 /// tracing filter. A second call changes nothing.
 pub fn start<W>(format: LogFormat, level: &str, writer: W)
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + Debug + 'static,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);

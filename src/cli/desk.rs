@@ -8,17 +8,17 @@ use jiff::tz::TimeZone;
 
 use super::args::Common;
 use super::exit::Trouble;
-use super::folders::{self, Environment, Platform};
 use super::open;
 use super::paint::Paint;
 use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Platform, Vars};
 use crate::control::{self, Answer, AnswerError, Answers, AskError, Request};
 use crate::model::UnixMicros;
 
 /// Folders, clock, zone, output, and somebody to ask.
 pub(super) struct Desk {
     /// Environment variables.
-    pub(super) vars: Environment,
+    pub(super) vars: Vars,
     /// The configuration file.
     pub(super) config: PathBuf,
     /// The data folder.
@@ -40,10 +40,8 @@ pub(super) struct Desk {
 impl Desk {
     /// Finds out where things are. The only place that reads the environment.
     pub(super) fn set_up(common: &Common) -> Result<Self, Trouble> {
-        let vars: Environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let chosen = |given: &Option<PathBuf>, usual: &dyn Fn() -> Result<PathBuf, folders::NoFolder>| {
+        let vars = Vars::from_system();
+        let chosen = |given: &Option<PathBuf>, usual: &dyn Fn() -> Result<PathBuf, config::NoFolder>| {
             let path = match given {
                 Some(path) => path.clone(),
                 None => usual().map_err(|error| Trouble::Wrong(error.to_string()))?,
@@ -52,8 +50,8 @@ impl Desk {
         };
         let stdout = io::stdout();
         Ok(Self {
-            config: chosen(&common.config, &|| folders::config_file(Platform::HERE, &vars))?,
-            data_dir: chosen(&common.data_dir, &|| folders::data_dir(Platform::HERE, &vars))?,
+            config: chosen(&common.config, &|| config::config_file(Platform::HERE, &vars))?,
+            data_dir: chosen(&common.data_dir, &|| config::data_dir(Platform::HERE, &vars))?,
             paint: common.color.decide(&vars, &stdout),
             vars,
             clock: Arc::new(SystemClock),

@@ -6,7 +6,7 @@
 //! ([`Exit`]).
 //!
 //! - `args`: the arguments, `kinds`: those of `check KIND`, made from the kinds' fields.
-//! - `folders`, `span`: where things are by default, how times are written.
+//! - `span`: how times are written.
 //! - `open`: the only file that starts the core, opens its files or reads the configuration.
 //! - `desk`: what every command has at hand: folders, clock, output, and somebody to ask.
 //! - `words`, `paint`, `columns`, `json`: how things are told.
@@ -20,7 +20,6 @@ mod columns;
 mod completions;
 mod desk;
 mod exit;
-mod folders;
 mod history;
 mod incidents;
 mod json;

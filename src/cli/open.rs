@@ -90,8 +90,7 @@ pub(super) fn start(desk: &Desk, config: &config::Config) -> Result<Running, Tro
 }
 
 fn options(desk: &Desk) -> Options {
-    let vars = desk.vars.clone().into_iter().collect();
-    let options = Options::new(desk.config.clone(), desk.data_dir.clone(), vars);
+    let options = Options::new(desk.config.clone(), desk.data_dir.clone(), desk.vars.clone());
     Options { clock: Arc::clone(&desk.clock), ..options }
 }
 

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
-use super::folders::Environment;
+use crate::config::Vars;
 use crate::model::{State, Verdict};
 
 /// When to use colours.
@@ -22,7 +22,7 @@ pub(super) enum ColorChoice {
 
 impl ColorChoice {
     /// Whether to colour what goes to `to`. See <https://no-color.org>.
-    pub(super) fn decide(self, vars: &Environment, to: &impl IsTerminal) -> Paint {
+    pub(super) fn decide(self, vars: &Vars, to: &impl IsTerminal) -> Paint {
         let on = match self {
             Self::Always => true,
             Self::Never => false,
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_file_gets_no_colours_unless_forced() {
         let file = tempfile::tempfile().expect("file");
-        let none = Environment::new();
+        let none = Vars::default();
         assert!(!ColorChoice::Auto.decide(&none, &file).is_on());
         assert!(ColorChoice::Always.decide(&none, &file).is_on());
         assert_eq!(Paint { on: true }.tone(Tone::Bad, "x"), "\x1b[1;31mx\x1b[0m");

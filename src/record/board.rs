@@ -161,6 +161,14 @@ impl Board {
         live.entries.iter().filter(|entry| entry.pause.is_some()).map(|entry| entry.monitor.id).collect()
     }
 
+    /// The monitors in one of these states: in the order of the states, then in that of the board.
+    #[must_use]
+    pub fn rows_in(&self, states: &[State]) -> Vec<BoardRow> {
+        let live = self.lock();
+        let rows = states.iter().flat_map(|state| live.entries.iter().filter(|entry| entry.shown().0 == *state));
+        rows.filter_map(|entry| live.row(entry.monitor.id)).collect()
+    }
+
     /// Every monitor's id, in the order in which they were set.
     #[must_use]
     pub fn ids(&self) -> Vec<MonitorId> {

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use specta::Type;
 
 use super::number::Millis;
-use crate::model::{FieldKind, FieldSpec};
+use crate::model;
 
 /// What a field holds and what is allowed in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum FieldShape {
+pub enum FieldKind {
     /// Any text.
     Text,
     /// A whole number within the bounds.
@@ -47,28 +47,30 @@ pub enum FieldShape {
     Path,
 }
 
-impl From<FieldKind> for FieldShape {
-    fn from(kind: FieldKind) -> Self {
+impl From<model::FieldKind> for FieldKind {
+    fn from(kind: model::FieldKind) -> Self {
         match kind {
-            FieldKind::Text => Self::Text,
-            FieldKind::Integer { min, max } => Self::Integer { min, max },
-            FieldKind::Toggle => Self::Toggle,
-            FieldKind::Duration { min_ms, max_ms } => Self::Duration { min_ms, max_ms },
-            FieldKind::Choice(words) => Self::Choice { choices: words.iter().map(|word| (*word).to_owned()).collect() },
-            FieldKind::Secret => Self::Secret,
-            FieldKind::TextMap => Self::TextMap,
-            FieldKind::Path => Self::Path,
+            model::FieldKind::Text => Self::Text,
+            model::FieldKind::Integer { min, max } => Self::Integer { min, max },
+            model::FieldKind::Toggle => Self::Toggle,
+            model::FieldKind::Duration { min_ms, max_ms } => Self::Duration { min_ms, max_ms },
+            model::FieldKind::Choice(words) => {
+                Self::Choice { choices: words.iter().map(|word| (*word).to_owned()).collect() }
+            }
+            model::FieldKind::Secret => Self::Secret,
+            model::FieldKind::TextMap => Self::TextMap,
+            model::FieldKind::Path => Self::Path,
         }
     }
 }
 
 /// One field of a form.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
-pub struct FormField {
+pub struct FieldSpec {
     /// The key in the file.
     pub key: String,
     /// What it holds.
-    pub kind: FieldShape,
+    pub kind: FieldKind,
     /// Whether it must be given.
     pub required: bool,
     /// The value when it is not given, as it would be written.
@@ -77,8 +79,8 @@ pub struct FormField {
     pub doc: String,
 }
 
-impl From<&FieldSpec> for FormField {
-    fn from(spec: &FieldSpec) -> Self {
+impl From<&model::FieldSpec> for FieldSpec {
+    fn from(spec: &model::FieldSpec) -> Self {
         Self {
             key: spec.key.to_owned(),
             kind: spec.kind.into(),
@@ -95,14 +97,14 @@ pub struct KindSpec {
     /// The word in the file.
     pub id: String,
     /// Its fields.
-    pub fields: Vec<FormField>,
+    pub fields: Vec<FieldSpec>,
 }
 
 /// Everything that a form for a monitor is drawn from.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 pub struct FormSpec {
     /// Fields that every monitor has.
-    pub common: Vec<FormField>,
+    pub common: Vec<FieldSpec>,
     /// The kinds.
     pub kinds: Vec<KindSpec>,
     /// The groups of the file.
@@ -165,7 +167,7 @@ pub struct MonitorDraft {
 
 /// A fault in the value of one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
-pub struct FieldFault {
+pub struct FieldError {
     /// Key of the field.
     pub key: String,
     /// What is wrong and what is allowed.
@@ -186,7 +188,7 @@ pub enum SaveOutcome {
     /// Something is wrong with the values; nothing was written.
     Refused {
         /// What, at which field.
-        errors: Vec<FieldFault>,
+        errors: Vec<FieldError>,
     },
     /// The file was changed elsewhere meanwhile; nothing was written.
     Conflict {

@@ -6,7 +6,7 @@ use specta::Type;
 use super::failed::Failed;
 use super::number::{Millis, Number};
 use crate::control;
-use crate::model::{self, CheckResult, FactKey, FactUnit, FactValue, Failure, IncidentEnd, UnixMicros, Verdict};
+use crate::model::{self, FactKey, FactUnit, FactValue, Failure, IncidentEnd, UnixMicros, Verdict};
 use crate::storage::PageCursor;
 
 /// Where history was read.
@@ -44,7 +44,7 @@ pub struct Fact {
 impl Fact {
     /// Every fact of a result.
     #[must_use]
-    pub fn all_of(result: &CheckResult) -> Vec<Self> {
+    pub fn all_of(result: &model::CheckResult) -> Vec<Self> {
         result.facts.iter().map(|(key, value)| Self::of(*key, value)).collect()
     }
 
@@ -95,7 +95,7 @@ impl From<model::Phases> for PhaseTimes {
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownResult {
+pub struct CheckResult {
     /// Whose it is.
     pub monitor: String,
     /// When the check started.
@@ -115,8 +115,8 @@ pub struct ShownResult {
     pub facts: Vec<Fact>,
 }
 
-impl From<&CheckResult> for ShownResult {
-    fn from(result: &CheckResult) -> Self {
+impl From<&model::CheckResult> for CheckResult {
+    fn from(result: &model::CheckResult) -> Self {
         Self {
             monitor: result.monitor.to_string(),
             time_ms: result.time.into(),
@@ -163,7 +163,7 @@ pub struct ResultPage {
     /// Where they were read.
     pub source: HistorySource,
     /// The results.
-    pub results: Vec<ShownResult>,
+    pub results: Vec<CheckResult>,
     /// Where to go on; none at the end.
     pub next: Option<ResultCursor>,
 }
@@ -172,7 +172,7 @@ impl From<control::HistoryPage> for ResultPage {
     fn from(page: control::HistoryPage) -> Self {
         Self {
             source: page.source.into(),
-            results: page.results.iter().map(ShownResult::from).collect(),
+            results: page.results.iter().map(CheckResult::from).collect(),
             next: page.next.map(ResultCursor::from),
         }
     }
@@ -181,7 +181,7 @@ impl From<control::HistoryPage> for ResultPage {
 /// A person has seen it.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
-pub struct Acknowledged {
+pub struct Acknowledgement {
     /// Who.
     pub by: String,
     /// When.
@@ -213,7 +213,7 @@ pub struct Incident {
     /// In words.
     pub message: String,
     /// Who has seen it.
-    pub acknowledged: Option<Acknowledged>,
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 impl Incident {
@@ -235,7 +235,7 @@ impl Incident {
             end_unknown,
             failure: incident.failure,
             message: incident.message.clone(),
-            acknowledged: incident.acknowledged.as_ref().map(|seen| Acknowledged {
+            acknowledged: incident.acknowledged.as_ref().map(|seen| Acknowledgement {
                 by: seen.by.clone(),
                 at_ms: seen.at.into(),
                 note: seen.note.clone(),

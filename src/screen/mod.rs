@@ -28,12 +28,12 @@ pub use self::board::{Board, BoardChange, BoardRow, Counts, Fault, OwnGap, Stora
 pub use self::failed::{Failed, FileProblem};
 pub use self::figures::{DayMark, Figures, MonitorPage, RowHistory, Scope, UptimeTile, Window};
 pub use self::form::{
-    DraftOf, DraftValue, FieldFault, FieldShape, FileVersion, FormField, FormSpec, Inherited, KindSpec, MonitorDraft,
+    DraftOf, DraftValue, FieldError, FieldKind, FieldSpec, FileVersion, FormSpec, Inherited, KindSpec, MonitorDraft,
     SaveOutcome,
 };
 pub use self::history::{
-    Acknowledged, Fact, HistorySource, Incident, IncidentPage, PhaseTimes, ResultCursor, ResultPage, ShownResult,
+    Acknowledgement, CheckResult, Fact, HistorySource, Incident, IncidentPage, PhaseTimes, ResultCursor, ResultPage,
 };
-pub use self::number::{Millis, Number, Share};
+pub use self::number::{Millis, Number, Share, clock_time};
 pub use self::place::{About, FirstRun, Language, OnClose, Preferences, Suggestion, Theme};
 pub use self::series::{Outage, PartLine, Parts, Series, Unseen};

@@ -67,6 +67,13 @@ impl Share {
     }
 }
 
+/// The local time of day, as in `14:02`.
+#[must_use]
+pub fn clock_time(time: UnixMicros) -> String {
+    let zoned = time.timestamp().to_zoned_datetime(jiff::tz::TimeZone::system());
+    format!("{:02}:{:02}", zoned.hour(), zoned.minute())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,6 +75,12 @@ impl Screens {
         Board { revision: change.revision, rows: change.rows, summary: change.summary }
     }
 
+    /// The core's wall clock.
+    #[must_use]
+    pub fn now(&self) -> UnixMicros {
+        self.core.clock.wall()
+    }
+
     /// Waits for changes after a revision.
     #[must_use]
     pub fn interest(&self, revision: u64) -> Interest {

@@ -1,17 +1,15 @@
 //! Where the configuration and the data are when nobody says so: the platform's folders, the same for the desktop
 //! app. Never the working directory.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Environment variables by name.
-pub(super) type Environment = BTreeMap<String, String>;
+use super::Vars;
 
 /// The habits of a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Platform {
+pub enum Platform {
     /// XDG base directories.
     Xdg,
     /// `~/Library`.
@@ -22,7 +20,7 @@ pub(super) enum Platform {
 
 impl Platform {
     /// That of this machine.
-    pub(super) const HERE: Self = if cfg!(target_os = "macos") {
+    pub const HERE: Self = if cfg!(target_os = "macos") {
         Self::MacOs
     } else if cfg!(windows) {
         Self::Windows
@@ -34,7 +32,7 @@ impl Platform {
 /// The environment does not say where a person's folders are.
 #[derive(Debug, Error)]
 #[error("cannot tell where {what} belongs: {variable} is not set; give {option} or set {own}")]
-pub(super) struct NoFolder {
+pub struct NoFolder {
     what: &'static str,
     variable: &'static str,
     option: &'static str,
@@ -42,7 +40,10 @@ pub(super) struct NoFolder {
 }
 
 /// The configuration file: `HALLMONITOR_CONFIG`, else `hallmonitor/config.yml` in the configuration folder.
-pub(super) fn config_file(platform: Platform, vars: &Environment) -> Result<PathBuf, NoFolder> {
+///
+/// # Errors
+/// The environment does not say where a person's folders are.
+pub fn config_file(platform: Platform, vars: &Vars) -> Result<PathBuf, NoFolder> {
     if let Some(file) = set(vars, "HALLMONITOR_CONFIG") {
         return Ok(file.into());
     }
@@ -57,7 +58,10 @@ pub(super) fn config_file(platform: Platform, vars: &Environment) -> Result<Path
 }
 
 /// The data folder: `HALLMONITOR_DATA_DIR`, else `hallmonitor` in the data folder.
-pub(super) fn data_dir(platform: Platform, vars: &Environment) -> Result<PathBuf, NoFolder> {
+///
+/// # Errors
+/// The environment does not say where a person's folders are.
+pub fn data_dir(platform: Platform, vars: &Vars) -> Result<PathBuf, NoFolder> {
     if let Some(folder) = set(vars, "HALLMONITOR_DATA_DIR") {
         return Ok(folder.into());
     }
@@ -71,21 +75,21 @@ pub(super) fn data_dir(platform: Platform, vars: &Environment) -> Result<PathBuf
     Ok(folder.join("hallmonitor"))
 }
 
-fn set<'a>(vars: &'a Environment, name: &str) -> Option<&'a str> {
-    vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+fn set<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
+    vars.get(name).filter(|value| !value.is_empty())
 }
 
 /// A path that is not absolute is ignored, as the XDG base directory specification demands.
-fn absolute(vars: &Environment, name: &str) -> Option<PathBuf> {
+fn absolute(vars: &Vars, name: &str) -> Option<PathBuf> {
     // A Windows path looks relative elsewhere, where only tests have one.
     set(vars, name).map(PathBuf::from).filter(|path| path.is_absolute() || !cfg!(windows) && name.ends_with("APPDATA"))
 }
 
-fn xdg(vars: &Environment, name: &str, below_home: &str) -> Option<PathBuf> {
+fn xdg(vars: &Vars, name: &str, below_home: &str) -> Option<PathBuf> {
     absolute(vars, name).or_else(|| absolute(vars, "HOME").map(|home| home.join(below_home)))
 }
 
-fn library(vars: &Environment) -> Option<PathBuf> {
+fn library(vars: &Vars) -> Option<PathBuf> {
     absolute(vars, "HOME").map(|home| home.join(Path::new("Library").join("Application Support")))
 }
 
@@ -93,14 +97,14 @@ fn library(vars: &Environment) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn vars(pairs: &[(&str, &str)]) -> Environment {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn vars(pairs: &[(&str, &str)]) -> Vars {
+        pairs.iter().copied().collect()
     }
 
     #[test]
     fn xdg_folders_win_over_home_when_absolute() {
         let home = vars(&[("HOME", "/h/ann")]);
-        let at = |vars: &Environment| {
+        let at = |vars: &Vars| {
             let path = |path: PathBuf| path.display().to_string();
             let config = config_file(Platform::Xdg, vars).map(path).expect("found");
             (config, data_dir(Platform::Xdg, vars).map(path).expect("found"))
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn without_a_home_it_says_what_to_do() {
-        let error = data_dir(Platform::Xdg, &Environment::new()).expect_err("no home").to_string();
+        let error = data_dir(Platform::Xdg, &Vars::new()).expect_err("no home").to_string();
         assert!(error.contains("HOME") && error.contains("--data-dir"), "{error}");
     }
 }

@@ -1,0 +1,82 @@
+//! Commands and events as the window's side of the edge sees them. `ui/src/lib/ipc/bindings.ts` is generated from
+//! here; the test fails when it is not current, and `UPDATE_BINDINGS=1` writes it.
+
+use hallmonitor::screen::BoardChange;
+use serde::{Deserialize, Serialize};
+use specta::Type;
+use tauri::Wry;
+use tauri_specta::{Builder, Event, collect_commands, collect_events};
+
+use crate::commands;
+
+/// The board changed.
+#[derive(Clone, Debug, Serialize, Type, Event)]
+pub(crate) struct BoardChanged(pub(crate) BoardChange);
+
+/// History of these monitors has something new; none named means all.
+#[derive(Clone, Debug, Serialize, Deserialize, Type, Event)]
+pub(crate) struct HistoryChanged(pub(crate) Vec<String>);
+
+/// The window shall go there.
+#[derive(Clone, Debug, Serialize, Deserialize, Type, Event)]
+pub(crate) struct Navigate {
+    /// A place of the window: `#/incidents`.
+    pub(crate) hash: String,
+}
+
+/// A person has to say what closing the window means.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, Type, Event)]
+pub(crate) struct AskClose;
+
+/// Everything that crosses the edge.
+pub(crate) fn builder() -> Builder<Wry> {
+    Builder::<Wry>::new()
+        // One type for both directions: a field that may be missing on the way in is null on the way out.
+        .disable_serde_phases()
+        .commands(collect_commands![
+            commands::board,
+            commands::figures,
+            commands::days,
+            commands::row_histories,
+            commands::monitor_page,
+            commands::series,
+            commands::parts,
+            commands::incidents,
+            commands::results,
+            commands::check_now,
+            commands::pause,
+            commands::resume,
+            commands::acknowledge,
+            commands::mute,
+            commands::preferences,
+            commands::set_preferences,
+            commands::about,
+            commands::place,
+            commands::set_place,
+            commands::close,
+        ])
+        .events(collect_events![BoardChanged, HistoryChanged, Navigate, AskClose])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use specta_typescript::Typescript;
+
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings.ts");
+
+    #[test]
+    fn bindings_are_current() {
+        let folder = std::env::temp_dir().join(format!("hallmonitor-bindings-{}", std::process::id()));
+        let made = folder.join("bindings.ts");
+        super::builder().export(Typescript::default(), &made).expect("exported");
+        let current = std::fs::read_to_string(&made).expect("read");
+        std::fs::remove_dir_all(&folder).expect("removed");
+        if std::env::var_os("UPDATE_BINDINGS").is_some() {
+            std::fs::write(FILE, &current).expect("written");
+        }
+        let committed = std::fs::read_to_string(Path::new(FILE)).unwrap_or_default();
+        assert!(committed == current, "{FILE} is not current: UPDATE_BINDINGS=1 cargo test -p hallmonitor-desktop");
+    }
+}

@@ -1,0 +1,164 @@
+//! What the window may ask. Each is one line into the core; secrets go in, never out.
+
+use std::sync::Arc;
+
+use hallmonitor::screen::{
+    About, Board, DayMark, Failed, Figures, IncidentPage, Millis, MonitorPage, Parts, Preferences, ResultCursor,
+    ResultPage, RowHistory, Scope, Series, Window,
+};
+use tauri::{AppHandle, State};
+
+use crate::house::House;
+use crate::{prefs, push, shell, window};
+
+type Answer<T> = Result<T, Failed>;
+type Core<'a> = State<'a, Arc<House>>;
+
+/// Everything as it is now. From then on changes come as events.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn board(app: AppHandle, core: Core<'_>) -> Answer<Board> {
+    let screens = core.screens().await?;
+    let board = screens.board();
+    push::start(&app, &screens, board.revision);
+    Ok(board)
+}
+
+/// Figures over all monitors.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn figures(core: Core<'_>, window: Window) -> Answer<Figures> {
+    core.screens().await?.figures(window).await
+}
+
+/// Days of all monitors, of a group or of one, oldest first.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn days(core: Core<'_>, scope: Option<Scope>, days: u32) -> Answer<Vec<DayMark>> {
+    core.screens().await?.days(scope, days).await
+}
+
+/// What rows of the table show besides their state.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn row_histories(core: Core<'_>, ids: Vec<String>) -> Answer<Vec<RowHistory>> {
+    core.screens().await?.row_histories(&ids).await
+}
+
+/// One monitor's page.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn monitor_page(core: Core<'_>, id: String) -> Answer<MonitorPage> {
+    core.screens().await?.monitor_page(&id).await
+}
+
+/// Answer time and state over time.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn series(core: Core<'_>, id: String, from: Millis, to: Millis, buckets: u32) -> Answer<Series> {
+    core.screens().await?.series(&id, from, to, buckets).await
+}
+
+/// The parts of checks over time.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn parts(core: Core<'_>, id: String, from: Millis, to: Millis, buckets: u32) -> Answer<Parts> {
+    core.screens().await?.parts(&id, from, to, buckets).await
+}
+
+/// Incidents, newest first.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn incidents(
+    core: Core<'_>,
+    id: Option<String>,
+    from: Millis,
+    to: Millis,
+    limit: u32,
+) -> Answer<IncidentPage> {
+    core.screens().await?.incidents(id.as_deref(), from, to, limit).await
+}
+
+/// Results of a monitor, newest first.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn results(core: Core<'_>, id: String, limit: u32, after: Option<ResultCursor>) -> Answer<ResultPage> {
+    core.screens().await?.results(&id, limit, after).await
+}
+
+/// Checks now; none named means all.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn check_now(core: Core<'_>, ids: Vec<String>) -> Answer<()> {
+    core.screens().await?.check_now(&ids)
+}
+
+/// Pauses; none named means all.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn pause(core: Core<'_>, ids: Vec<String>, until: Option<Millis>) -> Answer<()> {
+    core.screens().await?.pause(&ids, until).await
+}
+
+/// Ends pauses; none named means all.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn resume(core: Core<'_>, ids: Vec<String>) -> Answer<()> {
+    core.screens().await?.resume(&ids).await
+}
+
+/// A person has seen an open incident.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn acknowledge(core: Core<'_>, incident: String, note: String) -> Answer<()> {
+    core.screens().await?.acknowledge(&incident, &note)
+}
+
+/// Mutes notices until a time; none: not any more.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn mute(core: Core<'_>, until: Option<Millis>) -> Answer<()> {
+    core.screens().await.map(|screens| screens.mute(until))
+}
+
+/// Preferences of the window.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn preferences(app: AppHandle) -> Answer<Preferences> {
+    Ok(prefs::read(&app))
+}
+
+/// Sets the preferences.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn set_preferences(app: AppHandle, preferences: Preferences) -> Answer<()> {
+    prefs::write(&app, &preferences)
+}
+
+/// Where things are.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn about(app: AppHandle) -> Answer<About> {
+    Ok(shell::about(&app))
+}
+
+/// Where the window was when it was last open.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn place(app: AppHandle) -> Answer<String> {
+    Ok(prefs::place(&app))
+}
+
+/// Remembers where the window is.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn set_place(app: AppHandle, hash: String) -> Answer<()> {
+    prefs::set_place(&app, &hash)
+}
+
+/// The answer to what closing the window should mean.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn close(app: AppHandle, choice: window::Closing, remember: bool) -> Answer<()> {
+    window::close(&app, choice, remember)
+}

@@ -1,0 +1,53 @@
+//! Preferences of the window and where it was: nothing that concerns what is watched.
+
+use hallmonitor::screen::{Failed, Preferences};
+use tauri::AppHandle;
+use tauri_plugin_autostart::ManagerExt as _;
+use tauri_plugin_store::StoreExt as _;
+
+const FILE: &str = "preferences.json";
+const PREFERENCES: &str = "preferences";
+const PLACE: &str = "place";
+/// Longest place that is remembered, in bytes.
+const LONGEST_PLACE: usize = 512;
+
+/// What was set; the defaults where nothing was, or where it cannot be read.
+pub(crate) fn read(app: &AppHandle) -> Preferences {
+    let kept = app.store(FILE).ok().and_then(|store| store.get(PREFERENCES));
+    let mut preferences: Preferences = kept.and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default();
+    // The desktop knows best whether it starts us.
+    preferences.start_at_login = app.autolaunch().is_enabled().unwrap_or(false);
+    preferences
+}
+
+/// Sets everything.
+pub(crate) fn write(app: &AppHandle, preferences: &Preferences) -> Result<(), Failed> {
+    let before = read(app);
+    if before.start_at_login != preferences.start_at_login {
+        let autostart = app.autolaunch();
+        let done = if preferences.start_at_login { autostart.enable() } else { autostart.disable() };
+        done.map_err(|error| Failed::Internal { why: format!("the desktop's autostart cannot be set: {error}") })?;
+    }
+    keep(app, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())
+}
+
+/// Where the window was.
+pub(crate) fn place(app: &AppHandle) -> String {
+    let kept = app.store(FILE).ok().and_then(|store| store.get(PLACE));
+    kept.and_then(|kept| kept.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Remembers where the window is.
+pub(crate) fn set_place(app: &AppHandle, hash: &str) -> Result<(), Failed> {
+    if hash.len() > LONGEST_PLACE || !(hash.is_empty() || hash.starts_with('#')) {
+        return Err(Failed::BadRequest { why: "that is no place of the window".to_owned() });
+    }
+    keep(app, PLACE, hash.into())
+}
+
+fn keep(app: &AppHandle, key: &str, value: serde_json::Value) -> Result<(), Failed> {
+    let fault = |error: tauri_plugin_store::Error| Failed::File { path: FILE.to_owned(), what: error.to_string() };
+    let store = app.store(FILE).map_err(fault)?;
+    store.set(key, value);
+    store.save().map_err(fault)
+}

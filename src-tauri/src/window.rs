@@ -1,0 +1,106 @@
+//! The window. It is destroyed when it is closed, which frees the web view's memory, and made anew when it is wanted.
+
+use hallmonitor::screen::{Failed, OnClose};
+use serde::{Deserialize, Serialize};
+use specta::Type;
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
+use tauri_plugin_window_state::{AppHandleExt as _, StateFlags, WindowExt as _};
+use tauri_specta::Event as _;
+
+use crate::bindings::{AskClose, Navigate};
+use crate::{prefs, push, shell, tray};
+
+/// The one window.
+pub(crate) const LABEL: &str = "main";
+const SIZE: (f64, f64) = (1280.0, 800.0);
+const SMALLEST: (f64, f64) = (720.0, 480.0);
+
+/// What of the window is remembered. Not whether it is shown: that is for the start to say.
+pub(crate) fn remembered() -> StateFlags {
+    StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED
+}
+
+/// What closing the window means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Closing {
+    /// Go on without it.
+    Tray,
+    /// End.
+    Quit,
+}
+
+/// Shows the window, making it where there is none; `hash` is where it shall go, else where it was.
+pub(crate) fn show(app: &AppHandle, hash: Option<&str>) {
+    let shown = match app.get_webview_window(LABEL) {
+        Some(window) => {
+            if let Some(hash) = hash {
+                let _ = Navigate { hash: hash.to_owned() }.emit_to(app, LABEL);
+            }
+            window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus())
+        }
+        None => make(app, hash),
+    };
+    if let Err(error) = shown {
+        tracing::error!(%error, "the window cannot be shown");
+    }
+}
+
+fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
+    if let Some(hash) = hash {
+        let _ = prefs::set_place(app, hash);
+    }
+    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
+        .title("Hall Monitor")
+        .inner_size(SIZE.0, SIZE.1)
+        .min_inner_size(SMALLEST.0, SMALLEST.1)
+        .build()?;
+    let _ = window.restore_state(remembered());
+    let to = app.clone();
+    window.on_window_event(move |event| match event {
+        WindowEvent::CloseRequested { api, .. } => {
+            let _ = to.save_window_state(remembered());
+            match meaning(&to) {
+                Some(Closing::Tray) => {}
+                Some(Closing::Quit) => shell::quit(&to),
+                None => {
+                    api.prevent_close();
+                    let _ = AskClose.emit_to(&to, LABEL);
+                }
+            }
+        }
+        WindowEvent::Destroyed => push::stop(&to),
+        _ => {}
+    });
+    Ok(())
+}
+
+/// What closing means here; none: a person has to be asked.
+fn meaning(app: &AppHandle) -> Option<Closing> {
+    match prefs::read(app).on_close {
+        OnClose::Quit => Some(Closing::Quit),
+        OnClose::Tray => Some(Closing::Tray),
+        // With a tray it is plain how to get the window back.
+        OnClose::Ask => tray::is_there(app).then_some(Closing::Tray),
+    }
+}
+
+/// Closes the window as a person said it.
+pub(crate) fn close(app: &AppHandle, choice: Closing, remember: bool) -> Result<(), Failed> {
+    if remember {
+        let on_close = match choice {
+            Closing::Tray => OnClose::Tray,
+            Closing::Quit => OnClose::Quit,
+        };
+        prefs::write(app, &hallmonitor::screen::Preferences { on_close, ..prefs::read(app) })?;
+    }
+    match choice {
+        Closing::Quit => shell::quit(app),
+        Closing::Tray => {
+            if let Some(window) = app.get_webview_window(LABEL) {
+                window.destroy().map_err(|error| Failed::Internal { why: error.to_string() })?;
+            }
+        }
+    }
+    Ok(())
+}
