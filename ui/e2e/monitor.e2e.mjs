@@ -144,7 +144,7 @@ export const tests = {
     await page.waitForFunction(() => globalThis.fakeCore);
     await page.evaluate(async () => {
       const { rows } = await globalThis.fakeCore.board();
-      const soon = rows.filter((row) => row.nextCheckMs !== null).sort((a, b) => a.nextCheckMs - b.nextCheckMs)[0];
+      const soon = rows.filter((row) => row.state === "up" && row.nextCheckMs !== null).sort((a, b) => a.nextCheckMs - b.nextCheckMs)[0];
       location.hash = `#/monitor/${soon.id}`;
     });
     await page.locator("summary").first().waitFor();

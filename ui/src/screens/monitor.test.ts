@@ -149,6 +149,22 @@ describe("the form", () => {
     expect(location.hash).toBe(`#/monitor/${id}`);
   });
 
+  it("does not save lines that would get lost in a map", async () => {
+    const core = new FakeCore();
+    const save = vi.spyOn(core, "saveDraft");
+    open(core, MonitorForm, { id: await idOf(core, "gitlab") });
+    await screen.findByLabelText("Address");
+    const headers = within(screen.getByRole("group", { name: /Headers/ }));
+    for (const line of [1, 2]) {
+      await fireEvent.click(headers.getByRole("button", { name: "Add a line" }));
+      await typeInto(await headers.findByLabelText(`Name ${line}`), "Accept");
+    }
+    await fireEvent.click(screen.getByRole("button", { name: "Save" }));
+    await screen.findByText("One field needs a look.");
+    expect(headers.getAllByText("“Accept” stands there twice.").length).toBe(3);
+    expect(save).not.toHaveBeenCalled();
+  });
+
   it("asks before changes are lost", async () => {
     const core = new FakeCore();
     const id = await idOf(core, "gitlab");
