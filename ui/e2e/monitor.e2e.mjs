@@ -172,7 +172,8 @@ export const tests = {
     });
     const times = [];
     for (const range of ["1 h", "7 d", "30 d", "1 y", "24 h"]) {
-      await page.getByRole("radio", { name: range, exact: true }).check({ force: true });
+      const ranges = page.getByRole("radiogroup", { name: "Span of time" });
+      await ranges.getByRole("radio", { name: range, exact: true }).check({ force: true });
       await page.waitForTimeout(200);
       times.push(Math.max(...(await page.evaluate(() => globalThis.drawn.filter((time) => time < 200)))));
     }
