@@ -108,6 +108,28 @@ export const tests = {
     }
   },
 
+  "nothing jumps while answers come in": async (browser) => {
+    for (const hash of ["#/overview", "#/incidents", "#/settings"]) {
+      const page = await browser.context.newPage();
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.addInitScript(() => {
+        globalThis.shifts = [];
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) {
+            globalThis.shifts.push(`${entry.value.toFixed(4)} ${entry.sources.map(({ node }) => node?.className ?? node?.nodeName).join(", ")}`);
+          }
+        }).observe({ type: "layout-shift", buffered: true });
+      });
+      await page.goto(`${browser.origin}/?live=0&delay=300${hash}`);
+      await page.getByRole("main").waitFor();
+      await page.waitForTimeout(2200);
+      const shifts = await page.evaluate(() => globalThis.shifts);
+      const sum = shifts.reduce((total, shift) => total + Number.parseFloat(shift), 0);
+      assert.ok(sum < 0.02, `${hash}: ${shifts.join("; ")}`);
+      await page.close();
+    }
+  },
+
   "forced colours and less motion": async (browser) => {
     const page = await open(browser, "", "#/overview", { media: { forcedColors: "active", reducedMotion: "reduce" } });
     await page.getByRole("grid").waitFor();
