@@ -21,6 +21,8 @@ export default defineConfig({
     environment: "happy-dom",
     pool: "threads",
     maxWorkers: 1,
+    // The machines that run this are busy with other builds as well.
+    testTimeout: 30_000,
     env: { TZ: "UTC" },
   },
 });

@@ -46,7 +46,7 @@ describe("a monitor's page", () => {
   it("says what is wrong, shows figures and results, and a table where no chart can be drawn", async () => {
     const core = new FakeCore();
     const container = open(core, Monitor, { id: await idOf(core, "router") });
-    expect((await screen.findByRole("heading", { level: 2 })).textContent).toMatch(/router.* has been down for .*no answer/);
+    expect((await screen.findByRole("heading", { level: 1 })).textContent).toMatch(/router.* has been down for .*no answer/);
     await waitFor(() => expect(screen.getAllByText(/% observed|observed$/).length).toBeGreaterThanOrEqual(5));
     await screen.findByText("The chart cannot be drawn here; this is the same as a table.");
     expect(within(screen.getByRole("table", { name: "Answer time" })).getAllByRole("row").length).toBeGreaterThan(100);
@@ -81,7 +81,8 @@ describe("a monitor's page", () => {
   it("says that a backend keeps nothing, and what failed", async () => {
     const none = new FakeCore({ scenario: "none" });
     open(none, Monitor, { id: await idOf(none, "gitlab") });
-    expect((await screen.findAllByText("The storage in use keeps no history.")).length).toBe(4);
+    await screen.findByText("The storage in use keeps no history.");
+    expect(screen.getByText("Content type").nextElementSibling?.textContent).toContain("text/html");
     cleanup();
     const broken = new FakeCore({ scenario: "broken" });
     open(broken, Monitor, { id: await idOf(broken, "gitlab") });
@@ -146,6 +147,22 @@ describe("the form", () => {
     expect(save.mock.calls[0]?.[0].values).toMatchObject({ url: "https://${GIT_HOST}/", headers: { "X-Key": "${secret:GIT_KEY}" } });
     expect(screen.getByRole("button", { name: "Undo" })).toBeTruthy();
     expect(location.hash).toBe(`#/monitor/${id}`);
+  });
+
+  it("does not save lines that would get lost in a map", async () => {
+    const core = new FakeCore();
+    const save = vi.spyOn(core, "saveDraft");
+    open(core, MonitorForm, { id: await idOf(core, "gitlab") });
+    await screen.findByLabelText("Address");
+    const headers = within(screen.getByRole("group", { name: /Headers/ }));
+    for (const line of [1, 2]) {
+      await fireEvent.click(headers.getByRole("button", { name: "Add a line" }));
+      await typeInto(await headers.findByLabelText(`Name ${line}`), "Accept");
+    }
+    await fireEvent.click(screen.getByRole("button", { name: "Save" }));
+    await screen.findByText("One field needs a look.");
+    expect(headers.getAllByText("“Accept” stands there twice.").length).toBe(3);
+    expect(save).not.toHaveBeenCalled();
   });
 
   it("asks before changes are lost", async () => {

@@ -17,7 +17,7 @@ export function commandsOf({ actions, board, clock, core, preferences, toasts }:
   const theme = (name: "light" | "dark" | "system"): Command => ({
     id: `theme-${name}`, label: t(`cmd_theme_${name}`), icon: "theme", run: attempt(() => preferences.set({ theme: name })),
   });
-  const about: Command[] = [
+  const usual: Command[] = [
     { id: "add", label: t("add_monitor"), icon: "plus", hint: "N", run: () => router.go({ name: "new" }) },
     ...(some
       ? [
@@ -36,7 +36,7 @@ export function commandsOf({ actions, board, clock, core, preferences, toasts }:
     { id: "settings", label: t("settings"), icon: "settings", run: () => router.go({ name: "settings" }) },
   ];
   return [
-    ...about,
+    ...usual,
     ...(["light", "dark", "system"] as const).filter((name) => name !== preferences.value.theme).map(theme),
     { id: "shortcuts", label: t("cmd_shortcuts"), icon: "keyboard", hint: "?", run: () => (shell.shortcuts = true) },
   ];

@@ -1,7 +1,7 @@
 // History of one monitor as its page shows it: what is asked, when it is asked again, and what the board adds meanwhile.
 import { withTail, type Tail } from "../../lib/chart/columns";
 import { bucketsFor, follows, lengthOfRange, windowOf, type View } from "../../lib/chart/range";
-import type { BoardRow, Incident, IncidentPage, MonitorPage, Parts, Series } from "../../lib/ipc/bindings";
+import type { BoardRow, IncidentPage, MonitorPage, Parts, Series } from "../../lib/ipc/bindings";
 import type { Core } from "../../lib/ipc/client";
 import { Latest } from "./latest.svelte";
 import { refreshed, withMore, type ResultList } from "./results";
@@ -100,13 +100,6 @@ export class MonitorHistory {
       const page = await this.#core.results(this.#id, RESULTS_MORE, next);
       return withMore(this.results.value ?? list, page);
     });
-  }
-
-  /** An incident as it is after an acknowledgement, until the core says so. */
-  replaceIncident(changed: Incident): void {
-    const page = this.incidents.value;
-    if (!page) return;
-    this.incidents.replace({ ...page, incidents: page.incidents.map((each) => (each.id === changed.id ? changed : each)) });
   }
 
   #askLists(): void {

@@ -41,9 +41,4 @@ export class Latest<T> {
     if (this.#answered === this.#asked) return this.load(ask);
     this.#again = ask;
   }
-
-  /** Changes the value in place of the core. */
-  replace(value: T): void {
-    this.#value = value;
-  }
 }

@@ -3,8 +3,14 @@ import { dateTime, duration } from "../../lib/format";
 import { maybe, t } from "../../lib/i18n";
 import type { BoardRow } from "../../lib/ipc/bindings";
 
-/** Keeps a name of another script from turning the sentence around. */
-export const isolated = (text: string): string => `\u2068${text}\u2069`;
+/** Names have no longest length; a sentence has. */
+const NAME_MOST = 72;
+
+/** A name inside a sentence: another script does not turn the sentence around, and no length hides the rest of it. */
+export function isolated(name: string): string {
+  const letters = [...name];
+  return `\u2068${letters.length > NAME_MOST ? `${letters.slice(0, NAME_MOST - 1).join("")}…` : name}\u2069`;
+}
 
 /** The reason of the last check in words: the core's own, else the kind of failure. */
 export function reasonOf(row: Pick<BoardRow, "message" | "failure">): string | null {

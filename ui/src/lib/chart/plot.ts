@@ -73,7 +73,7 @@ function seriesOf(scene: () => Scene): { series: uPlot.Series[]; bands: uPlot.Ba
     if (layer.kind === "band") {
       series.push({ points: { show: false } }, { points: { show: false } });
       // Places of series are counted with the time column in front.
-      bands.push({ series: [series.length - 1, series.length], fill: () => soft(scene().palette[layer.ink]) });
+      bands.push({ series: [series.length - 1, series.length], fill: () => scene().palette.soft[layer.ink] });
     } else {
       const dots: Partial<uPlot.Series.Points> = layer.dashed
         ? { show: false }
@@ -88,8 +88,6 @@ function seriesOf(scene: () => Scene): { series: uPlot.Series[]; bands: uPlot.Ba
   }
   return { series, bands };
 }
-
-const soft = (colour: string): string => `color-mix(in oklch, ${colour} 15%, transparent)`;
 
 function timeAxis(scene: () => Scene): uPlot.Axis {
   return {

@@ -25,6 +25,8 @@ export class DraftEditor {
   #errors = $state.raw<{ [key: string]: string }>({});
   /** Fields that were left: what is wrong with others is not said before somebody tries to save. */
   #left = $state.raw<ReadonlySet<string>>(new Set());
+  /** Of fields whose text cannot even be put into a value, such as a name that stands there twice. */
+  #faults = $state.raw<{ [key: string]: string }>({});
   #tried = $state(false);
   #conflict = $state.raw<Conflict | null>(null);
   /** Counts drafts that were put in place of another, so that fields with a state of their own start anew. */
@@ -74,9 +76,10 @@ export class DraftEditor {
     return ["type", ...first.map((field) => field.spec.key), "group", ...[...own, ...rest].map((field) => field.spec.key)];
   });
 
-  readonly shownErrors = $derived.by(() =>
-    this.#tried ? this.#errors : Object.fromEntries(Object.entries(this.#errors).filter(([key]) => this.#left.has(key))),
-  );
+  readonly shownErrors = $derived.by(() => {
+    const errors = { ...this.#errors, ...this.#faults };
+    return this.#tried ? errors : Object.fromEntries(Object.entries(errors).filter(([key]) => this.#left.has(key)));
+  });
 
   valueOf(key: string): DraftValue {
     return this.#draft.values[key] ?? null;
@@ -85,6 +88,12 @@ export class DraftEditor {
   set(key: string, value: DraftValue): void {
     this.#draft = set(this.#draft, key, value);
     this.#checkSoon();
+  }
+
+  setFault(key: string, what: string | null): void {
+    if ((this.#faults[key] ?? null) === what) return;
+    const { [key]: _, ...others } = this.#faults;
+    this.#faults = what === null ? others : { ...others, [key]: what };
   }
 
   setGroup(group: string): void {
@@ -97,6 +106,7 @@ export class DraftEditor {
     const fresh = await this.#core.draft({ kind, group: this.#draft.group });
     this.#draft = carryOver(this.form, this.#draft, fresh);
     this.#left = new Set();
+    this.#faults = {};
     this.#tried = false;
     this.#generation += 1;
     this.#checkSoon();
@@ -112,6 +122,11 @@ export class DraftEditor {
   async save(): Promise<SaveOutcome> {
     clearTimeout(this.#timer);
     this.#checks += 1;
+    const faults = Object.entries(this.#faults).map(([key, what]) => ({ key, what }));
+    if (faults.length > 0) {
+      this.#tried = true;
+      return { outcome: "refused", errors: faults };
+    }
     const outcome = await this.#core.saveDraft(this.#draft);
     this.#conflict = outcome.outcome === "conflict" ? outcome : null;
     if (outcome.outcome === "refused") this.#refuse(outcome.errors);
@@ -132,6 +147,7 @@ export class DraftEditor {
     if (id !== null) this.#saved = await this.#core.draft({ id });
     this.#draft = this.#saved;
     this.#errors = {};
+    this.#faults = {};
     this.#tried = false;
     this.#generation += 1;
   }

@@ -364,13 +364,18 @@ export class FakeCore implements Core {
   live(): Unsubscribe {
     const random = sequence(this.#options.seed + 99);
     let step = 0;
+    const fresh = new Set<string>();
     const timer = setInterval(() => {
       const { actors } = this.#world;
       if (actors.length === 0) return;
       step += 1;
       const checked = actors.filter((actor) => lastCheck(actor, this.#now()) > this.#now() - SECOND);
       this.#push(checked);
-      if (step % 12 === 0) this.#historyChanged(checked.map((actor) => actor.id));
+      for (const actor of checked) fresh.add(actor.id);
+      if (step % 12 === 0) {
+        this.#historyChanged([...fresh]);
+        fresh.clear();
+      }
       if (step % 25 === 0) {
         const actor = actors[Math.floor(random() * actors.length)];
         if (!actor || gapAt(this.#world, actor, this.#now())) return;
