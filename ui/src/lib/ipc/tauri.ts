@@ -1,6 +1,62 @@
-// The real core, behind Tauri's commands and events.
-import type { Core } from "./client";
+// The real core, behind Tauri's commands and events. The only file that knows Tauri.
+import { commands, events, type Failed } from "./bindings";
+import { IpcFailure, type Core } from "./client";
+
+type Answer<T> = { status: "ok"; data: T } | { status: "error"; error: Failed };
+
+async function unwrap<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const got = await answer;
+  if (got.status === "error") throw new IpcFailure(got.error);
+  return got.data;
+}
+
+async function done(answer: Promise<Answer<null>>): Promise<void> {
+  await unwrap(answer);
+}
+
+const core: Core = {
+  board: () => unwrap(commands.board()),
+  figures: (window) => unwrap(commands.figures(window)),
+  days: (scope, days) => unwrap(commands.days(scope, days)),
+  rowHistories: (ids) => unwrap(commands.rowHistories(ids)),
+  monitorPage: (id) => unwrap(commands.monitorPage(id)),
+  series: (id, from, to, buckets) => unwrap(commands.series(id, from, to, buckets)),
+  parts: (id, from, to, buckets) => unwrap(commands.parts(id, from, to, buckets)),
+  incidents: (id, from, to, limit) => unwrap(commands.incidents(id, from, to, limit)),
+  results: (id, limit, after) => unwrap(commands.results(id, limit, after)),
+
+  checkNow: (ids) => done(commands.checkNow(ids)),
+  pause: (ids, until) => done(commands.pause(ids, until)),
+  resume: (ids) => done(commands.resume(ids)),
+  acknowledge: (incident, note) => done(commands.acknowledge(incident, note)),
+  mute: (until) => done(commands.mute(until)),
+
+  formSpec: () => unwrap(commands.formSpec()),
+  draft: (of) => unwrap(commands.draft(of)),
+  checkDraft: (draft) => unwrap(commands.checkDraft(draft)),
+  saveDraft: (draft) => unwrap(commands.saveDraft(draft)),
+  removeMonitors: (ids) => unwrap(commands.removeMonitors(ids)),
+  undo: () => unwrap(commands.undo()),
+  versions: () => unwrap(commands.versions()),
+  restoreVersion: (id) => unwrap(commands.restoreVersion(id)),
+
+  firstRun: () => unwrap(commands.firstRun()),
+  watch: (suggestions) => unwrap(commands.watch(suggestions)),
+  importConfig: (text) => unwrap(commands.importConfig(text)),
+
+  preferences: () => unwrap(commands.preferences()),
+  setPreferences: (preferences) => done(commands.setPreferences(preferences)),
+  about: () => unwrap(commands.about()),
+  setPlace: (hash) => done(commands.setPlace(hash)),
+  place: () => unwrap(commands.place()),
+  close: (choice, remember) => done(commands.close(choice, remember)),
+
+  onBoardChange: (handler) => events.boardChanged.listen((event) => handler(event.payload)),
+  onHistoryChange: (handler) => events.historyChanged.listen((event) => handler(event.payload)),
+  onNavigate: (handler) => events.navigate.listen((event) => handler(event.payload)),
+  onAskClose: (handler) => events.askClose.listen(() => handler()),
+};
 
 export function connect(): Promise<Core> {
-  return Promise.reject(new Error("this build has no desktop shell"));
+  return Promise.resolve(core);
 }
