@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 
 mod documentation;
+mod editing;
+mod editing_any;
 mod environment;
 mod examples;
 mod hallmonitor_schema;
