@@ -36,7 +36,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::duration::format_duration;
-pub use self::edit::{Document, Draft, EditError, Inherited, Opaque, Which, Written};
+pub use self::edit::{
+    ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, SaveError, Saved, Version, Way,
+    Which, Written,
+};
 pub use self::entry::{Entry, GroupEntry, MonitorEntry, Setting, Source};
 pub use self::logging::{LogFormat, LogOutput, Logging};
 pub use self::notify::{AlertRule, Alerting, Webhook};

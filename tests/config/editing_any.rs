@@ -296,7 +296,7 @@ fn hold_in_order<'a>(lines: impl IntoIterator<Item = &'a String>, text: &str) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn an_edit_says_what_it_says_and_leaves_the_rest(house in house(), edits in proptest::collection::vec(edit(), 1..4)) {

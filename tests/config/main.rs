@@ -12,7 +12,13 @@ mod hallmonitor_schema;
 mod hostile;
 mod problems;
 mod reading;
+mod saving;
 mod values;
+
+#[cfg(target_os = "linux")]
+#[path = "../support_namespace/mod.rs"]
+#[allow(dead_code, reason = "only the namespace is needed")]
+mod support_namespace;
 
 use std::path::Path;
 
