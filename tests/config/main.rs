@@ -8,6 +8,7 @@ mod editing;
 mod editing_any;
 mod environment;
 mod examples;
+mod first_run;
 mod hallmonitor_schema;
 mod hostile;
 mod problems;

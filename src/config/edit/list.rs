@@ -15,7 +15,7 @@ pub(super) enum Added {
 }
 
 impl Added {
-    fn new(&self) -> &New {
+    fn value(&self) -> &New {
         match self {
             Self::New(new) | Self::Lines(_, new) => new,
         }
@@ -50,7 +50,7 @@ impl<'i> Listing<'i> {
             }
             Kind::List { flow: true, items } if !items.is_empty() => {
                 let places: Vec<_> = items.iter().map(|item| item.start..item.end).collect();
-                Ok(sheet.add_flow(value, &places, &added.new().flow()))
+                Ok(sheet.add_flow(value, &places, &added.value().flow()))
             }
             Kind::List { .. } => Ok(self.begin(sheet, added)),
             Kind::Scalar { text: word, style: Style::Absent | Style::Plain }
@@ -88,9 +88,9 @@ impl<'i> Listing<'i> {
         let colon = skip_gap(text, self.pair.key.end) + 1;
         let one_line = text.get(colon..value.end).is_some_and(|rest| !rest.contains(['\n', '\r']));
         if self.in_flow || has_properties || !one_line || !is_rest_idle(text, value.end) {
-            let list = format!("[{}]", added.new().flow());
+            let list = format!("[{}]", added.value().flow());
             return match &value.kind {
-                Kind::List { .. } => vec![Patch::insert(value.body + 1, added.new().flow())],
+                Kind::List { .. } => vec![Patch::insert(value.body + 1, added.value().flow())],
                 _ if is_absent => vec![Patch::insert(value.end, format!(" {list}"))],
                 _ => vec![Patch::new(value.body..value.end, list)],
             };

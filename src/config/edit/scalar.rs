@@ -70,14 +70,11 @@ fn is_plain(text: &str, flow: bool) -> bool {
         '-' | '?' | ':' => second.is_none_or(|c| c == ' ' || flow),
         c => "!&*%@`#|>'\"[]{},=".contains(c),
     };
-    !introduces
-        && text.trim() == text
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.ends_with(':')
-        && !(text.starts_with("---") || text.starts_with("..."))
-        && !(flow && text.contains(['[', ']', '{', '}', ',', ':']) && !is_address(text))
-        && text.chars().all(|c| !needs_escape(c))
+    let ends_early = [": ", " #"].iter().any(|mark| text.contains(mark)) || text.ends_with(':');
+    let marks_a_document = ["---", "..."].iter().any(|mark| text.starts_with(mark));
+    let ends_in_flow = flow && text.contains(['[', ']', '{', '}', ',', ':']) && !is_address(text);
+    let is_trimmed = text.trim() == text;
+    !(introduces || ends_early || marks_a_document || ends_in_flow) && is_trimmed && !text.chars().any(needs_escape)
 }
 
 /// Whether nothing in the text can end a value in brackets: colons only before a letter, a digit or a slash.
