@@ -344,6 +344,12 @@ fn what_is_missing_above_a_monitor_is_made() {
         ("monitoring: # a\n", whole.replacen(':', ": # a", 1)),
         ("monitoring: {}\n", "monitoring: {groups: [{name: g, monitors: [{name: new, type: tcp, target: h:1, interval: 1m}]}]}\n".to_owned()),
         ("monitoring: {defaultInterval: 3s}\n", "monitoring: {defaultInterval: 3s, groups: [{name: g, monitors: [{name: new, type: tcp, target: h:1, interval: 1m}]}]}\n".to_owned()),
+        (
+            "{}  # nothing\n",
+            "{monitoring: {groups: [{name: g, monitors: [{name: new, type: tcp, target: h:1, interval: 1m}]}]}}  # nothing\n"
+                .to_owned(),
+        ),
+        ("%YAML 1.2\n---\nstorage: {backend: none}\n...\n", format!("%YAML 1.2\n---\nstorage: {{backend: none}}\n{whole}...\n")),
         ("monitoring:\n  groups: []  # none\n", whole.replacen("groups:", "groups:  # none", 1)),
         ("monitoring:\n  groups:\n", whole.clone()),
         ("monitoring:\n  groups: ~\n", whole.clone()),

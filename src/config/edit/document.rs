@@ -11,7 +11,7 @@ use super::list::unclear;
 use super::meaning::Meaning;
 use super::patch::{Patch, Sheet, apply};
 use super::place::{Place, groups, monitors};
-use super::scan::line_number;
+use super::scan::line;
 use super::spans::{self, Item};
 use crate::config::node;
 use crate::config::problem::Problems;
@@ -145,12 +145,16 @@ impl Document {
     }
 
     pub(super) fn find(&self, which: Which<'_>) -> Result<Place, EditError> {
+        let in_line = match which {
+            Which::Line(number) => line(&self.text, number),
+            Which::Name(_) | Which::Id(_) => None,
+        };
         let is_it = |place: Place, meaning: &Meaning| match which {
             Which::Name(name) => meaning.get("name").and_then(Meaning::text) == Some(name),
             Which::Id(id) => meaning.get("id").and_then(Meaning::text).is_some_and(|text| text.parse() == Ok(id)),
-            Which::Line(line) => {
+            Which::Line(_) => {
                 let item = self.root().and_then(|root| place.item(root));
-                item.is_some_and(|item| line_number(&self.text, item.start) == line)
+                item.zip(in_line.as_ref()).is_some_and(|(item, line)| (line.start..=line.end).contains(&item.start))
             }
         };
         let found = monitors(&self.meaning).find(|(place, _, meaning)| is_it(*place, meaning));

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::document::Document;
 use super::error::EditError;
+use super::recover::{is_marked, mark, recover, unmark};
 use super::refused::{FieldProblem, by_field};
 use super::swap::{Fault, Step, Way, resolve, swap};
 use super::versions::{LastSave, Version, Versions, fingerprint};
@@ -119,11 +120,42 @@ impl ConfigFile {
         Self { path: path.into(), versions: Versions::new(data_dir), clock }
     }
 
+    /// Gives the file back what it held, where the program was killed while it wrote over it ([`Way::InPlace`]). Tells
+    /// whether that was needed. To be called before the file is read at the start; reading it for editing and saving
+    /// it do so themselves.
+    ///
+    /// # Errors
+    /// The file or its versions cannot be read or written.
+    pub fn recover(&self) -> Result<bool, SaveError> {
+        if !is_marked(&self.versions) {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        self.recover_held()
+    }
+
+    fn lock(&self) -> Result<fs::File, SaveError> {
+        let failed =
+            |source| SaveError::Write { doing: "use the folder", file: self.versions.folder().to_owned(), source };
+        self.versions.lock().map_err(failed)
+    }
+
+    /// The same by whoever keeps other writers out.
+    fn recover_held(&self) -> Result<bool, SaveError> {
+        let file = resolve(&self.path);
+        let recovered = recover(&self.versions, &file);
+        if let Ok(true) = recovered {
+            tracing::warn!(file = %file.display(), "the configuration file was half written; it holds again what it held before");
+        }
+        recovered.map_err(|source| SaveError::Write { doing: "repair", file, source })
+    }
+
     /// Reads the file for editing; an empty document where there is none.
     ///
     /// # Errors
     /// It cannot be read, or is no YAML.
     pub fn read(&self) -> Result<Document, SaveError> {
+        self.recover()?;
         match self.content()? {
             Some(bytes) => Ok(Document::parse(&bytes, &self.path)?),
             None => Ok(Document::empty()),
@@ -171,6 +203,7 @@ impl ConfigFile {
     /// The file was changed since, there is nothing to undo, and as for [`ConfigFile::save`].
     pub fn undo(&self, vars: &Vars, vault: &dyn Vault) -> Result<Saved, SaveError> {
         let read = |source| SaveError::Read { file: self.versions.folder().to_owned(), source };
+        self.recover()?;
         let last = self.versions.last_save().map_err(read)?.ok_or(SaveError::NothingToUndo)?;
         let before = self.bytes_of(&last.before)?;
         let now = self.content()?;
@@ -206,7 +239,8 @@ impl ConfigFile {
         vault: &dyn Vault,
     ) -> Result<Saved, SaveError> {
         let of_versions = |doing, source| SaveError::Write { doing, file: self.versions.folder().to_owned(), source };
-        let _lock = self.versions.lock().map_err(|source| of_versions("use the folder", source))?;
+        let _lock = self.lock()?;
+        self.recover_held()?;
         let old = self.content()?;
         if old.as_deref().map(content_hash) != base {
             return Err(conflict(old.as_deref(), new));
@@ -241,9 +275,16 @@ impl ConfigFile {
                     return Err(io::ErrorKind::Other.into());
                 }
             }
-            Ok(())
+            match (step, kept) {
+                (Step::Reserved, Some(kept)) => mark(&self.versions, kept, new),
+                _ => Ok(()),
+            }
         };
         let written = swap(&file, old, new, &tag, &mut look);
+        if !matches!(written, Ok(Way::Replaced) | Err(Fault::Torn(_))) {
+            // A mark that stays does no harm: the file is none of the mixtures.
+            let _ = unmark(&self.versions);
+        }
         match (written, changed) {
             (Ok(way), _) => Ok(way),
             (_, Some(conflict)) => Err(conflict),

@@ -6,7 +6,7 @@
 //! edit that would change anything else is refused.
 //!
 //! `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
-//! every moment a whole file is there (`swap.rs`), and with the versions before kept (`versions.rs`).
+//! every moment a whole file is there (`swap.rs`, `recover.rs`), and with the versions before kept (`versions.rs`).
 
 mod document;
 mod draft;
@@ -17,6 +17,7 @@ mod meaning;
 mod monitors;
 mod patch;
 mod place;
+mod recover;
 mod refused;
 mod scalar;
 mod scan;

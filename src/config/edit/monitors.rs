@@ -26,7 +26,7 @@ enum Unset {
 impl Document {
     /// Gives a monitor the values of a draft: keys whose values differ are changed, keys that are not set any more are
     /// removed, new ones come at the end of the monitor. Another group moves it to the end of that group, with its
-    /// comments.
+    /// comments where both lists are written line by line.
     ///
     /// A monitor is known again by its kind and what it watches when only its name changes. Where both change at once
     /// it gets `id`, its id so far, written into the file, so that its history stays with it.
@@ -120,7 +120,8 @@ impl Document {
         let groups = New::List(vec![group.clone()]);
         let section = New::Map(vec![("groups".to_owned(), groups.clone())]);
         let sheet = self.sheet();
-        let patches = match self.root().filter(|root| !is_nothing(root)) {
+        let is_map = |root: &&Item| !is_nothing(root) || matches!(root.kind, Kind::Map { .. });
+        let patches = match self.root().filter(is_map) {
             None => vec![self.at_the_end(&pair_lines("monitoring", &section, sheet.indentation))],
             Some(root) => match root.pair("monitoring") {
                 None => add_pair(self, root, "monitoring", section)?,

@@ -1,5 +1,7 @@
 //! Looking around in the text of a file: lines, the gaps between values, the end of what is quoted.
 
+use std::ops::Range;
+
 /// Where the line of a place starts.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind(['\n', '\r']).map_or(0, |found| found + 1)
@@ -49,6 +51,19 @@ pub(super) fn line_number(text: &str, at: usize) -> u32 {
         _ => false,
     });
     u32::try_from(ends.count() + 1).unwrap_or(u32::MAX)
+}
+
+/// The bytes of a line, counted from 1, without its line end.
+pub(super) fn line(text: &str, number: u32) -> Option<Range<usize>> {
+    let mut start = 0;
+    for _ in 1..number {
+        let next = next_line(text, start);
+        if next == line_end(text, start) {
+            return None;
+        }
+        start = next;
+    }
+    (number > 0).then(|| start..line_end(text, start))
 }
 
 /// The line end that a text uses.
@@ -115,6 +130,7 @@ mod tests {
         assert_eq!([0, 4, 6].map(|at| line_start(text, at)), [0, 3, 6]);
         assert_eq!([0, 3, 6].map(|at| next_line(text, at)), [3, 6, 8]);
         assert_eq!([0, 3, 6, 8, 9].map(|at| line_before(text, at)), [None, Some(0), Some(3), Some(6), Some(8)]);
+        assert_eq!([0, 1, 2, 5, 6].map(|number| line(text, number)), [None, Some(0..1), Some(3..5), Some(9..10), None]);
         assert_eq!((line_end_of(text), line_end_of("a\rb"), line_end_of("")), ("\r\n", "\r", "\n"));
     }
 

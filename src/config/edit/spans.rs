@@ -192,7 +192,7 @@ impl Builder<'_> {
             (_, Some(_)) => Ok(if mark == Some(b':') { at + 1 } else { frame.last }),
             (_, None) => {
                 let at = if mark == Some(b',') { skip_gap(self.text, at + 1) } else { at };
-                let explicit = self.text[at..].starts_with("? ") || self.text[at..].starts_with("?\n");
+                let explicit = ["? ", "?\n", "?\r"].iter().any(|mark| self.text[at..].starts_with(mark));
                 Ok(if explicit { at + 1 } else { at })
             }
         }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 pub enum Way {
     /// A new file took the place of the old one: nobody ever saw half of it.
     Replaced,
-    /// The file was written over. A crash of the machine in that moment leaves a mixture; the content before is kept
-    /// among the versions.
+    /// The file was written over. A kill in that moment leaves a mixture, which [`super::ConfigFile::recover`] puts
+    /// right.
     InPlace,
 }
 
@@ -186,17 +186,25 @@ fn overwrite(file: &Path, old: &[u8], new: &[u8], observer: &mut Observer<'_>) -
     let mut held = OpenOptions::new().write(true).open(file)?;
     reserve(&held, new.len())?;
     observer(Step::Reserved)?;
-    let write = |held: &mut File, bytes: &[u8]| {
-        held.rewind()?;
-        held.write_all(bytes)?;
-        held.set_len(bytes.len() as u64)
-    };
-    let written = write(&mut held, new).and_then(|()| observer(Step::Overwritten)).and_then(|()| held.sync_all());
+    let written = fill(&mut held, new).and_then(|()| observer(Step::Overwritten)).and_then(|()| held.sync_all());
     let Err(error) = written else { return Ok(()) };
-    match write(&mut held, old).and_then(|()| held.sync_all()) {
+    match fill(&mut held, old).and_then(|()| held.sync_all()) {
         Ok(()) => Err(Fault::Untouched(error)),
         Err(_) => Err(Fault::Torn(error)),
     }
+}
+
+/// Writes over a file that is there, and brings it to the disk.
+pub(super) fn write_over(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut held = OpenOptions::new().write(true).open(file)?;
+    fill(&mut held, bytes)?;
+    held.sync_all()
+}
+
+fn fill(held: &mut File, bytes: &[u8]) -> io::Result<()> {
+    held.rewind()?;
+    held.write_all(bytes)?;
+    held.set_len(bytes.len() as u64)
 }
 
 /// Takes the space for that many bytes, where the file system can.

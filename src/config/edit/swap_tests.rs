@@ -1,9 +1,11 @@
 //! A kill or a fault at any step of a change of content.
 
+#[cfg(unix)]
 use std::process::Command;
 
 use super::*;
 
+#[cfg(unix)]
 const ALL: [Step; 3] = [Step::Made, Step::Written, Step::Renamed];
 const OLD: &[u8] = b"old: 1\n";
 const NEW: &[u8] = b"new: 22\n";
@@ -20,12 +22,11 @@ fn full() -> io::Error {
 }
 
 /// Not a test by itself: is killed at a step, when the test below starts it.
+#[cfg(unix)]
 #[test]
 fn killed_child() {
-    let Ok(at) = crate::config::Vars::from_system().get("HM_KILL_AT").unwrap_or_default().parse::<usize>() else {
-        return;
-    };
     let vars = crate::config::Vars::from_system();
+    let Ok(at) = vars.get("HM_KILL_AT").unwrap_or_default().parse::<usize>() else { return };
     let file = PathBuf::from(vars.get("HM_KILL_FILE").expect("a file"));
     let mut kill = |step| {
         if step == ALL[at] {
@@ -89,6 +90,23 @@ fn writing_over_fails_back() {
         overwrite(&file, old, new, &mut |_| Ok(())).expect("writes");
         assert_eq!(fs::read(&file).expect("is there"), new);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn owner_group_and_mode_are_kept() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.yml");
+    fs::write(&file, OLD).expect("written");
+    // Only root gives a file away; for others it stays their own.
+    let given_away = chown(&file, Some(1234), Some(4321)).is_ok();
+    assert_eq!(given_away, rustix::process::geteuid().is_root());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).expect("set");
+    let of = |metadata: Metadata| (metadata.uid(), metadata.gid(), metadata.mode());
+    let before = of(fs::metadata(&file).expect("is there"));
+    assert_eq!(swap(&file, Some(OLD), NEW, "1", &mut |_| Ok(())).expect("writes"), Way::Replaced);
+    assert_eq!(of(fs::metadata(&file).expect("is there")), before);
 }
 
 #[cfg(unix)]

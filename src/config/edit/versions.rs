@@ -118,18 +118,30 @@ impl Versions {
     }
 
     pub(super) fn last_save(&self) -> io::Result<Option<LastSave>> {
-        match fs::read(self.folder.join("last-save.json")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // One that cannot be read is as good as none: then nothing can be undone, and all can be restored.
-            read => Ok(serde_json::from_slice(&read?).ok()),
-        }
+        // One that cannot be read is as good as none: then nothing can be undone, and all can be restored.
+        Ok(self.noted("last-save.json")?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     pub(super) fn set_last_save(&self, last: &LastSave) -> io::Result<()> {
         self.write("last-save.json", &serde_json::to_vec(last)?)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    /// A note beside the versions; none where there is none.
+    pub(super) fn noted(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.folder.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.folder.join("writing");
         let written = (|| {
             let mut options = OpenOptions::new();
