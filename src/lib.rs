@@ -2,7 +2,8 @@
 //!
 //! `model` is the plain data everything speaks. `probe` checks targets, `schedule` says when, `record` draws
 //! conclusions, `journal` makes them durable, `storage` keeps them, `deliver` stands above both and answers reads.
-//! `config` reads the file, `app` wires all of it together, `control` and `cli` are the doors.
+//! `discover` finds what a first run could watch. `config` reads and edits the file, `app` wires all of it together,
+//! `control` and `cli` are the doors.
 
 pub mod alert;
 pub mod app;
@@ -11,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod deliver;
+pub mod discover;
 pub mod event;
 pub mod journal;
 pub mod memory;

@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("secret", &["model"]),
     ("probe", &["model", "clock", "secret"]),
     ("storage", &["model", "clock", "secret"]),
+    ("discover", &["model"]),
     ("journal", &["model", "clock", "event"]),
     ("schedule", &["model", "clock", "event", "probe"]),
     ("record", &["model", "clock", "event", "probe"]),

@@ -9,10 +9,11 @@
 //! The way of a file: `source.rs` bytes to text, `node.rs` text to a tree with places, `value.rs` one value (with
 //! `expand.rs` for `${…}` and `duration.rs`), `section.rs` the fixed sections and the variables above them (`vars.rs`),
 //! then `monitors.rs` (with `fields.rs` for what depends on the kind), `storage.rs`, `logging.rs` and `notify.rs` make
-//! plain data of it (`entry.rs`). `problem.rs` says what is wrong, `render.rs` shows it, `watch.rs` waits for a change; `folders.rs` says where
-//! the file is when nobody does.
+//! plain data of it (`entry.rs`). `problem.rs` says what is wrong, `render.rs` shows it, `watch.rs` waits for a change,
+//! `folders.rs` says where the file is when nobody does. `edit/` changes the text in place.
 
 mod duration;
+mod edit;
 mod entry;
 mod expand;
 mod fields;
@@ -36,6 +37,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::duration::format_duration;
+pub use self::edit::{
+    ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, SaveError, Saved, Version, Way,
+    Which, Written,
+};
 pub use self::entry::{Entry, GroupEntry, MonitorEntry, Setting, Source};
 pub use self::folders::{NoFolder, Platform, config_file, data_dir};
 pub use self::logging::{LogFormat, LogOutput, Logging};

@@ -4,13 +4,22 @@
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 
 mod documentation;
+mod editing;
+mod editing_any;
 mod environment;
 mod examples;
+mod first_run;
 mod hallmonitor_schema;
 mod hostile;
 mod problems;
 mod reading;
+mod saving;
 mod values;
+
+#[cfg(target_os = "linux")]
+#[path = "../support_namespace/mod.rs"]
+#[allow(dead_code, reason = "only the namespace is needed")]
+mod support_namespace;
 
 use std::path::Path;
 
