@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hallmonitor::screen::{
-    About, Board, DayMark, Failed, Figures, IncidentPage, Millis, MonitorPage, Parts, Preferences, ResultCursor,
-    ResultPage, RowHistory, Scope, Series, Window,
+    About, Board, DayMark, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, Millis,
+    MonitorDraft, MonitorPage, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Scope, Series,
+    Window,
 };
 use tauri::{AppHandle, State};
 
@@ -119,6 +120,83 @@ pub(crate) async fn acknowledge(core: Core<'_>, incident: String, note: String) 
 #[specta::specta]
 pub(crate) async fn mute(core: Core<'_>, until: Option<Millis>) -> Answer<()> {
     core.screens().await.map(|screens| screens.mute(until))
+}
+
+/// What a form for a monitor is drawn from.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn form_spec(core: Core<'_>) -> Answer<FormSpec> {
+    core.screens().await?.form_spec().await
+}
+
+/// The draft of a monitor that there is, or of a new one.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn draft(core: Core<'_>, of: DraftOf) -> Answer<MonitorDraft> {
+    core.screens().await?.draft(of).await
+}
+
+/// What is wrong with a draft, at its fields.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn check_draft(core: Core<'_>, draft: MonitorDraft) -> Answer<Vec<FieldError>> {
+    core.screens().await?.check_draft(draft).await
+}
+
+/// Saves a draft.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn save_draft(core: Core<'_>, draft: MonitorDraft) -> Answer<SaveOutcome> {
+    core.screens().await?.save_draft(draft).await
+}
+
+/// Removes monitors from the file.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn remove_monitors(core: Core<'_>, ids: Vec<String>) -> Answer<SaveOutcome> {
+    core.screens().await?.remove_monitors(ids).await
+}
+
+/// Takes the last save back.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn undo(core: Core<'_>) -> Answer<SaveOutcome> {
+    core.screens().await?.undo().await
+}
+
+/// What the file held before.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn versions(core: Core<'_>) -> Answer<Vec<FileVersion>> {
+    core.screens().await?.versions().await
+}
+
+/// Puts an earlier content back.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn restore_version(core: Core<'_>, id: String) -> Answer<SaveOutcome> {
+    core.screens().await?.restore_version(id).await
+}
+
+/// What a first start finds.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn first_run(core: Core<'_>) -> Answer<FirstRun> {
+    core.screens().await?.first_run().await
+}
+
+/// Watches what was found.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn watch(core: Core<'_>, suggestions: Vec<String>) -> Answer<SaveOutcome> {
+    core.screens().await?.watch(suggestions).await
+}
+
+/// Takes a whole configuration, where nothing is watched yet.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn import_config(core: Core<'_>, text: String) -> Answer<SaveOutcome> {
+    core.screens().await?.import_config(text).await
 }
 
 /// Preferences of the window.

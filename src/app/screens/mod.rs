@@ -5,10 +5,12 @@
 //! | `live.rs` | the board and what changed on it; pauses, checks now, acknowledgements |
 //! | `days.rs` | figures over days, of one monitor and of all |
 //! | `chart.rs` | one monitor over time |
+//! | `form.rs` | forms of monitors, saved into the configuration file; first run |
 //! | `page.rs` | one monitor's page, results, incidents |
 
 mod chart;
 mod days;
+mod form;
 mod live;
 mod page;
 

@@ -171,6 +171,24 @@ impl ConfigFile {
         self.put(&document.to_bytes(), document, document.base(), vars, vault)
     }
 
+    /// Whether the reader would take a document: what it would say then. Nothing is written.
+    ///
+    /// # Errors
+    /// [`SaveError::Refused`].
+    pub fn check(&self, document: &Document, vars: &Vars, vault: &dyn Vault) -> Result<Config, SaveError> {
+        parse(&document.to_bytes(), &self.path, vars, vault)
+            .map_err(|refusal| SaveError::Refused { fields: by_field(document, &refusal), refusal })
+    }
+
+    /// Puts another content in the place of what the file holds. `base` is the hash of what that was as far as is known
+    /// ([`Document::base`]).
+    ///
+    /// # Errors
+    /// The content is no YAML, and as for [`ConfigFile::save`].
+    pub fn replace(&self, new: &[u8], base: Option<u64>, vars: &Vars, vault: &dyn Vault) -> Result<Saved, SaveError> {
+        self.put(new, &Document::parse(new, &self.path)?, base, vars, vault)
+    }
+
     /// The contents that the file had before, newest first.
     ///
     /// # Errors
@@ -193,8 +211,7 @@ impl ConfigFile {
     /// # Errors
     /// No such version, and as for [`ConfigFile::save`].
     pub fn restore(&self, name: &str, base: Option<u64>, vars: &Vars, vault: &dyn Vault) -> Result<Saved, SaveError> {
-        let bytes = self.bytes_of(name)?;
-        self.put(&bytes, &Document::parse(&bytes, &self.path)?, base, vars, vault)
+        self.replace(&self.bytes_of(name)?, base, vars, vault)
     }
 
     /// Takes the last save back. That is a save too, so that a second call brings the change back.

@@ -33,6 +33,28 @@ export const commands = {
 	acknowledge: (incident: string, note: string) => typedError<null, Failed>(__TAURI_INVOKE("acknowledge", { incident, note })),
 	/**  Mutes notices until a time; none: not any more. */
 	mute: (until: Millis | null) => typedError<null, Failed>(__TAURI_INVOKE("mute", { until })),
+	/**  What a form for a monitor is drawn from. */
+	formSpec: () => typedError<FormSpec, Failed>(__TAURI_INVOKE("form_spec")),
+	/**  The draft of a monitor that there is, or of a new one. */
+	draft: (of: DraftOf) => typedError<MonitorDraft, Failed>(__TAURI_INVOKE("draft", { of })),
+	/**  What is wrong with a draft, at its fields. */
+	checkDraft: (draft: MonitorDraft) => typedError<FieldError[], Failed>(__TAURI_INVOKE("check_draft", { draft })),
+	/**  Saves a draft. */
+	saveDraft: (draft: MonitorDraft) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("save_draft", { draft })),
+	/**  Removes monitors from the file. */
+	removeMonitors: (ids: string[]) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("remove_monitors", { ids })),
+	/**  Takes the last save back. */
+	undo: () => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("undo")),
+	/**  What the file held before. */
+	versions: () => typedError<FileVersion[], Failed>(__TAURI_INVOKE("versions")),
+	/**  Puts an earlier content back. */
+	restoreVersion: (id: string) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("restore_version", { id })),
+	/**  What a first start finds. */
+	firstRun: () => typedError<FirstRun, Failed>(__TAURI_INVOKE("first_run")),
+	/**  Watches what was found. */
+	watch: (suggestions: string[]) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("watch", { suggestions })),
+	/**  Takes a whole configuration, where nothing is watched yet. */
+	importConfig: (text: string) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("import_config", { text })),
 	/**  Preferences of the window. */
 	preferences: () => typedError<Preferences, Failed>(__TAURI_INVOKE("preferences")),
 	/**  Sets the preferences. */
@@ -217,6 +239,26 @@ export type DayMark = {
 	incidents: number,
 };
 
+/**  Which draft is asked for. */
+export type DraftOf = 
+/**  Of a monitor that there is. */
+({ 
+/**  Its id. */
+id: string }) & { group?: never; kind?: never } | 
+/**  Of a new one. */
+({ 
+/**  Its kind. */
+kind: string; 
+/**  The group it shall stand in. */
+group: string | null }) & { id?: never };
+
+/**  A value as it stands in the file: `${…}` stays as written. */
+export type DraftValue = 
+/**  A scalar. */
+string | 
+/**  A map of text. */
+{ [key in string]: string };
+
 /**  A fact by its documented name. */
 export type Fact = {
 	/**  The name. */
@@ -297,6 +339,57 @@ export type Fault = {
 	what: string,
 };
 
+/**  A fault in the value of one field. */
+export type FieldError = {
+	/**  Key of the field. */
+	key: string,
+	/**  What is wrong and what is allowed. */
+	what: string,
+};
+
+/**  What a field holds and what is allowed in it. */
+export type FieldKind = 
+/**  Any text. */
+{ type: "text" } | 
+/**  A whole number within the bounds. */
+{ type: "integer"; 
+/**  Smallest. */
+min: number; 
+/**  Largest. */
+max: number } | 
+/**  `true` or `false`. */
+{ type: "toggle" } | 
+/**  A length of time, as in `30s`, `1m30s`, `2d`. */
+{ type: "duration"; 
+/**  Shortest. */
+minMs: number; 
+/**  Longest. */
+maxMs: number } | 
+/**  One of the words. */
+{ type: "choice"; 
+/**  The words. */
+choices: string[] } | 
+/**  Text that belongs in the vault. */
+{ type: "secret" } | 
+/**  A map of text to text. */
+{ type: "textMap" } | 
+/**  A path of the file system. */
+{ type: "path" };
+
+/**  One field of a form. */
+export type FieldSpec = {
+	/**  The key in the file. */
+	key: string,
+	/**  What it holds. */
+	kind: FieldKind,
+	/**  Whether it must be given. */
+	required: boolean,
+	/**  The value when it is not given, as it would be written. */
+	default: string | null,
+	/**  One sentence: what it does. */
+	doc: string,
+};
+
 /**  Figures over all monitors. */
 export type Figures = {
 	/**  How far back. */
@@ -323,6 +416,36 @@ export type FileProblem = {
 	what: string,
 	/**  What may stand there. */
 	allowed: string | null,
+};
+
+/**  An earlier content of the file. */
+export type FileVersion = {
+	/**  Names it. */
+	id: string,
+	/**  When it was replaced. */
+	savedMs: Millis,
+	/**  Its size. */
+	bytes: number,
+};
+
+/**  What a first start finds. */
+export type FirstRun = {
+	/**  There is no configuration file, or one without monitors. */
+	needed: boolean,
+	/**  Where the file will be. */
+	path: string,
+	/**  What could be watched. */
+	suggestions: Suggestion[],
+};
+
+/**  Everything that a form for a monitor is drawn from. */
+export type FormSpec = {
+	/**  Fields that every monitor has. */
+	common: FieldSpec[],
+	/**  The kinds. */
+	kinds: KindSpec[],
+	/**  The groups of the file. */
+	groups: string[],
 };
 
 /**  Why nobody was looking. */
@@ -391,6 +514,22 @@ export type IncidentPage = {
 	more: boolean,
 };
 
+/**  What holds where nothing is set. */
+export type Inherited = {
+	/**  As it would be written. */
+	value: string,
+	/**  `group` or `default`. */
+	from: string,
+};
+
+/**  A kind of monitor and its own fields. */
+export type KindSpec = {
+	/**  The word in the file. */
+	id: string,
+	/**  Its fields. */
+	fields: FieldSpec[],
+};
+
 /**  Language of the window, the tray and the notifications. */
 export type Language = 
 /**  As the desktop has it. */
@@ -402,6 +541,22 @@ export type Language =
 
 /**  Milliseconds: since 1970 in UTC, or a length. Fractions are microseconds, exact up to the year 2200. */
 export type Millis = number;
+
+/**  A monitor as it is written, for editing. */
+export type MonitorDraft = {
+	/**  Of the monitor that is edited; none for a new one. */
+	id: string | null,
+	/**  Its kind. */
+	kind: string,
+	/**  Its group. */
+	group: string,
+	/**  By key of the field; none: not set. */
+	values: { [key in string]: DraftValue | null },
+	/**  By key of the field: what holds where nothing is set. */
+	inherited: { [key in string]: Inherited },
+	/**  Tells the content of the file that this was read from. */
+	base: string,
+};
 
 /**  One monitor's page besides its row of the board and its series. */
 export type MonitorPage = {
@@ -547,6 +702,27 @@ export type RowHistory = {
 	coverage: Share | null,
 };
 
+/**  What came of saving. */
+export type SaveOutcome = 
+/**  It is written. */
+{ outcome: "saved"; 
+/**  Tells the new content. */
+base: string; 
+/**  Whether it can be undone. */
+undo: boolean } | 
+/**  Something is wrong with the values; nothing was written. */
+{ outcome: "refused"; 
+/**  What, at which field. */
+errors: FieldError[] } | 
+/**  The file was changed elsewhere meanwhile; nothing was written. */
+{ outcome: "conflict"; 
+/**  Tells the content that is there now; saving with it as base puts mine over it. */
+theirBase: string; 
+/**  What is there now. */
+theirs: string; 
+/**  What would have been written. */
+mine: string };
+
 /**  Whose days. */
 export type Scope = 
 /**  Those of a group. */
@@ -622,6 +798,22 @@ export type StorageHealth = {
 	lastWriteMs: Millis | null,
 	/**  Rows that the backend does not have yet. */
 	backlogRows: number,
+};
+
+/**  Something that could be watched. */
+export type Suggestion = {
+	/**  Names it in the answer. */
+	id: string,
+	/**  `gateway`, `name_server`, `anchor`. */
+	role: string,
+	/**  What the monitor would be called. */
+	name: string,
+	/**  Its kind. */
+	kind: string,
+	/**  What would be watched. */
+	target: string,
+	/**  Whether it is proposed. */
+	ticked: boolean,
 };
 
 /**  The whole of it in a few figures. */
