@@ -14,10 +14,19 @@ const LONGEST_PLACE: usize = 512;
 /// What was set; the defaults where nothing was, or where it cannot be read.
 pub(crate) fn read(app: &AppHandle) -> Preferences {
     let kept = app.store(FILE).ok().and_then(|store| store.get(PREFERENCES));
-    let mut preferences: Preferences = kept.and_then(|kept| serde_json::from_value(kept).ok()).unwrap_or_default();
+    let mut preferences = over_the_defaults(kept);
     // The desktop knows best whether it starts us.
     preferences.start_at_login = app.autolaunch().is_enabled().unwrap_or(false);
     preferences
+}
+
+/// What an older version did not know has its default; what cannot be read is as good as not set.
+fn over_the_defaults(kept: Option<serde_json::Value>) -> Preferences {
+    let mut all = serde_json::to_value(Preferences::default()).unwrap_or_default();
+    if let (Some(all), Some(serde_json::Value::Object(kept))) = (all.as_object_mut(), kept) {
+        all.extend(kept);
+    }
+    serde_json::from_value(all).unwrap_or_default()
 }
 
 /// Sets everything.
@@ -50,4 +59,19 @@ fn keep(app: &AppHandle, key: &str, value: serde_json::Value) -> Result<(), Fail
     let store = app.store(FILE).map_err(fault)?;
     store.set(key, value);
     store.save().map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use hallmonitor::screen::Theme;
+
+    use super::*;
+
+    #[test]
+    fn preferences_of_other_versions_are_taken_as_far_as_they_go() {
+        assert_eq!(over_the_defaults(None), Preferences::default());
+        let old = over_the_defaults(Some(serde_json::json!({"theme": "dark", "gone": 1})));
+        assert_eq!(old, Preferences { theme: Theme::Dark, ..Preferences::default() });
+        assert_eq!(over_the_defaults(Some(serde_json::json!({"theme": 7}))), Preferences::default());
+    }
 }

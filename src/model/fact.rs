@@ -11,7 +11,8 @@ use super::text::{MESSAGE_LIMIT, clean_text};
 use super::time::UnixMicros;
 
 /// What the number of a fact counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, specta::Type)]
+#[serde(rename_all = "snake_case")]
 pub enum FactUnit {
     /// A plain number.
     Count,

@@ -119,6 +119,18 @@ pub enum DraftValue {
     Text(String),
     /// A map of text.
     Map(BTreeMap<String, String>),
+    /// Not set: what is inherited holds.
+    Unset,
+}
+
+/// Where something is inherited from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum InheritedFrom {
+    /// The group sets it.
+    Group,
+    /// The file sets it for all, or it is built in.
+    Default,
 }
 
 /// What holds where nothing is set.
@@ -126,8 +138,8 @@ pub enum DraftValue {
 pub struct Inherited {
     /// As it would be written.
     pub value: String,
-    /// `group` or `default`.
-    pub from: String,
+    /// Who says so.
+    pub from: InheritedFrom,
 }
 
 /// Which draft is asked for.
@@ -157,8 +169,8 @@ pub struct MonitorDraft {
     pub kind: String,
     /// Its group.
     pub group: String,
-    /// By key of the field; none: not set.
-    pub values: BTreeMap<String, Option<DraftValue>>,
+    /// By key of the field; one that is not there stays as it is.
+    pub values: BTreeMap<String, DraftValue>,
     /// By key of the field: what holds where nothing is set.
     pub inherited: BTreeMap<String, Inherited>,
     /// Tells the content of the file that this was read from.

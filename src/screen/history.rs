@@ -33,8 +33,8 @@ impl From<control::Source> for HistorySource {
 pub struct Fact {
     /// The name.
     pub key: String,
-    /// What a number counts: `count`, `bytes`, `micros`, `seconds`, `time`, `text`.
-    pub unit: String,
+    /// What a number counts.
+    pub unit: FactUnit,
     /// For all units but text; a time in milliseconds since 1970.
     pub number: Option<Number>,
     /// For text.
@@ -50,14 +50,6 @@ impl Fact {
 
     #[allow(clippy::cast_precision_loss, reason = "numbers of facts are within ±2^53")]
     fn of(key: FactKey, value: &FactValue) -> Self {
-        let unit = match key.unit() {
-            FactUnit::Count => "count",
-            FactUnit::Bytes => "bytes",
-            FactUnit::Micros => "micros",
-            FactUnit::Seconds => "seconds",
-            FactUnit::Time => "time",
-            FactUnit::Text => "text",
-        };
         let (number, text) = match value {
             FactValue::Number(number) if key.unit() == FactUnit::Time => {
                 (Some(Number(Millis::from(UnixMicros::new(*number)).0)), None)
@@ -65,7 +57,7 @@ impl Fact {
             FactValue::Number(number) => (Some(Number(*number as f64)), None),
             FactValue::Text(text) => (None, Some(text.to_string())),
         };
-        Self { key: key.as_str().to_owned(), unit: unit.to_owned(), number, text }
+        Self { key: key.as_str().to_owned(), unit: key.unit(), number, text }
     }
 }
 

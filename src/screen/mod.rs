@@ -28,8 +28,8 @@ pub use self::board::{Board, BoardChange, BoardRow, Counts, Fault, OwnGap, Stora
 pub use self::failed::{Failed, FileProblem};
 pub use self::figures::{DayMark, Figures, MonitorPage, RowHistory, Scope, UptimeTile, Window};
 pub use self::form::{
-    DraftOf, DraftValue, FieldError, FieldKind, FieldSpec, FileVersion, FormSpec, Inherited, KindSpec, MonitorDraft,
-    SaveOutcome,
+    DraftOf, DraftValue, FieldError, FieldKind, FieldSpec, FileVersion, FormSpec, Inherited, InheritedFrom, KindSpec,
+    MonitorDraft, SaveOutcome,
 };
 pub use self::history::{
     Acknowledgement, CheckResult, Fact, HistorySource, Incident, IncidentPage, PhaseTimes, ResultCursor, ResultPage,

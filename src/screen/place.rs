@@ -44,7 +44,7 @@ pub enum OnClose {
 
 /// What a person set for the window; nothing of it concerns what is watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Preferences {
     /// Colours.
     pub theme: Theme,

@@ -16,7 +16,7 @@ use crate::model::{MonitorId, error_chain};
 use crate::probe::KINDS;
 use crate::screen::{
     DraftOf, DraftValue, Failed, FieldError, FieldKind, FieldSpec, FileProblem, FileVersion, FirstRun, FormSpec,
-    Inherited, KindSpec, MonitorDraft, SaveOutcome, Suggestion,
+    Inherited, InheritedFrom, KindSpec, MonitorDraft, SaveOutcome, Suggestion,
 };
 
 /// Keys of every monitor that its form does not show: the kind is chosen apart, the id is looked after.
@@ -143,9 +143,9 @@ fn filled(mut draft: Draft, form: &MonitorDraft) -> Draft {
             continue;
         }
         let written = match value {
-            None => None,
-            Some(DraftValue::Text(text)) => Some(Written::Text(text.clone())),
-            Some(DraftValue::Map(map)) => Some(Written::Map(map.clone())),
+            DraftValue::Unset => None,
+            DraftValue::Text(text) => Some(Written::Text(text.clone())),
+            DraftValue::Map(map) => Some(Written::Map(map.clone())),
         };
         draft.set(key, written);
     }
@@ -278,7 +278,7 @@ impl Screens {
         self.at_desk(move |desk| {
             let edited = desk.edited(&desk.read()?, &draft)?;
             let name = match draft.values.get("name") {
-                Some(Some(DraftValue::Text(name))) => name.as_str(),
+                Some(DraftValue::Text(name)) => name.as_str(),
                 _ => "",
             };
             match desk.file.check(&edited, &desk.core.vars, &*desk.core.vault) {
@@ -403,12 +403,12 @@ impl Screens {
 }
 
 /// The values that a form shows; a list or something nested is changed in the file only.
-fn shown_values(draft: &Draft) -> BTreeMap<String, Option<DraftValue>> {
+fn shown_values(draft: &Draft) -> BTreeMap<String, DraftValue> {
     let shown = draft.values.iter().filter(|(key, _)| !NOT_SHOWN.contains(&key.as_str()));
     shown
         .filter_map(|(key, value)| match value {
-            Written::Text(text) => Some((key.clone(), Some(DraftValue::Text(text.clone())))),
-            Written::Map(map) => Some((key.clone(), Some(DraftValue::Map(map.clone())))),
+            Written::Text(text) => Some((key.clone(), DraftValue::Text(text.clone()))),
+            Written::Map(map) => Some((key.clone(), DraftValue::Map(map.clone()))),
             Written::Opaque(_) => None,
         })
         .collect()
@@ -416,8 +416,8 @@ fn shown_values(draft: &Draft) -> BTreeMap<String, Option<DraftValue>> {
 
 fn shown_inherited(value: config::Inherited) -> Inherited {
     let from = match value.from {
-        Source::Group => "group",
-        Source::Own | Source::Default => "default",
+        Source::Group => InheritedFrom::Group,
+        Source::Own | Source::Default => InheritedFrom::Default,
     };
-    Inherited { value: value.value, from: from.to_owned() }
+    Inherited { value: value.value, from }
 }

@@ -257,19 +257,36 @@ export type DraftValue =
 /**  A scalar. */
 string | 
 /**  A map of text. */
-{ [key in string]: string };
+{ [key in string]: string } | 
+/**  Not set: what is inherited holds. */
+null;
 
 /**  A fact by its documented name. */
 export type Fact = {
 	/**  The name. */
 	key: string,
-	/**  What a number counts: `count`, `bytes`, `micros`, `seconds`, `time`, `text`. */
-	unit: string,
+	/**  What a number counts. */
+	unit: FactUnit,
 	/**  For all units but text; a time in milliseconds since 1970. */
 	number: Number | null,
 	/**  For text. */
 	text: string | null,
 };
+
+/**  What the number of a fact counts. */
+export type FactUnit = 
+/**  A plain number. */
+"count" | 
+/**  Bytes. */
+"bytes" | 
+/**  Microseconds. */
+"micros" | 
+/**  Seconds. */
+"seconds" | 
+/**  A point in time, µs since 1970. */
+"time" | 
+/**  Text. */
+"text";
 
 /**  Why there is no answer. */
 export type Failed = 
@@ -518,9 +535,16 @@ export type IncidentPage = {
 export type Inherited = {
 	/**  As it would be written. */
 	value: string,
-	/**  `group` or `default`. */
-	from: string,
+	/**  Who says so. */
+	from: InheritedFrom,
 };
+
+/**  Where something is inherited from. */
+export type InheritedFrom = 
+/**  The group sets it. */
+"group" | 
+/**  The file sets it for all, or it is built in. */
+"default";
 
 /**  A kind of monitor and its own fields. */
 export type KindSpec = {
@@ -550,8 +574,8 @@ export type MonitorDraft = {
 	kind: string,
 	/**  Its group. */
 	group: string,
-	/**  By key of the field; none: not set. */
-	values: { [key in string]: DraftValue | null },
+	/**  By key of the field; one that is not there stays as it is. */
+	values: { [key in string]: DraftValue },
 	/**  By key of the field: what holds where nothing is set. */
 	inherited: { [key in string]: Inherited },
 	/**  Tells the content of the file that this was read from. */
@@ -655,15 +679,15 @@ export type PhaseTimes = {
 /**  What a person set for the window; nothing of it concerns what is watched. */
 export type Preferences = {
 	/**  Colours. */
-	theme?: Theme,
+	theme: Theme,
 	/**  Language. */
-	language?: Language,
+	language: Language,
 	/**  What closing the window means. */
-	onClose?: OnClose,
+	onClose: OnClose,
 	/**  Whether changes of state are told on the desktop. */
-	notifications?: boolean,
+	notifications: boolean,
 	/**  Whether Hall Monitor starts with the desktop session. */
-	startAtLogin?: boolean,
+	startAtLogin: boolean,
 };
 
 /**  Where a page ended; handed back to go on. */

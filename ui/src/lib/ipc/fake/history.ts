@@ -108,7 +108,7 @@ export function rowHistoryOf(world: World, actor: Actor, nowMs: number): RowHist
 function tierOf(bucketMs: number): Tier | null {
   if (bucketMs >= DAY) return "day";
   if (bucketMs >= HOUR) return "hour";
-  return bucketMs >= 5 * MINUTE ? "5m" : null;
+  return bucketMs >= 5 * MINUTE ? "five_minutes" : null;
 }
 
 /** A step that a person would choose, no finer than asked for. */
