@@ -54,6 +54,8 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         .title("Hall Monitor")
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(SMALLEST.0, SMALLEST.1)
+        // A file that is dropped is for the page, which reads it as text.
+        .disable_drag_drop_handler()
         .build()?;
     let _ = window.restore_state(remembered());
     let to = app.clone();

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn without_a_home_it_says_what_to_do() {
-        let error = data_dir(Platform::Xdg, &Vars::new()).expect_err("no home").to_string();
+        let error = data_dir(Platform::Xdg, &Vars::default()).expect_err("no home").to_string();
         assert!(error.contains("HOME") && error.contains("--data-dir"), "{error}");
     }
 }

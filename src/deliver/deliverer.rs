@@ -275,7 +275,6 @@ impl Deliverer {
         upkeep.delivered(&made.results, &made.gaps);
         self.backoff.reset();
         self.set_fault(None);
-        lock(&self.shared.progress).last_write = Some(self.clock().wall());
         Ok(())
     }
 

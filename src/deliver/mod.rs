@@ -141,7 +141,7 @@ impl Delivery {
                     stop: AtomicBool::new(false),
                 });
                 let _ = started.set((Arc::clone(&shared), cursor));
-                Box::new(Intake(shared))
+                Box::new(Intake { shared, clock: Arc::clone(&options.clock) })
             },
         )?;
         let folder = options.journal.folder.clone();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::head::Head;
+use crate::clock::Clock;
 use crate::journal::{Durable, DurableBatch};
 use crate::model::UnixMicros;
 use crate::storage::{BackendId, ResultStore};
@@ -27,7 +28,7 @@ pub struct DeliveryStatus {
     pub backlog_bytes: u64,
     /// About when the oldest of them was made.
     pub oldest_waiting: Option<UnixMicros>,
-    /// When the backend last took rows.
+    /// When a row was last made durable.
     pub last_write: Option<UnixMicros>,
     /// Rows that the backend refused for good.
     pub dead_letters: u64,
@@ -115,12 +116,16 @@ impl Shared {
 
 /// Takes what is durable into the head, on the journal's thread.
 #[derive(Debug)]
-pub(super) struct Intake(pub(super) Arc<Shared>);
+pub(super) struct Intake {
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 impl Durable for Intake {
     fn durable(&mut self, batch: &DurableBatch<'_>) {
-        let limits = *lock(&self.0.limits);
-        let mut head = lock(&self.0.head);
+        lock(&self.shared.progress).last_write = Some(self.clock.wall());
+        let limits = *lock(&self.shared.limits);
+        let mut head = lock(&self.shared.head);
         let (rows, bytes) = (head.rows(), head.bytes());
         let mut forget = false;
         for (number, payload) in batch.payloads() {
@@ -137,7 +142,7 @@ impl Durable for Intake {
         }
         drop(head);
         if wake {
-            self.0.wake.notify_one();
+            self.shared.wake.notify_one();
         }
     }
 }

@@ -127,7 +127,8 @@ pub struct StorageHealth {
     pub keeps_history: bool,
     /// When a row was last made durable.
     pub last_write_ms: Option<Millis>,
-    /// Rows that the backend does not have yet.
+    /// Rows that wait in the journal because the backend does not take them; those that are gathered for it, as usual,
+    /// are not counted.
     #[specta(type = u32)]
     pub backlog_rows: u64,
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Screens, storage, too_many};
+use crate::clock::Mono;
 use crate::deliver::History;
 use crate::model::{Latency, MonitorId, Span, State, Tier, UnixMicros};
 use crate::screen::{DayMark, Failed, Figures, Millis, RowHistory, Scope, Share, Window};
@@ -19,8 +20,10 @@ const DAY_US: u64 = Tier::Day.width_us();
 /// Days in the strip of a row.
 const ROW_DAYS: u32 = 30;
 const MOST_DAYS: u32 = 366;
-/// A figure over all monitors is made anew after this time, in microseconds.
-const FRESH_US: u64 = 60_000_000;
+/// A figure over all monitors is good for this many times the time that it took to make it, within bounds (in
+/// microseconds): with few monitors it is always new, with thousands it costs a percent of a core.
+const WORTH: u64 = 100;
+const FRESH_US: std::ops::RangeInclusive<u64> = 2_000_000..=120_000_000;
 /// Days this near to now may still change: results that come late, outages that are not decided.
 const OPEN_DAYS: usize = 2;
 /// Most incidents that are counted.
@@ -113,9 +116,39 @@ struct Remembered {
     monitors: Vec<MonitorId>,
     /// Days that are over.
     closed: HashMap<Date, Times>,
-    /// Recent days by how many were asked for, and when that was made.
-    open: Option<(UnixMicros, Vec<(Date, Times)>)>,
-    last_day: Option<(UnixMicros, Times, Latency)>,
+    /// Recent days.
+    open: Option<(Made, Vec<(Date, Times)>)>,
+    last_day: Option<(Made, Times, Latency)>,
+}
+
+/// When something was made, and for how long it is good.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    at: Mono,
+    good_us: u64,
+}
+
+impl Made {
+    /// Made just now, in the time since `began`.
+    fn since(began: Mono, now: Mono) -> Self {
+        let worth = now.since_us(began).saturating_mul(WORTH);
+        Self { at: now, good_us: worth.clamp(*FRESH_US.start(), *FRESH_US.end()) }
+    }
+
+    fn is_fresh(self, now: Mono) -> bool {
+        now.since_us(self.at) < self.good_us
+    }
+}
+
+impl FleetDays {
+    /// What is remembered of these monitors; of others nothing is kept.
+    async fn of(&self, monitors: &[MonitorId]) -> MutexGuard<'_, Remembered> {
+        let mut remembered = self.0.lock().await;
+        if remembered.monitors != monitors {
+            *remembered = Remembered { monitors: monitors.to_vec(), ..Remembered::default() };
+        }
+        remembered
+    }
 }
 
 /// What one question about many monitors reads.
@@ -209,10 +242,7 @@ impl Screens {
     async fn fleet_times(&self, history: &History, days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
         let monitors = self.core.recorder.board().ids();
         let fleet = self.fleet(history).await?;
-        let mut remembered = self.fleet.0.lock().await;
-        if remembered.monitors != monitors {
-            *remembered = Remembered { monitors: monitors.clone(), ..Remembered::default() };
-        }
+        let mut remembered = self.fleet.of(&monitors).await;
         let open_from = days.len().saturating_sub(OPEN_DAYS);
         let missing: Vec<LocalDay> =
             days[..open_from].iter().filter(|day| !remembered.closed.contains_key(&day.date)).copied().collect();
@@ -220,15 +250,14 @@ impl Screens {
             remembered.closed.insert(day.date, times);
         }
         let open = &days[open_from..];
-        let fresh = |(made, known): &(UnixMicros, Vec<(Date, Times)>)| {
-            fleet.now.since_us(*made) < FRESH_US
-                && *made <= fleet.now
-                && open.iter().all(|day| known.iter().any(|(date, _)| *date == day.date))
+        let began = self.core.clock.mono();
+        let fresh = |(made, known): &(Made, Vec<(Date, Times)>)| {
+            made.is_fresh(began) && open.iter().all(|day| known.iter().any(|(date, _)| *date == day.date))
         };
         if !remembered.open.as_ref().is_some_and(fresh) {
             let times = fleet.times(&monitors, open).await?;
             let known = open.iter().map(|day| day.date).zip(times).collect();
-            remembered.open = Some((fleet.now, known));
+            remembered.open = Some((Made::since(began, self.core.clock.mono()), known));
         }
         let known_open = remembered.open.as_ref().map(|(_, known)| known.as_slice()).unwrap_or_default();
         let of = |day: &LocalDay| {
@@ -242,11 +271,10 @@ impl Screens {
     async fn last_day(&self, history: &History) -> Result<(Times, Latency), Failed> {
         let monitors = self.core.recorder.board().ids();
         let fleet = self.fleet(history).await?;
-        let mut remembered = self.fleet.0.lock().await;
+        let mut remembered = self.fleet.of(&monitors).await;
+        let began = self.core.clock.mono();
         if let Some((made, times, latency)) = &remembered.last_day
-            && fleet.now.since_us(*made) < FRESH_US
-            && *made <= fleet.now
-            && remembered.monitors == monitors
+            && made.is_fresh(began)
         {
             return Ok((*times, latency.clone()));
         }
@@ -260,7 +288,7 @@ impl Screens {
             }
             tokio::task::yield_now().await;
         }
-        remembered.last_day = Some((fleet.now, times, latency.clone()));
+        remembered.last_day = Some((Made::since(began, self.core.clock.mono()), times, latency.clone()));
         Ok((times, latency))
     }
 

@@ -135,7 +135,7 @@ impl Screens {
                 backend: source.backend,
                 keeps_history: source.keeps_history,
                 last_write_ms: delivery.last_write.map(Millis::from),
-                backlog_rows: delivery.backlog_rows,
+                backlog_rows: if delivery.fault.is_some() { delivery.backlog_rows } else { 0 },
             },
             muted_until_ms: self.muted_until().map(Millis::from),
             now_ms: core.clock.wall().into(),
