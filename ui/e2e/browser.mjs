@@ -1,8 +1,8 @@
 // The built window in a browser, under the policy that it has on the desktop.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
 import { preview } from "vite";
 
@@ -17,6 +17,13 @@ const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
+
+function chromiumPath() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const found = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "chromium")).find(existsSync);
+  if (!found) throw new Error("no chromium in PATH; set CHROMIUM to the path of one");
+  return found;
+}
 
 /** A port that the kernel chose. */
 function freePort() {
@@ -36,7 +43,7 @@ export async function start() {
   });
   const profile = mkdtempSync(join(tmpdir(), "hallmonitor-e2e-"));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, locale: "en-GB", timezoneId: "UTC",
+    executablePath: chromiumPath(), args: FLAGS, locale: "en-GB", timezoneId: "UTC",
   });
   return {
     origin: `http://127.0.0.1:${port}`,

@@ -99,6 +99,25 @@ export const tests = {
     assert.match(await page.title(), /switch-core is down/);
   },
 
+  "the focus stays with its row while others move": async (browser) => {
+    const page = await open(browser, "fake=42&scenario=calm", "#/overview");
+    await page.getByRole("row", { name: /switch-core/ }).focus();
+    for (const index of [2, 20, 2]) {
+      await page.evaluate(async (at) => {
+        const { rows } = await window.fakeCore.board();
+        window.fakeCore.turn(rows[at].id, rows[at].state === "up" ? "down" : "up");
+      }, index);
+      await page.waitForTimeout(150);
+      assert.match(await focused(page), /^switch-core/);
+    }
+    await page.evaluate(async () => {
+      const { rows } = await window.fakeCore.board();
+      await window.fakeCore.removeMonitors([rows[2].id]);
+    });
+    await page.waitForTimeout(150);
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "row");
+  },
+
   "coming back finds the overview as it was": async (browser) => {
     const page = await open(browser, "fake=200", "#/overview");
     await page.locator("main").evaluate((main) => (main.scrollTop = 2500));

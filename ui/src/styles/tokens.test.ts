@@ -47,7 +47,7 @@ const texts: [string, string[]][] = [
   ["on-down", ["down", "down-text"]],
 ];
 const marks: [string, string[]][] = [
-  ...["up", "degraded", "down", "maintenance", "paused"].map((name): [string, string[]] => [name, ["surface-0", "surface-1"]]),
+  ...["up", "degraded", "down", "maintenance", "paused", "unobserved"].map((name): [string, string[]] => [name, ["surface-0", "surface-1"]]),
   ["line-strong", ["surface-0", "surface-1", "surface-2"]],
   ["focus", surfaces],
 ];

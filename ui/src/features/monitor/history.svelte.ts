@@ -27,9 +27,10 @@ export class MonitorHistory {
   #now: () => number;
   #core: Core;
   #id: string;
+  #intervalMs: () => number;
 
-  constructor(core: Core, id: string, now: () => number) {
-    [this.#core, this.#id, this.#now] = [core, id, now];
+  constructor(core: Core, id: string, now: () => number, intervalMs: () => number) {
+    [this.#core, this.#id, this.#now, this.#intervalMs] = [core, id, now, intervalMs];
   }
 
   get view(): View {
@@ -111,8 +112,10 @@ export class MonitorHistory {
 
   #askCharts(how: "load" | "refresh"): void {
     const { fromMs, toMs } = this.window;
-    const buckets = bucketsFor(this.#width);
-    const bars = Math.max(24, Math.min(Math.round(this.#width / BAR_PX), 160));
+    // More buckets than checks would only be empty ones.
+    const most = Math.max(2, Math.ceil((toMs - fromMs) / this.#intervalMs()));
+    const buckets = Math.min(bucketsFor(this.#width), most);
+    const bars = Math.min(Math.max(24, Math.min(Math.round(this.#width / BAR_PX), 160)), most);
     void this.#series[how](async () => {
       const askedMs = this.#now();
       return { series: await this.#core.series(this.#id, fromMs, toMs, buckets), askedMs };

@@ -33,15 +33,24 @@ function folded(text: string): string {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase();
 }
 
+/** What can be found of a row; a row object never changes, so it is folded once. */
+const hays = new WeakMap<BoardRow, string>();
+
+function hayOf(row: BoardRow): string {
+  let hay = hays.get(row);
+  if (hay === undefined) {
+    const labels = Object.entries(row.labels).map(([key, value]) => `${key}=${value}`);
+    hay = folded([row.name, row.target, row.group, row.kind, ...labels].join("\n"));
+    hays.set(row, hay);
+  }
+  return hay;
+}
+
 /** Every word must be found in name, target, group, kind or a label. */
 function textTest(text: string): (row: BoardRow) => boolean {
   const words = folded(text).split(/\s+/).filter(Boolean);
   if (words.length === 0) return () => true;
-  return (row) => {
-    const labels = Object.entries(row.labels).map(([key, value]) => `${key}=${value}`);
-    const hay = folded([row.name, row.target, row.group, row.kind, ...labels].join("\n"));
-    return words.every((word) => hay.includes(word));
-  };
+  return (row) => words.every((word) => hayOf(row).includes(word));
 }
 
 export function filtered(rows: readonly BoardRow[], filter: Filter): BoardRow[] {

@@ -3,7 +3,8 @@ import type { App } from "../../lib/app";
 import type { BoardRow } from "../../lib/ipc/bindings";
 import { t } from "../../lib/i18n";
 import { PAUSES_MS } from "../../lib/live/actions";
-import { hrefOf, router } from "../../lib/route.svelte";
+import { shell } from "../../lib/live/shell.svelte";
+import { router } from "../../lib/route.svelte";
 import type { MenuItem } from "../../lib/ui/Menu.svelte";
 
 /** The lengths of a pause, or going on where all are paused. */
@@ -21,15 +22,19 @@ export function pauseItems({ actions }: App, rows: readonly BoardRow[], icons: b
 
 export function rowItems(app: App, row: BoardRow): MenuItem[] {
   const { actions } = app;
+  const { incident } = row;
+  const ofIncident: MenuItem[] = incident === null ? [] : [
+    { kind: "item", label: t("incident_ack"), icon: "check", run: () => (shell.acknowledging = { id: incident, monitorName: row.name, acknowledged: null }) },
+    { kind: "item", label: t("show_incident"), icon: "incidents", run: () => router.go({ name: "incidents" }) },
+    { kind: "line" },
+  ];
   return [
     { kind: "item", label: t("open"), icon: "overview", hint: "Enter", run: () => router.go({ name: "monitor", id: row.id }) },
     { kind: "item", label: t("check_now"), icon: "refresh", hint: "R", run: () => void actions.checkNow([row.id]) },
     { kind: "line" },
+    ...ofIncident,
     ...pauseItems(app, [row], true),
     { kind: "line" },
-    ...(row.incident
-      ? [{ kind: "item", label: t("show_incident"), icon: "incidents", run: () => (location.hash = hrefOf({ name: "incidents" })) } as const]
-      : []),
     { kind: "item", label: t("edit"), icon: "edit", run: () => router.go({ name: "edit", id: row.id }) },
     { kind: "item", label: t("remove_dots"), icon: "trash", danger: true, run: () => void actions.remove([row.id], row.name) },
   ];

@@ -40,7 +40,7 @@ function ofRows(state: "down" | "degraded", bad: readonly BoardRow[], summary: S
   if (bad.length === 1 && only) {
     return {
       state,
-      text: monitors === 1 ? t(`sentence_one_${state}_alone`, { name: only.name }) : `${t(`sentence_one_${state}`, { name: only.name })} ${rest}`,
+      text: [t(`sentence_one_${state}`, { name: only.name }), ...(monitors > 1 ? [rest] : [])].join(" "),
       detail:
         only.sinceMs === null
           ? capitalised(reasonOf(only))

@@ -60,7 +60,7 @@ function hatch(ctx: CanvasRenderingContext2D, plane: Plane, from: number, width:
   ctx.restore();
 }
 
-/** Reason and length of what was not observed, over the lines, where there is room for the words. */
+/** What spans say, such as why nobody looked and for how long: over the lines, where there is room for the words. */
 export function paintLabels(ctx: CanvasRenderingContext2D, plane: Plane, spans: readonly LabelledSpan[], palette: Palette): void {
   ctx.save();
   ctx.font = `${11 * plane.ratio}px ${palette.font}`;
@@ -73,7 +73,7 @@ export function paintLabels(ctx: CanvasRenderingContext2D, plane: Plane, spans: 
   let reach = plane.left;
   for (const span of spans) {
     const at = edges(span, plane);
-    if (span.what !== "gap" || !at || at.width < 20 * plane.ratio) continue;
+    if (span.label === "" || !at || at.width < 20 * plane.ratio) continue;
     const half = ctx.measureText(span.label).width / 2;
     const middle = Math.min(Math.max(at.from + at.width / 2, plane.left + half), plane.left + plane.width - half);
     // The words may stand a little over the edges of their span, but never so far that they seem to belong elsewhere.

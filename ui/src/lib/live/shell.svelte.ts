@@ -1,11 +1,16 @@
 // What stands over every screen: which dialog is open, and the question before monitors are removed.
 
+import type { Incident } from "../ipc/bindings";
+
+/** An incident about which somebody wants to leave a note. */
+type AckQuestion = Pick<Incident, "id" | "monitorName" | "acknowledged">;
 type RemoveQuestion = { count: number; name: string; answer: (remove: boolean) => void };
 
 class Shell {
   palette = $state(false);
   shortcuts = $state(false);
   closing = $state(false);
+  acknowledging = $state.raw<AckQuestion | null>(null);
   removal = $state.raw<RemoveQuestion | null>(null);
 
   askRemoval = (count: number, name: string): Promise<boolean> => {
@@ -22,7 +27,7 @@ class Shell {
 
   /** Keys of the screen below do nothing meanwhile. */
   get busy(): boolean {
-    return this.palette || this.shortcuts || this.closing || this.removal !== null;
+    return this.palette || this.shortcuts || this.closing || this.acknowledging !== null || this.removal !== null;
   }
 }
 

@@ -5,6 +5,11 @@ export type Side = "below-start" | "below-end" | "below-centre";
 const AWAY = 6;
 const EDGE = 8;
 
+/** Into the top layer, above dialogs too; an engine without popovers shows it where it stands. */
+export function raise(element: HTMLElement): void {
+  if ("showPopover" in element && !element.matches(":popover-open")) element.showPopover();
+}
+
 export function place(of: HTMLElement, anchor: { left: number; right: number; top: number; bottom: number }, side: Side): void {
   const box = of.getBoundingClientRect();
   const wanted =
