@@ -1,3 +1,5 @@
+//! Gathers what Tauri needs to know of configuration, capabilities and icons.
+
 fn main() {
     tauri_build::build();
 }

@@ -93,6 +93,44 @@ fn the_core_knows_no_window() {
 }
 
 #[test]
+fn one_folder_of_the_window_knows_the_shell() {
+    let faults: Vec<_> = files()
+        .iter()
+        .filter(|(path, _)| path.starts_with("ui/src/") && !path.starts_with("ui/src/lib/ipc/"))
+        .flat_map(|(path, text)| {
+            text.lines()
+                .enumerate()
+                .filter(|(_, line)| line.contains("@tauri-apps") || line.contains("__TAURI_INVOKE"))
+                .map(move |(at, _)| format!("{path}:{}", at + 1))
+        })
+        .collect();
+    assert_none("`@tauri-apps` outside ui/src/lib/ipc/", &faults);
+}
+
+#[test]
+fn the_window_may_hear_events_and_no_more() {
+    let text = fs::read_to_string(root().join("src-tauri/capabilities/main.json")).expect("the capabilities are there");
+    let capabilities: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        capabilities["permissions"],
+        serde_json::json!(["core:event:allow-listen", "core:event:allow-unlisten"]),
+        "commands of our own need no permission; anything else is for the core"
+    );
+    assert_eq!(folders_and_files("src-tauri/capabilities").len(), 1, "one capability file");
+    let config = fs::read_to_string(root().join("src-tauri/tauri.conf.json")).expect("the configuration is there");
+    let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+    let csp = config["app"]["security"]["csp"].as_str().expect("a policy");
+    for bad in ["unsafe-inline", "unsafe-eval", "*", "https:"] {
+        assert!(!csp.contains(bad), "`{bad}` in the content security policy");
+    }
+}
+
+fn folders_and_files(of: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(of)).expect("folder is there").flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+#[test]
 fn time_is_read_in_one_file() {
     const AMBIENT: &[&str] =
         &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", "clock_gettime", ".elapsed()"];
@@ -236,7 +274,7 @@ fn the_architecture_page_names_every_room() {
 
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--locked"])
         .current_dir(root())
         .output()
         .expect("cargo runs");

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, sleep_until};
 
 use super::Screens;
 use crate::app::answers::faults_of;
 use crate::app::core::{Core, lock};
+use crate::clock::Mono;
 use crate::event::Event;
 use crate::model::{Acknowledgement, IncidentId, MonitorId, UnixMicros};
 use crate::record;
@@ -29,14 +29,17 @@ pub struct Interest {
     events: Receiver<Event>,
     seen: u64,
     told: Option<Summary>,
-    next: Instant,
+    told_at: Option<Mono>,
 }
 
 impl Interest {
     /// The next change. At most four come in a second, each with all that happened since the last; a change of state
     /// is not held back longer than that.
     pub async fn next(&mut self) -> BoardChange {
-        sleep_until(self.next).await;
+        let clock = Arc::clone(&self.screens.core.clock);
+        if let Some(told_at) = self.told_at {
+            tokio::time::sleep(PACE.saturating_sub(clock.mono().since(told_at))).await;
+        }
         loop {
             let change = self.screens.change_since(self.seen);
             let news = !change.rows.is_empty()
@@ -45,7 +48,7 @@ impl Interest {
             if news {
                 self.seen = change.revision;
                 self.told = Some(change.summary.clone());
-                self.next = Instant::now() + PACE;
+                self.told_at = Some(clock.mono());
                 return change;
             }
             tokio::select! {
@@ -85,7 +88,7 @@ impl Screens {
     #[must_use]
     pub fn interest(&self, revision: u64) -> Interest {
         let events = self.core.events.listen();
-        Interest { screens: self.clone(), events, seen: revision, told: None, next: Instant::now() }
+        Interest { screens: self.clone(), events, seen: revision, told: None, told_at: None }
     }
 
     /// What changed after a revision.
