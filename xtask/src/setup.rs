@@ -1,31 +1,74 @@
 //! Finds what this machine lacks, installs it where that is allowed, else says the exact command.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-/// A program that is needed, the Debian package it comes in, and what for.
+/// How it is told that something is there.
+enum Proof {
+    /// A program of this name.
+    Program(&'static str),
+    /// A library that pkg-config knows.
+    Library(&'static str),
+    /// A module of Python.
+    Python(&'static str),
+}
+
+/// Something that is needed, the Debian package it comes in, and what for.
 struct Need {
-    program: &'static str,
+    proof: Proof,
     package: &'static str,
     why: &'static str,
 }
 
-const NEEDS: &[Need] = &[
-    Need { program: "cc", package: "build-essential", why: "compiles zstd and ring" },
-    Need { program: "git", package: "git", why: "the tidy test lists the files" },
-    Need { program: "ip", package: "iproute2", why: "tests of ping and of faults make network namespaces" },
-    Need { program: "mount", package: "mount", why: "tests fill a small disk of their own" },
-    Need { program: "unshare", package: "util-linux", why: "tests run in namespaces of their own" },
-    Need { program: "nsenter", package: "util-linux", why: "tests put a router into a second namespace" },
-    Need { program: "setpriv", package: "util-linux", why: "tests run without privileges" },
-    Need { program: "python3", package: "python3", why: "the home lab example starts small servers" },
+const fn program(program: &'static str, package: &'static str, why: &'static str) -> Need {
+    Need { proof: Proof::Program(program), package, why }
+}
+
+/// What the core and its command need.
+const CORE: &[Need] = &[
+    program("cc", "build-essential", "compiles zstd and ring"),
+    program("git", "git", "the tidy test lists the files"),
+    program("python3", "python3", "the home lab example starts small servers"),
+];
+
+/// What the desktop app needs to be built.
+const DESKTOP: &[Need] = &[
+    program("pkg-config", "pkg-config", "finds the libraries of the desktop"),
+    Need {
+        proof: Proof::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+        why: "the window is a web view of the desktop's own",
+    },
+    Need { proof: Proof::Library("dbus-1"), package: "libdbus-1-dev", why: "tray and notices speak D-Bus" },
+];
+
+/// What shows the app where there is no display.
+const VIRTUAL_DISPLAY: &[Need] = &[
+    program("Xvfb", "xvfb", "a display where there is none"),
+    program("dbus-run-session", "dbus", "a session bus where there is none"),
+    program("import", "imagemagick", "takes the picture"),
+];
+
+/// What only the tests need.
+const TESTS: &[Need] = &[
+    program("ip", "iproute2", "tests of ping and of faults make network namespaces"),
+    program("mount", "mount", "tests fill a small disk of their own"),
+    program("unshare", "util-linux", "tests run in namespaces of their own"),
+    program("nsenter", "util-linux", "tests put a router into a second namespace"),
+    program("setpriv", "util-linux", "tests run without privileges"),
+    program("WebKitWebDriver", "webkit2gtk-driver", "tests drive the real window"),
+    program("chromium", "chromium", "tests of the screens run in a browser"),
+    program("xdotool", "xdotool", "tests close the window as a person does"),
+    program("xfwm4", "xfwm4", "the windows of the tests have a frame"),
+    Need { proof: Proof::Python("dbus"), package: "python3-dbus", why: "tests are the desktop's tray and notices" },
+    Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests are the desktop's tray and notices" },
 ];
 
 /// What only the benches need.
-const BENCH_NEEDS: &[Need] = &[
-    Need { program: "strace", package: "strace", why: "the schedule bench counts syncs to disk" },
-    Need { program: "timeout", package: "coreutils", why: "the schedule bench counts for a minute" },
+const BENCHES: &[Need] = &[
+    program("strace", "strace", "the schedule bench counts syncs to disk"),
+    program("timeout", "coreutils", "the schedule bench counts for a minute"),
 ];
 
 /// Rust components: (argument of cargo that proves it, name).
@@ -33,10 +76,36 @@ const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 
 /// Version of cargo-deny; built once into the cache.
 const DENY: &str = "0.20.2";
+/// First version of Node.js that the window can be built with.
+const NODE: u32 = 20;
 
-/// Installs what only the checks need.
+/// Installs what the core and its command need.
+pub fn for_core() -> Result<()> {
+    for (proof, component) in COMPONENTS {
+        if !shell::works("cargo", &[proof, "--version"]) {
+            shell::run("rustup", &["component", "add", component])?;
+        }
+    }
+    find(&[CORE])
+}
+
+/// Installs what building the desktop app needs.
+pub fn for_desktop() -> Result<()> {
+    for_core()?;
+    find(&[DESKTOP])?;
+    node()
+}
+
+/// Installs what shows the app where there is no display.
+pub fn for_virtual_display() -> Result<()> {
+    find(&[VIRTUAL_DISPLAY])
+}
+
+/// Installs what the checks and tests need.
 pub fn for_tests() -> Result<()> {
-    run()?;
+    for_core()?;
+    find(&[DESKTOP, VIRTUAL_DISPLAY, TESTS])?;
+    node()?;
     let deny = shell::tool("cargo-deny")?;
     if shell::works(&deny, &["--version"]) {
         return Ok(());
@@ -45,41 +114,72 @@ pub fn for_tests() -> Result<()> {
     shell::run("cargo", &["install", "cargo-deny", "--version", DENY, "--locked", "--root", &root.to_string_lossy()])
 }
 
-/// Installs what only the benches need.
+/// Installs what the benches need.
 pub fn for_benches() -> Result<()> {
-    run()?;
-    programs(BENCH_NEEDS)
+    for_core()?;
+    find(&[BENCHES])
 }
 
-/// Installs what everything needs.
+/// Installs everything.
 pub fn run() -> Result<()> {
-    for (proof, component) in COMPONENTS {
-        if !shell::works("cargo", &[proof, "--version"]) {
-            shell::run("rustup", &["component", "add", component])?;
-        }
-    }
-    programs(NEEDS)
+    for_tests()?;
+    for_benches()
 }
 
-/// Finds programs, and installs the packages of those that are not there.
-fn programs(needs: &[Need]) -> Result<()> {
+fn is_there(need: &Need) -> bool {
+    match need.proof {
+        Proof::Program(program) => shell::found(program),
+        Proof::Library(library) => shell::works("pkg-config", &["--exists", library]),
+        Proof::Python(module) => shell::works("python3", &["-c", &format!("import {module}")]),
+    }
+}
+
+fn name(need: &Need) -> &'static str {
+    match need.proof {
+        Proof::Program(name) | Proof::Library(name) | Proof::Python(name) => name,
+    }
+}
+
+/// Finds things, and installs the packages of those that are not there.
+fn find(lists: &[&[Need]]) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Ok(());
     }
-    let missing: Vec<&Need> = needs.iter().filter(|need| !shell::found(need.program)).collect();
+    let needs = || lists.iter().flat_map(|list| list.iter());
+    let missing: Vec<&Need> = needs().filter(|need| !is_there(need)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     for need in &missing {
-        eprintln!("missing: {} ({})", need.program, need.why);
+        eprintln!("missing: {} ({})", name(need), need.why);
     }
     let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.sort_unstable();
     packages.dedup();
     install(&packages)?;
-    match needs.iter().find(|need| !shell::found(need.program)) {
+    match needs().find(|need| !is_there(need)) {
         None => Ok(()),
-        Some(need) => bail!("`{}` is still missing after installing {}", need.program, need.package),
+        Some(need) => bail!("`{}` is still missing after installing {}", name(need), need.package),
     }
+}
+
+/// Node.js builds the window.
+fn node() -> Result<()> {
+    if node_version().is_none() || !shell::found("npm") {
+        install(&["nodejs", "npm"])?;
+    }
+    let version = node_version().context("Node.js is missing: install it (https://nodejs.org), version 20 or later")?;
+    if version < NODE {
+        bail!("Node.js {version} is too old: the window needs {NODE} or later (https://nodejs.org)");
+    }
+    Ok(())
+}
+
+/// The main version of Node.js, if it is there.
+fn node_version() -> Option<u32> {
+    let output = std::process::Command::new("node").arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }
 
 fn install(packages: &[&str]) -> Result<()> {
