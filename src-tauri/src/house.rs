@@ -90,7 +90,7 @@ impl House {
         let read = match config::load(config, vars, &*options.vault) {
             Err(LoadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // A first run: nothing is watched until a person says what.
-                config::parse(b"", config, vars, &*options.vault).map_err(LoadError::from)
+                config::without_file(config, vars, &*options.vault).map_err(LoadError::from)
             }
             read => read,
         };

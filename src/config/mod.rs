@@ -111,6 +111,15 @@ pub fn load(path: &Path, vars: &Vars, vault: &dyn Vault) -> Result<Config, LoadE
     Ok(parse(&bytes, path, vars, vault)?)
 }
 
+/// What holds where there is no file yet: the defaults, the environment's overrides, and nothing that is watched. `path`
+/// is where the file will be.
+///
+/// # Errors
+/// Something is wrong in the environment's overrides.
+pub fn without_file(path: &Path, vars: &Vars, vault: &dyn Vault) -> Result<Config, Refusal> {
+    parse(b"{}", path, vars, vault)
+}
+
 /// Reads the content of a file. `path` is how messages call it, and its folder is where relative paths in it start.
 /// Blocks on the files it names and on the vault.
 ///

@@ -370,12 +370,14 @@ impl Screens {
     pub async fn watch(&self, chosen: Vec<String>) -> Result<SaveOutcome, Failed> {
         self.at_desk(move |desk| {
             let current = desk.read()?;
+            let found: Vec<_> = suggestions().into_iter().filter(|(shown, _)| chosen.contains(&shown.id)).collect();
+            if found.is_empty() {
+                return Err(Failed::BadRequest { why: "nothing that was found is chosen".to_owned() });
+            }
             let mut document = current.clone();
-            for (shown, found) in suggestions() {
-                if chosen.contains(&shown.id) {
-                    let draft = Draft::new(FIRST_GROUP, found.values());
-                    document = document.add_monitor(&draft).map_err(|error| desk.failed(error.into()))?;
-                }
+            for (_, found) in found {
+                let draft = Draft::new(FIRST_GROUP, found.values());
+                document = document.add_monitor(&draft).map_err(|error| desk.failed(error.into()))?;
             }
             desk.save(&document, &current, &base_of(current.base()))
         })
