@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallmonitor::app::{App, Options, Screens};
+use hallmonitor::app::{self, App, Options, Screens};
 use hallmonitor::config::{self, Config, LoadError, Vars};
 use hallmonitor::model::error_chain;
 use hallmonitor::record::Board;
@@ -87,7 +87,7 @@ impl House {
     fn try_open(&self) -> Result<App, Failed> {
         let Places { config, data_dir, vars } = &self.places;
         let options = Options::new(config.clone(), data_dir.clone(), vars.clone());
-        let read = match config::load(config, vars, &*options.vault) {
+        let read = match app::load(&options) {
             Err(LoadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // A first run: nothing is watched until a person says what.
                 config::without_file(config, vars, &*options.vault).map_err(LoadError::from)

@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hallmonitor::app::Screens;
+use hallmonitor::clock::{Clock as _, Mono, SystemClock};
 use hallmonitor::screen::BoardChange;
 use tauri::{AppHandle, Manager};
 use tauri_specta::Event as _;
-use tokio::time::Instant;
 
 use crate::bindings::{BoardChanged, HistoryChanged};
 use crate::window;
@@ -36,7 +36,7 @@ pub(crate) fn start(app: &AppHandle, screens: &Screens, revision: u64) {
     let mut interest = screens.interest(revision);
     let to = app.clone();
     let task = tauri::async_runtime::spawn(async move {
-        let mut news = News { next: Instant::now() + HISTORY_PACE, monitors: HashSet::new() };
+        let mut news = News { told: SystemClock.mono(), monitors: HashSet::new() };
         loop {
             let change = interest.next().await;
             if to.get_webview_window(window::LABEL).is_none() {
@@ -57,17 +57,18 @@ pub(crate) fn stop(app: &AppHandle) {
 
 /// Monitors whose history has something new.
 struct News {
-    next: Instant,
+    told: Mono,
     monitors: HashSet<String>,
 }
 
 impl News {
     fn note(&mut self, change: &BoardChange, to: &AppHandle) {
         self.monitors.extend(change.rows.iter().map(|row| row.id.clone()));
-        if Instant::now() < self.next || self.monitors.is_empty() {
+        let now = SystemClock.mono();
+        if now.since(self.told) < HISTORY_PACE || self.monitors.is_empty() {
             return;
         }
-        self.next = Instant::now() + HISTORY_PACE;
+        self.told = now;
         let monitors: Vec<String> = self.monitors.drain().collect();
         let told = if monitors.len() > MANY { Vec::new() } else { monitors };
         let _ = HistoryChanged(told).emit_to(to, window::LABEL);

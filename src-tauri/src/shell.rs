@@ -75,6 +75,7 @@ fn places(arguments: &Arguments) -> Result<Places, config::NoFolder> {
     Ok(Places { config: absolute(config), data_dir: absolute(data_dir), vars })
 }
 
+#[allow(clippy::exit, reason = "in the code that Tauri generates")]
 fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> {
     let edge = bindings::builder();
     let hidden = arguments.hidden;

@@ -37,10 +37,11 @@ use self::core::Core;
 pub use self::files::offline;
 pub use self::screens::{Interest, Screens};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Vars;
+use crate::config::{self, Config, ConfigFile, LoadError, Vars};
 use crate::control::Answers;
 use crate::event::Event;
 use crate::journal::JournalError;
+use crate::model::error_chain;
 use crate::record::{Board, HoldError, StateError};
 use crate::schedule::{Connectivity, SystemConnectivity};
 use crate::secret::{MemoryVault, Vault};
@@ -79,6 +80,21 @@ impl Options {
             connectivity: Arc::new(SystemConnectivity::default()),
         }
     }
+}
+
+/// Reads the configuration file for [`App::start`]. One that was half written over when the program was killed is put
+/// right first.
+///
+/// # Errors
+/// As for [`config::load`].
+pub fn load(options: &Options) -> Result<Config, LoadError> {
+    let file = ConfigFile::new(&options.config, &options.data_dir, Arc::clone(&options.clock));
+    match file.recover() {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!("the configuration file was half written and has its former content again"),
+        Err(error) => tracing::error!(error = error_chain(&error), "the configuration file cannot be put right"),
+    }
+    config::load(&options.config, &options.vars, &*options.vault)
 }
 
 /// Why the core cannot start.

@@ -121,7 +121,10 @@ pub(super) fn configuration(desk: &Desk, file: &Path) -> Result<Configuration, R
 /// Reads a configuration file, to put it in force.
 pub(super) fn load(desk: &Desk, file: &Path) -> Result<config::Config, Refused> {
     let options = options(desk);
-    config::load(file, &options.vars, &*options.vault).map_err(|error| match &error {
+    // Any other file is not ours to put right.
+    let read =
+        if file == options.config { app::load(&options) } else { config::load(file, &options.vars, &*options.vault) };
+    read.map_err(|error| match &error {
         LoadError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Refused::Missing,
         LoadError::Read { source, .. } => Refused::Unreadable(source.to_string()),
         LoadError::Refused(refusal) => {

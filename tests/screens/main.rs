@@ -54,7 +54,7 @@ async fn changes_lead_to_the_board_as_it_is() {
         for _ in 0..60 {
             apply(&mut board, interest.next().await);
             let now = screens.board();
-            same = essence(&now) == essence(&board) && now.revision == board.revision && board.rows.len() > 0;
+            same = essence(&now) == essence(&board) && now.revision == board.revision && !board.rows.is_empty();
             let wanted = [2, 3, 3, 1][step];
             if same && now.rows.len() == wanted {
                 break;
@@ -178,7 +178,7 @@ async fn a_person_pauses_resumes_checks_and_mutes() {
     screens.pause(std::slice::from_ref(&row.id), Some(Millis(now + 3_600_000.0))).await.expect("paused");
     let paused = screens.board().rows[0].clone();
     assert_eq!((paused.state, paused.paused_until_ms), (State::Paused, Some(Millis(now + 3_600_000.0))));
-    assert!(screens.pause(&[row.id.clone()], Some(Millis(now - 1.0))).await.is_err(), "the end has passed");
+    assert!(screens.pause(std::slice::from_ref(&row.id), Some(Millis(now - 1.0))).await.is_err(), "the end has passed");
     screens.resume(&[]).await.expect("resumed");
     until("it is up again", || screens.board().summary.counts.up == 1).await;
 
