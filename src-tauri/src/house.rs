@@ -53,8 +53,10 @@ impl House {
         Self { places, app: Mutex::new(None), start: watch::Sender::new(Start::Begun) }
     }
 
-    /// Starts the core; tries again until that works or it is over. Blocks: belongs on a thread of its own.
-    pub(crate) fn open(&self, running: impl FnOnce(&App)) {
+    /// Starts the core; tries again until that works or it is over. Blocks: belongs on a thread of its own. `running`
+    /// hears of the core, and whether there was trouble before.
+    pub(crate) fn open(&self, running: impl FnOnce(&App, bool)) {
+        let mut trouble = false;
         loop {
             match self.try_open() {
                 Ok(app) => {
@@ -62,12 +64,13 @@ impl House {
                     if matches!(*self.start.borrow(), Start::Over) {
                         return;
                     }
-                    running(&app);
                     self.start.send_replace(Start::Running(app.screens(), app.board()));
+                    running(&app, trouble);
                     *place = Some(app);
                     return;
                 }
                 Err(failed) => {
+                    trouble = true;
                     let over = !self.start.send_if_modified(|start| {
                         let on = !matches!(start, Start::Over);
                         if on {

@@ -114,9 +114,12 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
 fn open_house(app: &AppHandle, house: Arc<House>) -> std::io::Result<()> {
     let app = app.clone();
     std::thread::Builder::new().name("start".to_owned()).spawn(move || {
-        house.open(|core| {
+        house.open(|core, trouble| {
             tray::follow(&app, core);
             notify::follow(&app, core);
+            if trouble {
+                window::begin_again(&app);
+            }
         });
     })?;
     Ok(())

@@ -77,6 +77,15 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
     Ok(())
 }
 
+/// A window that could only tell of trouble starts anew.
+pub(crate) fn begin_again(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window(LABEL)
+        && let Err(error) = window.reload()
+    {
+        tracing::warn!(%error, "the window cannot be loaded again");
+    }
+}
+
 /// What closing means here; none: a person has to be asked.
 fn meaning(app: &AppHandle) -> Option<Closing> {
     match prefs::read(app).on_close {
