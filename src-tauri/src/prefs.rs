@@ -5,6 +5,8 @@ use tauri::AppHandle;
 use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_store::StoreExt as _;
 
+use crate::tray;
+
 const FILE: &str = "preferences.json";
 const PREFERENCES: &str = "preferences";
 const PLACE: &str = "place";
@@ -37,7 +39,10 @@ pub(crate) fn write(app: &AppHandle, preferences: &Preferences) -> Result<(), Fa
         let done = if preferences.start_at_login { autostart.enable() } else { autostart.disable() };
         done.map_err(|error| Failed::Internal { why: format!("the desktop's autostart cannot be set: {error}") })?;
     }
-    keep(app, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())
+    keep(app, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())?;
+    // It may speak another language now.
+    tray::update(app);
+    Ok(())
 }
 
 /// Where the window was.

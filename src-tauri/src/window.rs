@@ -54,6 +54,8 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         .title("Hall Monitor")
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(SMALLEST.0, SMALLEST.1)
+        // Nothing that a target sends may lead the window elsewhere.
+        .on_navigation(is_ours)
         // A file that is dropped is for the page, which reads it as text.
         .disable_drag_drop_handler()
         .build()?;
@@ -86,6 +88,11 @@ pub(crate) fn begin_again(app: &AppHandle) {
     }
 }
 
+/// Whether an address is one of our own files: `tauri://localhost`, on Windows `http://tauri.localhost`.
+fn is_ours(url: &tauri::Url) -> bool {
+    matches!((url.scheme(), url.host_str()), ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")))
+}
+
 /// What closing means here; none: a person has to be asked.
 fn meaning(app: &AppHandle) -> Option<Closing> {
     match prefs::read(app).on_close {
@@ -114,4 +121,25 @@ pub(crate) fn close(app: &AppHandle, choice: Closing, remember: bool) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_files_are_shown() {
+        for (url, ours) in [
+            ("tauri://localhost/", true),
+            ("tauri://localhost/index.html#/monitor/1", true),
+            ("http://tauri.localhost/", true),
+            ("https://example.org/", false),
+            ("tauri://elsewhere/", false),
+            ("file:///etc/passwd", false),
+            ("http://localhost/", false),
+            ("data:text/html,x", false),
+        ] {
+            assert_eq!(is_ours(&url.parse().expect("a url")), ours, "{url}");
+        }
+    }
 }
