@@ -820,7 +820,10 @@ export type StorageHealth = {
 	keepsHistory: boolean,
 	/**  When a row was last made durable. */
 	lastWriteMs: Millis | null,
-	/**  Rows that the backend does not have yet. */
+	/**
+	 *  Rows that wait in the journal because the backend does not take them; those that are gathered for it, as usual,
+	 *  are not counted.
+	 */
 	backlogRows: number,
 };
 
