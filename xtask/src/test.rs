@@ -98,7 +98,7 @@ fn lints() -> Result<()> {
     // The crates of every platform are looked at, not just those that were built here.
     shell::run("cargo", &["fetch", "--locked"])?;
     // Advisories need the network; licences, bans and sources do not.
-    shell::run(&shell::tool("cargo-deny")?, &["--offline", "check", "licenses", "bans", "sources"])
+    shell::run(&shell::tool("cargo-deny")?, &["--offline", "--workspace", "check", "licenses", "bans", "sources"])
 }
 
 /// The real app on a virtual display.
