@@ -56,8 +56,9 @@ export async function start() {
   };
 }
 
-/** Opens a page of the fake world; what it complains about is collected in `page.complaints`. */
-export async function open({ context, origin }, query, hash, { width = 1280, height = 800, media = {} } = {}) {
+/** Opens a page of the fake world; what it complains about is collected in `page.complaints`.
+ * `at` stops the clock. */
+export async function open({ context, origin }, query, hash, { width = 1280, height = 800, media = {}, at = null } = {}) {
   const page = await context.newPage();
   page.complaints = [];
   page.on("console", (message) => {
@@ -67,6 +68,7 @@ export async function open({ context, origin }, query, hash, { width = 1280, hei
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
+  if (at) await page.clock.setFixedTime(at);
   await page.setViewportSize({ width, height });
   await page.emulateMedia(media);
   await page.goto(`${origin}/?live=0&${query}${hash}`);
