@@ -1,4 +1,5 @@
-//! What the window may ask. Each is one line into the core; secrets go in, never out.
+//! What the window may ask. Each is one line into the core. What the configuration file holds goes out as it is written,
+//! `${…}` unexpanded; what the vault holds never does.
 
 use std::sync::Arc;
 
@@ -112,7 +113,7 @@ pub(crate) async fn resume(core: Core<'_>, ids: Vec<String>) -> Answer<()> {
 #[tauri::command]
 #[specta::specta]
 pub(crate) async fn acknowledge(core: Core<'_>, incident: String, note: String) -> Answer<()> {
-    core.screens().await?.acknowledge(&incident, &note)
+    core.screens().await?.acknowledge(&incident, &note).await
 }
 
 /// Mutes notices until a time; none: not any more.
@@ -157,11 +158,11 @@ pub(crate) async fn remove_monitors(core: Core<'_>, ids: Vec<String>) -> Answer<
     core.screens().await?.remove_monitors(ids).await
 }
 
-/// Takes the last save back.
+/// Takes back the save that led to this content.
 #[tauri::command]
 #[specta::specta]
-pub(crate) async fn undo(core: Core<'_>) -> Answer<SaveOutcome> {
-    core.screens().await?.undo().await
+pub(crate) async fn undo(core: Core<'_>, base: String) -> Answer<SaveOutcome> {
+    core.screens().await?.undo(base).await
 }
 
 /// What the file held before.

@@ -1,7 +1,7 @@
 //! The core in this process.
 //!
 //! A configuration that is refused, or a data folder that somebody else holds, is no reason not to show a window: it
-//! says what is wrong, and the core starts as soon as that is mended. Until then nothing on disk is touched.
+//! says what is wrong, and the core starts as soon as that is mended. Until then no history is touched.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,8 +55,8 @@ impl House {
 
     /// Starts the core; tries again until that works or it is over. Blocks: belongs on a thread of its own. `running`
     /// hears of the core, and whether there was trouble before.
-    pub(crate) fn open(&self, running: impl FnOnce(&App, bool)) {
-        let mut trouble = false;
+    pub(crate) fn open(&self, running: impl FnOnce(&App, bool), told: impl Fn()) {
+        let mut trouble = None;
         loop {
             match self.try_open() {
                 Ok(app) => {
@@ -65,12 +65,16 @@ impl House {
                         return;
                     }
                     self.start.send_replace(Start::Running(app.screens(), app.board()));
-                    running(&app, trouble);
+                    running(&app, trouble.is_some());
                     *place = Some(app);
                     return;
                 }
                 Err(failed) => {
-                    trouble = true;
+                    let news = trouble.as_ref() != Some(&failed);
+                    trouble = Some(failed.clone());
+                    if news {
+                        tracing::error!(?failed, "the core cannot start yet");
+                    }
                     let over = !self.start.send_if_modified(|start| {
                         let on = !matches!(start, Start::Over);
                         if on {
@@ -80,6 +84,9 @@ impl House {
                     });
                     if over {
                         return;
+                    }
+                    if news {
+                        told();
                     }
                 }
             }
@@ -98,10 +105,7 @@ impl House {
             read => read,
         };
         let read: Config = read.map_err(|error| refused(&error, config))?;
-        App::start(options, &read).map_err(|error| {
-            tracing::error!(error = error_chain(&error), "the core cannot start yet");
-            Failed::Busy { why: error_chain(&error) }
-        })
+        App::start(options, &read).map_err(|error| Failed::Busy { why: error_chain(&error) })
     }
 
     /// What answers the window's questions. Waits for a core that is starting.
@@ -118,6 +122,11 @@ impl House {
             Start::Begun => Err(waits()),
             Start::Over => Err(Failed::Busy { why: "Hall Monitor is ending".to_owned() }),
         }
+    }
+
+    /// Whether it could not start.
+    pub(crate) fn in_trouble(&self) -> bool {
+        matches!(&*self.start.borrow(), Start::Trouble(_))
     }
 
     /// The core's answers, where it runs.
@@ -149,7 +158,6 @@ impl House {
 
 /// A configuration that cannot be used, for a screen.
 pub(crate) fn refused(error: &LoadError, path: &std::path::Path) -> Failed {
-    tracing::error!(%error, "the configuration cannot be used");
     if error.problems().is_empty() {
         return Failed::File { path: path.display().to_string(), what: error_chain(error) };
     }

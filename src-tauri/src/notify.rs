@@ -52,8 +52,12 @@ async fn tell(app: AppHandle, mut events: Receiver<Event>, board: Arc<Board>) {
         match event {
             Ok(Err(RecvError::Closed)) => return,
             // What was missed in a flood is not told one by one; the window and the tray have it.
-            Ok(Err(RecvError::Lagged(_))) | Err(_) => {}
+            Ok(Err(RecvError::Lagged(_))) => notices.look_again(board.gap()),
+            Err(_) => {}
             Ok(Ok(event)) => notices.take(&event, SystemClock.mono(), silent, name),
+        }
+        if !prefs::read(&app).notifications {
+            notices.drop_all();
         }
         for notice in notices.due(SystemClock.mono(), silent) {
             let words = Words::of(prefs::read(&app).language);
@@ -64,8 +68,14 @@ async fn tell(app: AppHandle, mut events: Receiver<Event>, board: Arc<Board>) {
 
 /// Whether nothing is to be told now.
 fn silent(app: &AppHandle) -> bool {
-    let muted = app.state::<Arc<House>>().running().is_some_and(|screens| screens.muted_until().is_some());
-    muted || !prefs::read(app).notifications
+    app.state::<Arc<House>>().running().is_some_and(|screens| screens.muted_until().is_some())
+}
+
+/// Tells that nothing is watched, and that the window says why.
+pub(crate) fn trouble(app: &AppHandle) {
+    let words = Words::of(prefs::read(app).language);
+    let title = words.say("app_name", &[]);
+    show(app, Told { title, text: words.say("tray_trouble", &[]), hash: "#/".to_owned(), urgent: true });
 }
 
 fn words_of(notice: &Notice, words: Words) -> Told {
@@ -134,8 +144,7 @@ fn show(app: &AppHandle, told: Told) {
         notification
             .appname(APP_NAME)
             .summary(&told.title)
-            // Bodies may be markup for the desktop: names and messages are text.
-            .body(&told.text.replace('&', "&amp;").replace('<', "&lt;"))
+            .body(&body(&told.text))
             .icon("hallmonitor")
             .timeout(if told.urgent { Timeout::Default } else { Timeout::Milliseconds(8_000) });
         #[cfg(all(unix, not(target_os = "macos")))]
@@ -152,6 +161,15 @@ fn show(app: &AppHandle, told: Told) {
     });
     if let Err(error) = started {
         tracing::warn!(%error, "a notice cannot be shown");
+    }
+}
+
+/// The body as the desktop takes it: where it may be markup, names and messages are still text.
+fn body(text: &str) -> String {
+    if cfg!(all(unix, not(target_os = "macos"))) {
+        text.replace('&', "&amp;").replace('<', "&lt;")
+    } else {
+        text.to_owned()
     }
 }
 

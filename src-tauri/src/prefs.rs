@@ -8,6 +8,8 @@ use tauri_plugin_store::StoreExt as _;
 use crate::tray;
 
 const FILE: &str = "preferences.json";
+/// Apart, since it is written with each change of screen: whatever happens then happens to it alone.
+const PLACE_FILE: &str = "place.json";
 const PREFERENCES: &str = "preferences";
 const PLACE: &str = "place";
 /// Longest place that is remembered, in bytes.
@@ -25,8 +27,13 @@ pub(crate) fn read(app: &AppHandle) -> Preferences {
 /// What an older version did not know has its default; what cannot be read is as good as not set.
 fn over_the_defaults(kept: Option<serde_json::Value>) -> Preferences {
     let mut all = serde_json::to_value(Preferences::default()).unwrap_or_default();
-    if let (Some(all), Some(serde_json::Value::Object(kept))) = (all.as_object_mut(), kept) {
-        all.extend(kept);
+    let Some(serde_json::Value::Object(kept)) = kept else { return Preferences::default() };
+    for (key, value) in kept {
+        let before = all.clone();
+        all[key] = value;
+        if serde_json::from_value::<Preferences>(all.clone()).is_err() {
+            all = before;
+        }
     }
     serde_json::from_value(all).unwrap_or_default()
 }
@@ -39,7 +46,7 @@ pub(crate) fn write(app: &AppHandle, preferences: &Preferences) -> Result<(), Fa
         let done = if preferences.start_at_login { autostart.enable() } else { autostart.disable() };
         done.map_err(|error| Failed::Internal { why: format!("the desktop's autostart cannot be set: {error}") })?;
     }
-    keep(app, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())?;
+    keep(app, FILE, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())?;
     // It may speak another language now.
     tray::update(app);
     Ok(())
@@ -47,7 +54,7 @@ pub(crate) fn write(app: &AppHandle, preferences: &Preferences) -> Result<(), Fa
 
 /// Where the window was.
 pub(crate) fn place(app: &AppHandle) -> String {
-    let kept = app.store(FILE).ok().and_then(|store| store.get(PLACE));
+    let kept = app.store(PLACE_FILE).ok().and_then(|store| store.get(PLACE));
     kept.and_then(|kept| kept.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -56,12 +63,12 @@ pub(crate) fn set_place(app: &AppHandle, hash: &str) -> Result<(), Failed> {
     if hash.len() > LONGEST_PLACE || !(hash.is_empty() || hash.starts_with('#')) {
         return Err(Failed::BadRequest { why: "that is no place of the window".to_owned() });
     }
-    keep(app, PLACE, hash.into())
+    keep(app, PLACE_FILE, PLACE, hash.into())
 }
 
-fn keep(app: &AppHandle, key: &str, value: serde_json::Value) -> Result<(), Failed> {
-    let fault = |error: tauri_plugin_store::Error| Failed::File { path: FILE.to_owned(), what: error.to_string() };
-    let store = app.store(FILE).map_err(fault)?;
+fn keep(app: &AppHandle, file: &str, key: &str, value: serde_json::Value) -> Result<(), Failed> {
+    let fault = |error: tauri_plugin_store::Error| Failed::File { path: file.to_owned(), what: error.to_string() };
+    let store = app.store(file).map_err(fault)?;
     store.set(key, value);
     store.save().map_err(fault)
 }
@@ -77,6 +84,8 @@ mod tests {
         assert_eq!(over_the_defaults(None), Preferences::default());
         let old = over_the_defaults(Some(serde_json::json!({"theme": "dark", "gone": 1})));
         assert_eq!(old, Preferences { theme: Theme::Dark, ..Preferences::default() });
-        assert_eq!(over_the_defaults(Some(serde_json::json!({"theme": 7}))), Preferences::default());
+        let odd = over_the_defaults(Some(serde_json::json!({"theme": 7, "notifications": false})));
+        assert_eq!(odd, Preferences { notifications: false, ..Preferences::default() });
+        assert_eq!(over_the_defaults(Some(serde_json::json!("x"))), Preferences::default());
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use hallmonitor::app::App;
 use hallmonitor::config::{self, Platform, Vars};
 use hallmonitor::screen::About;
 use hallmonitor::telemetry::{self, LogFormat};
@@ -114,12 +115,16 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
 fn open_house(app: &AppHandle, house: Arc<House>) -> std::io::Result<()> {
     let app = app.clone();
     std::thread::Builder::new().name("start".to_owned()).spawn(move || {
-        house.open(|core, trouble| {
+        let running = |core: &App, trouble: bool| {
             tray::follow(&app, core);
             notify::follow(&app, core);
             if trouble {
                 window::begin_again(&app);
             }
+        };
+        house.open(running, || {
+            tray::update(&app);
+            notify::trouble(&app);
         });
     })?;
     Ok(())

@@ -137,17 +137,16 @@ fn current(app: &AppHandle) -> Look {
     let house = app.state::<Arc<House>>();
     match (house.running(), house.board()) {
         (Some(screens), Some(board)) => look(words, &screens, &board),
-        _ => Look {
-            face: Face::Pending,
-            sentence: words.say("tray_starting", &[]),
-            tooltip: words.say("tray_starting", &[]),
-            failing: Vec::new(),
-            more: None,
-            all_paused: false,
-            muted: false,
-            words,
-        },
+        _ if house.in_trouble() => silent(words, Face::Degraded, "tray_trouble"),
+        _ => silent(words, Face::Pending, "tray_starting"),
     }
+}
+
+/// While no core runs.
+fn silent(words: Words, face: Face, key: &str) -> Look {
+    let sentence = words.say(key, &[]);
+    let tooltip = sentence.clone();
+    Look { face, sentence, tooltip, failing: Vec::new(), more: None, all_paused: false, muted: false, words }
 }
 
 fn look(words: Words, screens: &Screens, board: &Board) -> Look {
@@ -180,7 +179,9 @@ fn look(words: Words, screens: &Screens, board: &Board) -> Look {
     };
     let failing = troubled.iter().take(NAMED).map(|row| (row.monitor.id.to_string(), text(row))).collect();
     let names: Vec<String> = troubled.iter().take(NAMED_IN_TOOLTIP).map(|row| short(&row.monitor.name)).collect();
-    let tooltip = if names.is_empty() { sentence.clone() } else { format!("{sentence} · {}", names.join(", ")) };
+    // Some desktops take markup here: a name is text.
+    let names = names.join(", ").replace('<', "‹").replace('>', "›").replace('&', "+");
+    let tooltip = if names.is_empty() { sentence.clone() } else { format!("{sentence} · {names}") };
     Look {
         face,
         sentence,

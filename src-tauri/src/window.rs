@@ -67,10 +67,12 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
             match meaning(&to) {
                 Some(Closing::Tray) => {}
                 Some(Closing::Quit) => shell::quit(&to),
-                None => {
+                // Only a page that hears it can ask; one that does not must not keep the window open.
+                None if push::is_on(&to) => {
                     api.prevent_close();
                     let _ = AskClose.emit_to(&to, LABEL);
                 }
+                None => {}
             }
         }
         WindowEvent::Destroyed => push::stop(&to),
@@ -90,7 +92,8 @@ pub(crate) fn begin_again(app: &AppHandle) {
 
 /// Whether an address is one of our own files: `tauri://localhost`, on Windows `http://tauri.localhost`.
 fn is_ours(url: &tauri::Url) -> bool {
-    matches!((url.scheme(), url.host_str()), ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")))
+    let ours = if cfg!(windows) { ("http", Some("tauri.localhost")) } else { ("tauri", Some("localhost")) };
+    (url.scheme(), url.host_str()) == ours && url.port().is_none()
 }
 
 /// What closing means here; none: a person has to be asked.
@@ -130,9 +133,11 @@ mod tests {
     #[test]
     fn only_our_own_files_are_shown() {
         for (url, ours) in [
-            ("tauri://localhost/", true),
-            ("tauri://localhost/index.html#/monitor/1", true),
-            ("http://tauri.localhost/", true),
+            ("tauri://localhost/", !cfg!(windows)),
+            ("tauri://localhost/index.html#/monitor/1", !cfg!(windows)),
+            ("tauri://localhost:81/", false),
+            ("http://tauri.localhost/", cfg!(windows)),
+            ("http://tauri.localhost:8080/", false),
             ("https://example.org/", false),
             ("tauri://elsewhere/", false),
             ("file:///etc/passwd", false),

@@ -3,23 +3,28 @@
 //!
 //! - One notice for each incident that opens, and for each that ends by recovery.
 //! - A change is held for a moment. When more than five come within half a minute, those that are held, and all that
-//!   follow until it is calm again, are one notice.
-//! - While the whole instance sees nothing (asleep, offline, …) nothing is told. Afterwards one notice tells of a time
-//!   offline that was long enough to wonder about.
+//!   follow until it is calm again or ten seconds have passed, are one notice.
+//! - While the whole instance sees nothing (asleep, offline, …) nothing is told; what waits is told afterwards. What was
+//!   confirmed just before this machine went offline was most likely our own doing: it is nobody's news, and neither is
+//!   its end. One notice tells of a time offline that was long enough to wonder about.
 //! - What comes while notices are muted is one digest when they are not any more.
 
 mod notice;
 
 pub use self::notice::{Change, Notice, What};
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::clock::Mono;
 use crate::event::Event;
-use crate::model::{GapReason, IncidentEnd, MonitorId, UnixMicros};
+use crate::model::{Gap, GapReason, IncidentEnd, MonitorId, UnixMicros};
 
 /// How long a change is held, so that a storm is seen before its first gust is told.
 const HOLD_US: u64 = 1_500_000;
+/// The longest that a change is held in a storm that does not end.
+const LONGEST_HOLD_US: u64 = 10_000_000;
+/// Changes of a digest that are kept; older ones are not told any more.
+const MOST_MISSED: usize = 1_000;
 /// The time in which a storm shows.
 const STORM_US: u64 = 30_000_000;
 /// More changes than this within [`STORM_US`] are a storm.
@@ -40,6 +45,8 @@ pub struct Notices {
     missed: Vec<Change>,
     /// A time offline that just ended.
     offline: Option<Notice>,
+    /// Outages that nobody was told of on purpose.
+    hushed: HashSet<MonitorId>,
 }
 
 impl Notices {
@@ -58,8 +65,9 @@ impl Notices {
             }
             Event::GapStarted { monitor, at, reason } if monitor.is_all() => {
                 self.gaps.push((*reason, *at));
-                // Confirmed in the same moment in which it turned out that nobody could see: nobody's news.
-                self.held.clear();
+                if *reason == GapReason::Offline {
+                    self.hushed.extend(self.held.drain(..).map(|(_, change)| change.monitor));
+                }
             }
             Event::GapEnded { monitor, at, reason } if monitor.is_all() => self.gap_ended(*reason, *at, muted),
             _ => {}
@@ -83,24 +91,49 @@ impl Notices {
         muted: bool,
         name: impl Fn(MonitorId) -> Option<String>,
     ) {
-        if !self.gaps.is_empty() {
+        let is_end = matches!(what, What::Back { .. });
+        if self.hushed.remove(&monitor) && is_end {
             return;
         }
         let Some(name) = name(monitor) else { return };
         let change = Change { monitor, name, at, what };
         if muted {
-            self.missed.push(change);
+            self.miss(change);
             return;
         }
         self.recent.push_back(now);
         self.held.push_back((now, change));
     }
 
+    fn miss(&mut self, change: Change) {
+        if self.missed.len() == MOST_MISSED {
+            self.missed.remove(0);
+        }
+        self.missed.push(change);
+    }
+
+    /// Nobody wants to be told of anything: what waits is dropped.
+    pub fn drop_all(&mut self) {
+        self.held.clear();
+        self.missed.clear();
+        self.offline = None;
+    }
+
+    /// Events were lost: what is known of gaps is what the board says now.
+    pub fn look_again(&mut self, gap: Option<Gap>) {
+        self.gaps = gap.map(|gap| (gap.reason, gap.span.from)).into_iter().collect();
+    }
+
     /// What is to be told now.
     pub fn due(&mut self, now: Mono, muted: bool) -> Vec<Notice> {
         let mut told: Vec<Notice> = self.offline.take().into_iter().collect();
         if muted {
-            self.missed.extend(self.held.drain(..).map(|(_, change)| change));
+            for (_, change) in std::mem::take(&mut self.held) {
+                self.miss(change);
+            }
+            return told;
+        }
+        if !self.gaps.is_empty() {
             return told;
         }
         if !self.missed.is_empty() {
@@ -112,7 +145,8 @@ impl Notices {
         if self.recent.len() > STORM {
             // It goes on until nothing new came for a while; then it is told as a whole.
             let calm = self.held.back().is_some_and(|(last, _)| now.since_us(*last) >= HOLD_US);
-            if calm {
+            let long = self.held.front().is_some_and(|(first, _)| now.since_us(*first) >= LONGEST_HOLD_US);
+            if calm || long {
                 let changes = self.held.drain(..).map(|(_, change)| change).collect::<Vec<_>>();
                 told.push(if changes.len() == 1 { Notice::of(changes) } else { Notice::Storm { changes } });
             }
@@ -127,8 +161,15 @@ impl Notices {
     /// When something may be due; none while nothing waits.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        let held = if self.recent.len() > STORM { self.held.back() } else { self.held.front() };
-        held.map(|(came, _)| Mono(came.0 + HOLD_US))
+        if !self.gaps.is_empty() {
+            return None;
+        }
+        let (first, _) = self.held.front()?;
+        if self.recent.len() <= STORM {
+            return Some(Mono(first.0 + HOLD_US));
+        }
+        let (last, _) = self.held.back()?;
+        Some(Mono((last.0 + HOLD_US).min(first.0 + LONGEST_HOLD_US)))
     }
 }
 
@@ -208,9 +249,13 @@ mod tests {
             down(&mut notices, u128::from(n), n * 500);
             told.extend(notices.due(mono(n * 500), false));
         }
-        assert!(told.len() <= 4, "{} before it was seen to be a storm", told.len());
-        let last = notices.due(notices.next_due().expect("something waits"), false);
-        assert!(matches!(last.as_slice(), [Notice::Storm { .. }]), "{last:?}");
+        let alone = told.iter().filter(|notice| matches!(notice, Notice::One { .. })).count();
+        assert!(alone <= 4, "{alone} before it was seen to be a storm");
+        assert!((2..=3).contains(&(told.len() - alone)), "each ten seconds: {}", told.len() - alone);
+        told.extend(notices.due(notices.next_due().expect("something waits"), false));
+        assert!(matches!(told.last(), Some(Notice::Storm { .. })), "{told:?}");
+        let all: usize = told.iter().map(|notice| notice.changes().len()).sum();
+        assert_eq!(all, 60, "nobody is left out");
     }
 
     #[test]
@@ -226,13 +271,32 @@ mod tests {
             }
         };
         notices.take(&gap(true, 5), mono(500), false, name);
+        // A target on this machine is watched all the same.
         down(&mut notices, 2, 600);
         assert!(notices.due(mono(10_000), false).is_empty());
+        assert_eq!(notices.next_due(), None);
         notices.take(&gap(false, 425), mono(430_000), false, name);
-        assert_eq!(notices.due(mono(430_000), false), [Notice::Offline { from: at(5), to: at(425) }]);
+        let told = notices.due(mono(430_000), false);
+        assert_eq!(told[0], Notice::Offline { from: at(5), to: at(425) });
+        assert!(matches!(&told[1..], [Notice::One { change }] if change.name == "m2"), "{told:?}");
+        let back = Event::IncidentClosed { incident: incident(1, IncidentEnd::Recovered(at(430))) };
+        notices.take(&back, mono(440_000), false, name);
+        assert!(notices.due(mono(450_000), false).is_empty(), "nobody was told that it was down");
         notices.take(&gap(true, 500), mono(500_000), false, name);
         notices.take(&gap(false, 510), mono(510_000), false, name);
         assert!(notices.due(mono(520_000), false).is_empty(), "too short to wonder about");
+    }
+
+    #[test]
+    fn a_short_stall_costs_no_notice() {
+        let mut notices = Notices::default();
+        down(&mut notices, 1, 0);
+        let (monitor, reason) = (MonitorId::ALL, GapReason::Overload);
+        notices.take(&Event::GapStarted { monitor, at: at(1), reason }, mono(500), false, name);
+        assert!(notices.due(mono(3_000), false).is_empty());
+        // Its end got lost in a flood.
+        notices.look_again(None);
+        assert_eq!(notices.due(mono(4_000), false).len(), 1);
     }
 
     #[test]

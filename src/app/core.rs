@@ -38,6 +38,8 @@ pub(super) struct Core {
     pub(super) state_file: StateFile,
     /// Nobody wants to be told of changes before this time.
     pub(super) muted_until: Mutex<Option<UnixMicros>>,
+    /// Those that were paused all together; resuming all means them.
+    pub(super) paused_together: Mutex<Vec<MonitorId>>,
 }
 
 /// What is known of the configuration that is in force.

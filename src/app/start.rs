@@ -82,6 +82,7 @@ impl App {
             steering: Mutex::new(()),
             state_file,
             muted_until: Mutex::new(None),
+            paused_together: Mutex::new(Vec::new()),
             clock: options.clock,
         });
         core.apply(config, FirstCheck::Spread);

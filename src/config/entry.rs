@@ -98,8 +98,10 @@ pub struct MonitorEntry {
     pub labels: BTreeMap<String, String>,
     /// What it checks.
     pub kind: Entry,
-    /// Where it starts in the file, from 1.
+    /// The line it starts in, from 1.
     pub line: u32,
+    /// The column it starts in, in characters from 1: several can stand in one line.
+    pub column: u32,
 }
 
 impl PartialEq for MonitorEntry {

@@ -180,8 +180,20 @@ impl Reading<'_, '_> {
         let own = Own { word: slots.get("type"), rest: &slots.rest, place };
         let kind = own.read(self.reader, missing, self.defaults.certificate_days)?;
         let group = Arc::clone(&group.name);
-        let line = node.place.line;
-        Some(MonitorEntry { id, name: name?, group, enabled, interval, timeout, thresholds, labels, kind, line })
+        let Place { line, column, .. } = node.place;
+        Some(MonitorEntry {
+            id,
+            name: name?,
+            group,
+            enabled,
+            interval,
+            timeout,
+            thresholds,
+            labels,
+            kind,
+            line,
+            column,
+        })
     }
 
     /// The name of a group or a monitor: needed, and fit to be shown.

@@ -85,7 +85,7 @@ fn a_draft_holds_what_is_written() {
     assert_eq!((router.group.as_str(), router.kind(), router.name()), ("lan", Some("ping"), "router"));
     assert_eq!((router.text("interval"), router.text("timeout")), (Some("30s"), None));
     assert_eq!(router.values["labels"], Written::from([("Room", "attic"), ("on", "yes")]));
-    let printer = document.draft(Which::Line(21)).expect("is there");
+    let printer = document.draft(Which::At { line: 21, column: 11 }).expect("is there");
     assert_eq!((printer.name(), printer.text("target")), ("printer", Some("${PRINTER:-printer}")));
     assert_eq!(document.names(), ["router", "nas", "printer", "page"]);
     assert_eq!(document.groups(), ["lan", "web"]);

@@ -52,7 +52,7 @@ async fn an_edit_keeps_comments_order_and_variables_and_is_live() {
     assert_eq!(screens.check_draft(draft.clone()).await.expect("checked"), []);
     let id = draft.id.clone();
     let saved = screens.save_draft(draft).await.expect("saved");
-    assert!(matches!(saved, SaveOutcome::Saved { undo: true, .. }), "{saved:?}");
+    let SaveOutcome::Saved { undo: true, base } = saved else { panic!("{saved:?}") };
     let expected = file(&server)
         .replace("name: nas\n", "name: store\n")
         .replace("          labels: {Room: hall}\n", "          labels: {Room: hall}\n          interval: 2s\n");
@@ -61,7 +61,8 @@ async fn an_edit_keeps_comments_order_and_variables_and_is_live() {
     let row = screens.board().rows.iter().find(|row| row.name == "store").expect("there").clone();
     assert_eq!((Some(row.id), row.interval_ms.0), (id, 2_000.0), "the same monitor");
 
-    assert!(matches!(screens.undo().await.expect("undone"), SaveOutcome::Saved { .. }));
+    assert!(matches!(screens.undo("another".to_owned()).await, Err(Failed::BadRequest { .. })), "that is not the last");
+    assert!(matches!(screens.undo(base).await.expect("undone"), SaveOutcome::Saved { .. }));
     assert_eq!(house.file(), file(&server));
     until("it has its old name", || screens.board().rows.iter().any(|row| row.name == "nas")).await;
     let versions = screens.versions().await.expect("versions");
@@ -178,4 +179,57 @@ async fn chosen_suggestions_are_watched() {
     assert!(matches!(saved, SaveOutcome::Saved { .. }), "{saved:?}");
     let file = house.file();
     assert!(first.suggestions.iter().all(|found| file.contains(&found.target)), "{file}");
+}
+
+#[tokio::test]
+async fn of_several_in_one_line_the_right_one_is_meant() {
+    let server = Server::start();
+    let at = server.address;
+    let line = format!(
+        "monitoring: {{groups: [{{name: g, monitors: [{{name: a, type: tcp, target: \"{at}\"}}, {{name: b, type: tcp, target: \"{at}\"}}]}}]}}\n"
+    );
+    let house = House::with_file(Some(&line));
+    let screens = house.screens();
+    let draft = draft_of(&house, "b").await;
+    assert_eq!(draft.values["name"], text("b"));
+    let removed = screens.remove_monitors(vec![draft.id.expect("known")]).await.expect("removed");
+    assert!(matches!(removed, SaveOutcome::Saved { .. }), "{removed:?}");
+    let left = house.file();
+    assert!(left.contains("name: a") && !left.contains("name: b"), "{left}");
+    assert_eq!(screens.board().rows.len(), 1, "in force at once");
+}
+
+#[tokio::test]
+async fn another_kind_keeps_nothing_that_only_the_former_one_knows() {
+    let server = Server::start();
+    let file = format!(
+        "monitoring:\n  groups:\n    - name: g\n      monitors:\n        - name: web  # mine\n          type: https\n          \
+         url: \"http://{}/\"\n          maxBody: 1000\n          headers: {{X-Key: \"1\"}}\n",
+        server.address
+    );
+    let house = House::with_file(Some(&file));
+    let screens = house.screens();
+    let mut draft = draft_of(&house, "web").await;
+    assert_eq!(draft.kind, "http");
+    draft.values.insert("interval".to_owned(), text("5s"));
+    assert!(matches!(screens.save_draft(draft).await.expect("saved"), SaveOutcome::Saved { .. }));
+    assert!(house.file().contains("type: https\n"), "the same kind stays as it is written");
+    let mut draft = draft_of(&house, "web").await;
+    draft.kind = "tcp".to_owned();
+    draft.values.insert("target".to_owned(), text(&server.address.to_string()));
+    let saved = screens.save_draft(draft).await.expect("saved");
+    assert!(matches!(saved, SaveOutcome::Saved { .. }), "{saved:?}");
+    let file = house.file();
+    assert!(["url", "maxBody", "headers"].iter().all(|key| !file.contains(key)) && file.contains("# mine"), "{file}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_or_broken_is_no_first_run() {
+    let server = Server::start();
+    let house = House::with_file(Some(&file(&server)));
+    let screens = house.screens();
+    house.write("monitoring: [\n");
+    assert!(!screens.first_run().await.expect("answered").needed);
+    std::fs::remove_file(house.config_path()).expect("removed");
+    assert!(!screens.first_run().await.expect("answered").needed, "monitors are watched");
 }

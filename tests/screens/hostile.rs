@@ -26,7 +26,7 @@ async fn nothing_that_is_asked_breaks_the_core() {
         unknown(screens.pause(&[id.clone(), word.to_owned()], None).await.expect_err("no such monitor"));
         unknown(screens.draft(DraftOf::Known { id: word.to_owned() }).await.expect_err("no such monitor"));
         unknown(screens.remove_monitors(vec![word.to_owned()]).await.expect_err("no such monitor"));
-        assert!(screens.acknowledge(word, &long).is_err());
+        assert!(screens.acknowledge(word, &long).await.is_err());
         assert!(screens.days(Some(Scope::Group(word.to_owned())), u32::MAX).await.is_err());
         assert!(screens.restore_version(word.to_owned()).await.is_err(), "{word:.20}");
         let cursor = ResultCursor { time_us: word.to_owned(), monitor: word.to_owned() };

@@ -157,10 +157,10 @@ async fn figures_pages_and_charts_tell_what_was_checked() {
     assert!(figures.uptime.is_some_and(|uptime| uptime < Share(1.0)) && figures.p95_us.is_some(), "{figures:?}");
     assert_eq!((figures.incidents, figures.quiet_since_ms), (1, None));
 
-    screens.acknowledge(&incidents.incidents[0].id, "restarting it").expect("acknowledged");
-    let seen = screens.incidents(None, Millis(now - DAY_MS), Millis(now + DAY_MS), 10).await;
-    until("the note is in force", || screens.board().summary.open_incidents == 1).await;
-    assert!(seen.is_ok());
+    screens.acknowledge(&incidents.incidents[0].id, "restarting it").await.expect("acknowledged");
+    let seen = screens.incidents(None, Millis(now - DAY_MS), Millis(now + DAY_MS), 10).await.expect("incidents");
+    let note = seen.incidents[0].acknowledged.as_ref().map(|seen| seen.note.as_str());
+    assert_eq!(note, Some("restarting it"), "found at once");
 }
 
 #[tokio::test]
@@ -181,6 +181,22 @@ async fn a_person_pauses_resumes_checks_and_mutes() {
     assert!(screens.pause(std::slice::from_ref(&row.id), Some(Millis(now - 1.0))).await.is_err(), "the end has passed");
     screens.resume(&[]).await.expect("resumed");
     until("it is up again", || screens.board().summary.counts.up == 1).await;
+
+    let other = Server::start();
+    let lines = [tcp("slow", server.address), tcp("other", other.address)];
+    house.configure(&lines);
+    until("both are there", || screens.board().summary.counts.up == 2).await;
+    let retired = screens.board().rows.iter().find(|row| row.name == "other").expect("there").id.clone();
+    screens.pause(std::slice::from_ref(&retired), None).await.expect("paused");
+    let now = screens.board().summary.now_ms.0;
+    screens.pause(&[], Some(Millis(now + 3_600_000.0))).await.expect("all paused");
+    let until_of = |id: &str| screens.board().rows.iter().find(|row| row.id == id).expect("there").paused_until_ms;
+    assert_eq!(until_of(&retired), None, "what was paused until resumed stays so");
+    screens.resume(&[]).await.expect("all resumed");
+    let counts = screens.board().summary.counts;
+    assert_eq!(counts.paused, 1, "{counts:?}");
+    screens.resume(&[]).await.expect("every one");
+    assert_eq!(screens.board().summary.counts.paused, 0);
 
     assert_eq!(screens.muted_until(), None);
     screens.mute(Some(Millis(now + 60_000.0)));

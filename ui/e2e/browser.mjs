@@ -39,6 +39,7 @@ export async function start() {
   const port = await freePort();
   const server = await preview({
     logLevel: "error",
+    build: { outDir: "dist-browser" },
     preview: { host: "127.0.0.1", port, strictPort: true, headers: { "Content-Security-Policy": POLICY } },
   });
   const profile = mkdtempSync(join(tmpdir(), "hallmonitor-e2e-"));

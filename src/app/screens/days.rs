@@ -204,17 +204,16 @@ impl Screens {
     pub async fn days(&self, scope: Option<Scope>, days: u32) -> Result<Vec<DayMark>, Failed> {
         let history = self.history();
         let days = local_days(&TimeZone::system(), self.core.clock.wall(), days.clamp(1, MOST_DAYS));
-        let (times, one) = match scope {
-            None => (self.fleet_times(&history, &days).await?, None),
-            Some(Scope::Group(group)) => {
-                let monitors = self.group(&group)?;
-                (self.fleet(&history).await?.times(&monitors, &days).await?, None)
-            }
-            Some(Scope::Monitor(id)) => {
-                let monitor = self.monitor(&id)?.id;
-                (self.fleet(&history).await?.times(&[monitor], &days).await?, Some(monitor))
-            }
+        let among = match scope {
+            None => None,
+            Some(Scope::Group(group)) => Some(self.group(&group)?),
+            Some(Scope::Monitor(id)) => Some(vec![self.monitor(&id)?.id]),
         };
+        let times = match &among {
+            None => self.fleet_times(&history, &days).await?,
+            Some(monitors) => self.fleet(&history).await?.times(monitors, &days).await?,
+        };
+        let one = among.as_ref().and_then(|among| if let [one] = among.as_slice() { Some(*one) } else { None });
         let mut marks: Vec<DayMark> = times.iter().zip(&days).map(|(times, day)| times.mark(day)).collect();
         if let (Some(first), Some(last)) = (days.first(), days.last()) {
             let span = Span::new(first.span.from, last.span.to);
@@ -222,6 +221,9 @@ impl Screens {
             let now = self.core.clock.wall();
             for incident in history.incidents(&query).await.map_err(storage)? {
                 let lasted = incident.span(now);
+                if !among.as_ref().is_none_or(|among| among.contains(&incident.monitor)) {
+                    continue;
+                }
                 let touched = marks.iter_mut().zip(&days).filter(|(_, day)| day.span.touches(lasted));
                 touched.for_each(|(mark, _)| mark.incidents += 1);
             }
@@ -246,8 +248,12 @@ impl Screens {
         let open_from = days.len().saturating_sub(OPEN_DAYS);
         let missing: Vec<LocalDay> =
             days[..open_from].iter().filter(|day| !remembered.closed.contains_key(&day.date)).copied().collect();
-        for (day, times) in missing.iter().zip(fleet.times(&monitors, &missing).await?) {
-            remembered.closed.insert(day.date, times);
+        let read = fleet.times(&monitors, &missing).await?;
+        // While the store is not open there is only what waits in the journal: that is nothing to remember.
+        let whole = history.complete();
+        let missing: HashMap<Date, Times> = missing.iter().map(|day| day.date).zip(read).collect();
+        if whole {
+            remembered.closed.extend(missing.iter().map(|(date, times)| (*date, *times)));
         }
         let open = &days[open_from..];
         let began = self.core.clock.mono();
@@ -262,7 +268,8 @@ impl Screens {
         let known_open = remembered.open.as_ref().map(|(_, known)| known.as_slice()).unwrap_or_default();
         let of = |day: &LocalDay| {
             let open = known_open.iter().find(|(date, _)| *date == day.date).map(|(_, times)| *times);
-            open.or_else(|| remembered.closed.get(&day.date).copied()).unwrap_or_default()
+            let closed = || remembered.closed.get(&day.date).or_else(|| missing.get(&day.date)).copied();
+            open.or_else(closed).unwrap_or_default()
         };
         Ok(days.iter().map(of).collect())
     }

@@ -14,13 +14,15 @@ use crate::config::{
 use crate::discover;
 use crate::model::{MonitorId, error_chain};
 use crate::probe::KINDS;
+use crate::schedule::FirstCheck;
 use crate::screen::{
     DraftOf, DraftValue, Failed, FieldError, FieldKind, FieldSpec, FileProblem, FileVersion, FirstRun, FormSpec,
     Inherited, InheritedFrom, KindSpec, MonitorDraft, SaveOutcome, Suggestion,
 };
 
 /// Keys of every monitor that its form does not show: the kind is chosen apart, the id is looked after.
-const NOT_SHOWN: &[&str] = &["type", "id"];
+/// One that is not watched has no row from which it could be switched on again: that is for the file.
+const NOT_SHOWN: &[&str] = &["type", "id", "enabled"];
 /// What a draft of no file starts from.
 const NO_FILE: &str = "none";
 /// The group of what a first run found.
@@ -35,7 +37,14 @@ struct Desk<'a> {
 /// Which monitor of the file, and what it is called there.
 struct Found {
     line: u32,
+    column: u32,
     id: MonitorId,
+}
+
+impl Found {
+    fn which(&self) -> Which<'static> {
+        Which::At { line: self.line, column: self.column }
+    }
 }
 
 impl Desk<'_> {
@@ -66,7 +75,7 @@ impl Desk<'_> {
         let row = self.core.recorder.board().row(id).ok_or_else(unknown)?;
         let read = self.file.check(document, &self.core.vars, &*self.core.vault).map_err(|error| self.failed(error))?;
         let entry = read.monitors.iter().find(|entry| entry.id == Some(id) || entry.name == row.monitor.name);
-        entry.map(|entry| Found { line: entry.line, id }).ok_or_else(unknown)
+        entry.map(|entry| Found { line: entry.line, column: entry.column, id }).ok_or_else(unknown)
     }
 
     /// The document with a draft in it.
@@ -76,7 +85,7 @@ impl Desk<'_> {
             return document.add_monitor(&filled(Draft::default(), draft)).map_err(edit);
         };
         let found = self.find(document, id)?;
-        let which = Which::Line(found.line);
+        let which = found.which();
         let mut new = filled(document.draft(which).map_err(edit)?, draft);
         if self.belongs_to_another(new.name(), found.id) {
             new.set("id", Some(Written::Text(found.id.to_string())));
@@ -95,7 +104,7 @@ impl Desk<'_> {
         let mut names = Vec::with_capacity(ids.len());
         for id in ids {
             let found = self.find(document, id)?;
-            names.push(document.draft(Which::Line(found.line)).map_err(edit)?.name().to_owned());
+            names.push(document.draft(found.which()).map_err(edit)?.name().to_owned());
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         document.remove_monitors(&names).map_err(edit)
@@ -116,6 +125,8 @@ impl Desk<'_> {
     fn outcome(&self, saved: Result<Saved, SaveError>) -> Result<SaveOutcome, Failed> {
         match saved {
             Ok(saved) => {
+                // Not only when the file is looked at the next time: whoever saved goes on at once.
+                self.core.apply(&saved.config, FirstCheck::AtOnce);
                 Ok(SaveOutcome::Saved { base: base_of(Some(saved.config.hash)), undo: saved.before.is_some() })
             }
             Err(SaveError::Refused { fields, .. }) => Ok(SaveOutcome::Refused { errors: errors_of(&fields, None) }),
@@ -137,7 +148,7 @@ fn base_of(hash: Option<u64>) -> String {
 /// What the form says, over what the file has; what the form does not show stays.
 fn filled(mut draft: Draft, form: &MonitorDraft) -> Draft {
     draft.group.clone_from(&form.group);
-    draft.set("type", Some(Written::Text(form.kind.clone())));
+    let was = draft.kind();
     for (key, value) in &form.values {
         if NOT_SHOWN.contains(&key.as_str()) {
             continue;
@@ -148,6 +159,15 @@ fn filled(mut draft: Draft, form: &MonitorDraft) -> Draft {
             DraftValue::Map(map) => Some(Written::Map(map.clone())),
         };
         draft.set(key, written);
+    }
+    if was != Some(form.kind.as_str()) {
+        // What only the former kind knows would be refused.
+        let fields = |kind| KINDS.iter().find(|(id, _)| Some(*id) == kind).map_or(&[][..], |(_, fields)| fields);
+        let known = fields(Some(form.kind.as_str()));
+        for old in fields(was).iter().filter(|old| known.iter().all(|new| new.key != old.key)) {
+            draft.set(old.key, None);
+        }
+        draft.set("type", Some(Written::Text(form.kind.clone())));
     }
     draft
 }
@@ -253,7 +273,7 @@ impl Screens {
                 }
                 DraftOf::Known { id } => {
                     let found = desk.find(&document, &id)?;
-                    let draft = document.draft(Which::Line(found.line)).map_err(|error| desk.failed(error.into()))?;
+                    let draft = document.draft(found.which()).map_err(|error| desk.failed(error.into()))?;
                     (Some(id), draft.kind().unwrap_or_default().to_owned(), draft)
                 }
             };
@@ -316,12 +336,19 @@ impl Screens {
         .await
     }
 
-    /// Takes the last save back; a second call brings it back again.
+    /// Takes back the save that led to `base`, where nothing was saved since.
     ///
     /// # Errors
-    /// There is none, or the file cannot be written.
-    pub async fn undo(&self) -> Result<SaveOutcome, Failed> {
-        self.at_desk(|desk| desk.outcome(desk.file.undo(&desk.core.vars, &*desk.core.vault))).await
+    /// Something was, there is nothing to take back, or the file cannot be written.
+    pub async fn undo(&self, base: String) -> Result<SaveOutcome, Failed> {
+        self.at_desk(move |desk| {
+            if base != base_of(desk.read()?.base()) {
+                let why = "the file was changed since; choose a version in the settings".to_owned();
+                return Err(Failed::BadRequest { why });
+            }
+            desk.outcome(desk.file.undo(&desk.core.vars, &*desk.core.vault))
+        })
+        .await
     }
 
     /// What the file held before, newest first.
@@ -352,10 +379,12 @@ impl Screens {
     /// What a first start finds.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// A fault in Hall Monitor.
     pub async fn first_run(&self) -> Result<FirstRun, Failed> {
         self.at_desk(|desk| {
-            let needed = desk.read()?.names().is_empty();
+            // A file that cannot be read is no first run, and neither is one that is gone while monitors are watched.
+            let empty = desk.file.read().is_ok_and(|document| document.names().is_empty());
+            let needed = empty && desk.core.recorder.board().counts().monitors == 0;
             let path = desk.core.config_path.display().to_string();
             let found = if needed { suggestions() } else { Vec::new() };
             Ok(FirstRun { needed, path, suggestions: found.into_iter().map(|(shown, _)| shown).collect() })

@@ -19,6 +19,8 @@ use crate::screen::{
 
 /// Changes come at most this often.
 const PACE: Duration = Duration::from_millis(250);
+/// How long is waited for the disk where something should be found at once.
+const SOON: Duration = Duration::from_millis(500);
 /// Rows of which the next check is looked up one by one; for more of them all are looked up at once.
 const FEW: usize = 64;
 
@@ -154,25 +156,40 @@ impl Screens {
         Ok(())
     }
 
-    /// Pauses monitors until a time, or until they are resumed; none named means all.
+    /// Pauses monitors until a time, or until they are resumed; none named means all that are not paused yet.
     ///
     /// # Errors
     /// One of them is not there, or the time has passed.
     pub async fn pause(&self, ids: &[String], until: Option<Millis>) -> Result<(), Failed> {
-        let ids = self.monitors(ids)?;
+        let all = ids.is_empty();
+        let mut ids = self.monitors(ids)?;
         let until = until.map(Millis::instant);
         if until.is_some_and(|until| until <= self.core.clock.wall()) {
             return Err(Failed::BadRequest { why: "the end of the pause has passed already".to_owned() });
         }
+        if all {
+            // Whatever a person paused before stays as they wanted it.
+            let paused = self.core.recorder.board().paused();
+            ids.retain(|id| !paused.contains(id));
+            lock(&self.core.paused_together).clone_from(&ids);
+        }
         self.steer(move |core| core.pause(&ids, until)).await
     }
 
-    /// Ends pauses; none named means all.
+    /// Ends pauses; none named means those that were paused all together, or every one where there are none.
     ///
     /// # Errors
     /// One of them is not there.
     pub async fn resume(&self, ids: &[String]) -> Result<(), Failed> {
-        let ids: Vec<MonitorId> = self.monitors(ids)?;
+        let all = ids.is_empty();
+        let mut ids: Vec<MonitorId> = self.monitors(ids)?;
+        if all {
+            let together = std::mem::take(&mut *lock(&self.core.paused_together));
+            let paused = self.core.recorder.board().paused();
+            if together.iter().any(|id| paused.contains(id)) {
+                ids.retain(|id| together.contains(id));
+            }
+        }
         self.steer(move |core| core.resume(&ids)).await
     }
 
@@ -180,12 +197,16 @@ impl Screens {
     ///
     /// # Errors
     /// There is no such open incident.
-    pub fn acknowledge(&self, incident: &str, note: &str) -> Result<(), Failed> {
+    pub async fn acknowledge(&self, incident: &str, note: &str) -> Result<(), Failed> {
         let unknown = || Failed::BadRequest { why: "there is no such open incident; it may have ended".to_owned() };
         let id: IncidentId = incident.parse().map_err(|_| unknown())?;
         let by = self.core.instance.name.clone();
         let seen = Acknowledgement { by, at: self.core.clock.wall(), note: note.to_owned() };
-        if self.core.recorder.acknowledge(id, seen) { Ok(()) } else { Err(unknown()) }
+        if !self.core.recorder.acknowledge(id, seen) {
+            return Err(unknown());
+        }
+        // Whoever reads it next finds it.
+        self.steer(|core| _ = core.delivery.journal().flush(SOON)).await
     }
 
     /// Nobody is told of changes until a time; none: from now on everybody is.

@@ -44,6 +44,12 @@ impl Screens {
         self.core.delivery.history()
     }
 
+    /// Whether reads of history have everything: the store is open, and what it has not got is within reach.
+    #[must_use]
+    pub fn history_is_whole(&self) -> bool {
+        self.history().complete()
+    }
+
     fn source(&self) -> HistorySource {
         super::reads::source_of(&self.core.delivery).into()
     }

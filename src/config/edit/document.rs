@@ -11,7 +11,7 @@ use super::list::unclear;
 use super::meaning::Meaning;
 use super::patch::{Patch, Sheet, apply};
 use super::place::{Place, groups, monitors};
-use super::scan::line;
+use super::scan::{column, line};
 use super::spans::{self, Item};
 use crate::config::node;
 use crate::config::problem::Problems;
@@ -24,8 +24,13 @@ use crate::model::MonitorId;
 pub enum Which<'a> {
     /// By its name as it is written.
     Name(&'a str),
-    /// By the line it starts in, as in [`crate::config::MonitorEntry::line`].
-    Line(u32),
+    /// By where it starts, as in [`crate::config::MonitorEntry`].
+    At {
+        /// From 1.
+        line: u32,
+        /// In characters, from 1.
+        column: u32,
+    },
     /// By the `id` that the file gives it.
     Id(MonitorId),
 }
@@ -34,7 +39,7 @@ impl fmt::Display for Which<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => write!(f, "named `{}`", crate::model::clean_text(name, 80)),
-            Self::Line(line) => write!(f, "in line {line}"),
+            Self::At { line, column } => write!(f, "in line {line}, column {column}"),
             Self::Id(id) => write!(f, "with the id {id}"),
         }
     }
@@ -146,15 +151,19 @@ impl Document {
 
     pub(super) fn find(&self, which: Which<'_>) -> Result<Place, EditError> {
         let in_line = match which {
-            Which::Line(number) => line(&self.text, number),
+            Which::At { line: number, .. } => line(&self.text, number),
             Which::Name(_) | Which::Id(_) => None,
         };
         let is_it = |place: Place, meaning: &Meaning| match which {
             Which::Name(name) => meaning.get("name").and_then(Meaning::text) == Some(name),
             Which::Id(id) => meaning.get("id").and_then(Meaning::text).is_some_and(|text| text.parse() == Ok(id)),
-            Which::Line(_) => {
+            Which::At { column: wanted, .. } => {
                 let item = self.root().and_then(|root| place.item(root));
-                item.zip(in_line.as_ref()).is_some_and(|(item, line)| (line.start..=line.end).contains(&item.start))
+                let starts_there =
+                    |item: &Item| u32::try_from(column(&self.text, item.start)).is_ok_and(|at| at + 1 == wanted);
+                let in_line =
+                    |item: &Item| in_line.as_ref().is_some_and(|line| (line.start..=line.end).contains(&item.start));
+                item.is_some_and(|item| in_line(item) && starts_there(item))
             }
         };
         let found = monitors(&self.meaning).find(|(place, _, meaning)| is_it(*place, meaning));

@@ -35,8 +35,17 @@ pub(super) fn is_marked(versions: &Versions) -> bool {
 pub(super) fn recover(versions: &Versions, file: &Path) -> io::Result<bool> {
     let Some(name) = versions.noted(OLD)? else { return Ok(false) };
     let new = versions.noted(NEW)?.unwrap_or_default();
-    let old = versions.read(&String::from_utf8_lossy(&name))?;
-    let is_torn = is_mixture(&std::fs::read(file)?, &old, &new);
+    // Where either is gone since, somebody took care of it.
+    let read = versions.read(&String::from_utf8_lossy(&name)).and_then(|old| Ok((old, std::fs::read(file)?)));
+    let (old, content) = match read {
+        Ok(read) => read,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            unmark(versions)?;
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    let is_torn = is_mixture(&content, &old, &new);
     if is_torn {
         write_over(file, &old)?;
     }

@@ -7,6 +7,9 @@ import { shell } from "../../lib/live/shell.svelte";
 import { router } from "../../lib/route.svelte";
 import type { MenuItem } from "../../lib/ui/Menu.svelte";
 
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
+
 /** The lengths of a pause, or going on where all are paused. */
 export function pauseItems({ actions }: App, rows: readonly BoardRow[], icons: boolean): MenuItem[] {
   const ids = rows.map((row) => row.id);
@@ -20,11 +23,18 @@ export function pauseItems({ actions }: App, rows: readonly BoardRow[], icons: b
   return paused.length > 0 ? [...pauses, resume] : pauses;
 }
 
+/** Asks for a note, with the one that is there already. */
+async function acknowledge({ core, clock }: App, row: BoardRow, incident: string): Promise<void> {
+  const page = await core.incidents(row.id, clock.now - YEAR_MS, clock.now + DAY_MS, 50).catch(() => null);
+  const acknowledged = page?.incidents.find((one) => one.id === incident)?.acknowledged ?? null;
+  shell.acknowledging = { id: incident, monitorName: row.name, acknowledged };
+}
+
 export function rowItems(app: App, row: BoardRow): MenuItem[] {
   const { actions } = app;
   const { incident } = row;
   const ofIncident: MenuItem[] = incident === null ? [] : [
-    { kind: "item", label: t("incident_ack"), icon: "check", run: () => (shell.acknowledging = { id: incident, monitorName: row.name, acknowledged: null }) },
+    { kind: "item", label: t("incident_ack"), icon: "check", run: () => void acknowledge(app, row, incident) },
     { kind: "item", label: t("show_incident"), icon: "incidents", run: () => router.go({ name: "incidents" }) },
     { kind: "line" },
   ];

@@ -43,8 +43,8 @@ export const commands = {
 	saveDraft: (draft: MonitorDraft) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("save_draft", { draft })),
 	/**  Removes monitors from the file. */
 	removeMonitors: (ids: string[]) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("remove_monitors", { ids })),
-	/**  Takes the last save back. */
-	undo: () => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("undo")),
+	/**  Takes back the save that led to this content. */
+	undo: (base: string) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("undo", { base })),
 	/**  What the file held before. */
 	versions: () => typedError<FileVersion[], Failed>(__TAURI_INVOKE("versions")),
 	/**  Puts an earlier content back. */

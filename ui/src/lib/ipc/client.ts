@@ -44,7 +44,8 @@ export interface Core {
   checkDraft(draft: MonitorDraft): Promise<FieldError[]>;
   saveDraft(draft: MonitorDraft): Promise<SaveOutcome>;
   removeMonitors(ids: string[]): Promise<SaveOutcome>;
-  undo(): Promise<SaveOutcome>;
+  /** Takes back the save that led to `base`; fails where something was saved since. */
+  undo(base: string): Promise<SaveOutcome>;
   versions(): Promise<FileVersion[]>;
   restoreVersion(id: string): Promise<SaveOutcome>;
 

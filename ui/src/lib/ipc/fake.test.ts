@@ -57,9 +57,12 @@ test("a draft is checked, saved, met by a conflict on demand, and undone", async
   const draft = { ...empty, values: { name: "ssh", target: "nas.lan", port: "22", interval: "90s" } };
   const met = await core.saveDraft(draft);
   if (met.outcome !== "conflict") throw new Error("no conflict");
-  expect(await core.saveDraft({ ...draft, base: met.theirBase })).toMatchObject({ outcome: "saved", undo: true });
+  const saved = await core.saveDraft({ ...draft, base: met.theirBase });
+  if (saved.outcome !== "saved") throw new Error("not saved");
+  expect(saved.undo).toBe(true);
   const added = (await core.board()).rows.at(-1);
   expect(added).toMatchObject({ name: "ssh", target: "nas.lan:22", intervalMs: 90_000, state: "pending" });
-  await core.undo();
+  await expect(core.undo("another")).rejects.toThrow();
+  await core.undo(saved.base);
   expect((await core.board()).rows).toHaveLength(5);
 });

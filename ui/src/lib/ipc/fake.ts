@@ -233,8 +233,9 @@ export class FakeCore implements Core {
     return this.#saved();
   }
 
-  async undo(): Promise<SaveOutcome> {
+  async undo(base: string): Promise<SaveOutcome> {
     await this.#answer();
+    if (base !== String(this.#base)) throw new IpcFailure({ code: "bad_request", why: "the file was changed since" });
     const last = this.#kept.pop();
     if (!last) return { outcome: "saved", base: String(this.#base), undo: false };
     return this.#back(last.actors);

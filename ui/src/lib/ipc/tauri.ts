@@ -36,7 +36,7 @@ const core: Core = {
   checkDraft: (draft) => unwrap(commands.checkDraft(draft)),
   saveDraft: (draft) => unwrap(commands.saveDraft(draft)),
   removeMonitors: (ids) => unwrap(commands.removeMonitors(ids)),
-  undo: () => unwrap(commands.undo()),
+  undo: (base) => unwrap(commands.undo(base)),
   versions: () => unwrap(commands.versions()),
   restoreVersion: (id) => unwrap(commands.restoreVersion(id)),
 

@@ -55,16 +55,18 @@ export class Actions {
       else if (outcome.outcome === "conflict") this.#toasts.fail(t("file_changed"));
       else {
         gone = true;
-        const undo = outcome.undo ? { label: t("undo"), run: () => void this.undo() } : null;
+        const { base } = outcome;
+        const undo = outcome.undo ? { label: t("undo"), run: () => void this.undo(base) } : null;
         this.#toasts.say(ids.length === 1 ? t("did_remove_one", { name }) : t("did_remove", { count: ids.length }), undo);
       }
     });
     return gone;
   }
 
-  undo(): Promise<boolean> {
+  /** Takes back the save that led to `base`. */
+  undo(base: string): Promise<boolean> {
     return this.#try(async () => {
-      const outcome = await this.#core.undo();
+      const outcome = await this.#core.undo(base);
       if (outcome.outcome === "saved") this.#toasts.say(t("did_undo"));
       else this.#toasts.fail(t("file_changed"));
     });

@@ -61,7 +61,12 @@ export class LiveBoard {
   }
 
   #apply(change: BoardChange): void {
-    if (change.revision <= this.#revision) return;
+    if (change.revision < this.#revision) return;
+    if (change.revision === this.#revision) {
+      // Mutes and faults of our own change no monitor.
+      this.#take(change.summary);
+      return;
+    }
     this.#revision = change.revision;
     const turns: Turn[] = [];
     if (change.rows.length > 0 || change.order) {

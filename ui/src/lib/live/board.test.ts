@@ -47,10 +47,10 @@ test("monitors that go leave the board, and nothing comes after the connection i
   const board = new LiveBoard();
   const stop = await board.connect(core);
   const [gone = ""] = board.order;
-  await core.removeMonitors([gone]);
+  const removed = await core.removeMonitors([gone]);
   expect(board.order).toHaveLength(4);
   expect(board.row(gone)).toBeUndefined();
-  await core.undo();
+  await core.undo(removed.outcome === "saved" ? removed.base : "");
   expect(board.order).toHaveLength(5);
   stop();
   await core.removeMonitors([gone]);
@@ -92,4 +92,20 @@ test("histories are fetched once for the rows in view, in batches, and again whe
   await vi.advanceTimersByTimeAsync(200);
   expect(asked).toHaveBeenCalledTimes(4);
   vi.useRealTimers();
+});
+
+test("a change of the summary alone is taken, whatever the revision", async () => {
+  let push: (change: BoardChange) => void = () => {};
+  const core = fresh({ size: 5 });
+  core.onBoardChange = (handler) => {
+    push = handler;
+    return Promise.resolve(() => {});
+  };
+  const board = new LiveBoard();
+  await board.connect(core);
+  const { revision, summary } = await core.board();
+  push({ revision, rows: [], order: null, summary: { ...summary, mutedUntilMs: summary.nowMs + 1 } });
+  expect(board.summary?.mutedUntilMs).toBe(summary.nowMs + 1);
+  push({ revision: revision - 1, rows: [], order: null, summary });
+  expect(board.summary?.mutedUntilMs).toBe(summary.nowMs + 1);
 });
