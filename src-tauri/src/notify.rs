@@ -159,8 +159,7 @@ fn show(app: &AppHandle, told: Told) {
 fn listen(app: &AppHandle, handle: notify_rust::NotificationHandle, hash: &str) {
     handle.wait_for_action(|action| {
         if action == "default" {
-            let (to, hash) = (app.clone(), hash.to_owned());
-            let _ = app.run_on_main_thread(move || window::show(&to, Some(&hash)));
+            window::show(app, Some(hash));
         }
     });
 }
