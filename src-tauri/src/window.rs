@@ -70,6 +70,8 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         .disable_drag_drop_handler()
         .build()?;
     let _ = window.restore_state(remembered());
+    #[cfg(target_os = "linux")]
+    crate::mend::follow(app, &window);
     let to = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => {
