@@ -11,7 +11,7 @@ use hallmonitor::screen::{
 use tauri::{AppHandle, State};
 
 use crate::house::House;
-use crate::{prefs, push, shell, window};
+use crate::{prefs, push, shell, tray, window};
 
 type Answer<T> = Result<T, Failed>;
 type Core<'a> = State<'a, Arc<House>>;
@@ -119,8 +119,10 @@ pub(crate) async fn acknowledge(core: Core<'_>, incident: String, note: String) 
 /// Mutes notices until a time; none: not any more.
 #[tauri::command]
 #[specta::specta]
-pub(crate) async fn mute(core: Core<'_>, until: Option<Millis>) -> Answer<()> {
-    core.screens().await.map(|screens| screens.mute(until))
+pub(crate) async fn mute(app: AppHandle, core: Core<'_>, until: Option<Millis>) -> Answer<()> {
+    core.screens().await?.mute(until);
+    tray::update(&app);
+    Ok(())
 }
 
 /// What a form for a monitor is drawn from.

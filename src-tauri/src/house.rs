@@ -161,7 +161,9 @@ pub(crate) fn refused(error: &LoadError, path: &std::path::Path) -> Failed {
     if error.problems().is_empty() {
         return Failed::File { path: path.display().to_string(), what: error_chain(error) };
     }
-    let problems = error.problems().iter().map(|problem| FileProblem {
+    // Warnings are not why it is refused.
+    let errors = error.problems().iter().filter(|problem| problem.severity == config::Severity::Error);
+    let problems = errors.map(|problem| FileProblem {
         line: problem.line,
         column: problem.column,
         what: problem.what.clone(),

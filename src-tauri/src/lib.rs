@@ -9,6 +9,7 @@
 //! | `bindings.rs` | commands and events for the window's side of the edge, generated |
 //! | `push.rs` | changes go to the window, at most four times a second |
 //! | `window.rs` | the window: made, shown, destroyed |
+//! | `mend.rs` | a web view whose process ended |
 //! | `tray.rs`, `icon.rs` | the tray: menu, tooltip, the drawn icon |
 //! | `tray_host.rs` | desktops whose tray comes later |
 //! | `notify.rs` | notices on the desktop, and what a click on one means |
@@ -19,6 +20,8 @@ mod bindings;
 mod commands;
 mod house;
 mod icon;
+#[cfg(target_os = "linux")]
+mod mend;
 mod notify;
 mod prefs;
 mod push;

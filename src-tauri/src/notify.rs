@@ -21,6 +21,8 @@ use crate::{prefs, window};
 
 /// Notices whose click is waited for at the same time; more are shown all the same.
 const LISTENING: usize = 16;
+/// That notices are not muted any more is noticed within this time.
+const UNMUTED: Duration = Duration::from_secs(1);
 /// Names in a notice of many.
 const NAMED: usize = 5;
 const APP_NAME: &str = "Hall Monitor";
@@ -46,7 +48,8 @@ async fn tell(app: AppHandle, mut events: Receiver<Event>, board: Arc<Board>) {
     let name = |id| board.row(id).map(|row| row.monitor.name.clone());
     loop {
         let now = SystemClock.mono();
-        let wait = notices.next_due().map_or(Duration::from_secs(60), |due| due.since(now) + Duration::from_millis(10));
+        let most = if notices.waits_for_unmuting() { UNMUTED } else { Duration::from_secs(60) };
+        let wait = notices.next_due().map_or(most, |due| due.since(now) + Duration::from_millis(10));
         let event = tokio::time::timeout(wait, events.recv()).await;
         let silent = silent(&app);
         match event {
@@ -177,8 +180,7 @@ fn body(text: &str) -> String {
 fn listen(app: &AppHandle, handle: notify_rust::NotificationHandle, hash: &str) {
     handle.wait_for_action(|action| {
         if action == "default" {
-            let (to, hash) = (app.clone(), hash.to_owned());
-            let _ = app.run_on_main_thread(move || window::show(&to, Some(&hash)));
+            window::show(app, Some(hash));
         }
     });
 }

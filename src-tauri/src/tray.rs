@@ -78,7 +78,11 @@ pub(crate) fn put(app: &AppHandle) {
             .build(app)
     });
     match built {
-        Ok(_) => remember(app, Some(look)),
+        Ok(_) => {
+            remember(app, Some(look));
+            // What happened while it was made found no icon to show it.
+            update(app);
+        }
         Err(error) => tracing::info!(%error, "this desktop shows no tray"),
     }
 }

@@ -31,7 +31,17 @@ pub(crate) enum Closing {
 }
 
 /// Shows the window, making it where there is none; `hash` is where it shall go, else where it was.
+///
+/// On the main thread, whoever asks: a window that is made elsewhere waits for the main thread with the lock of what is
+/// remembered, which the main thread waits for.
 pub(crate) fn show(app: &AppHandle, hash: Option<&str>) {
+    let (to, hash) = (app.clone(), hash.map(str::to_owned));
+    if let Err(error) = app.run_on_main_thread(move || show_here(&to, hash.as_deref())) {
+        tracing::warn!(%error, "the window cannot be asked for");
+    }
+}
+
+fn show_here(app: &AppHandle, hash: Option<&str>) {
     let shown = match app.get_webview_window(LABEL) {
         Some(window) => {
             if let Some(hash) = hash {
@@ -60,6 +70,8 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         .disable_drag_drop_handler()
         .build()?;
     let _ = window.restore_state(remembered());
+    #[cfg(target_os = "linux")]
+    crate::mend::follow(app, &window);
     let to = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => {

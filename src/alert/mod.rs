@@ -158,6 +158,12 @@ impl Notices {
         told
     }
 
+    /// Whether something is to be told as soon as notices are not muted any more.
+    #[must_use]
+    pub fn waits_for_unmuting(&self) -> bool {
+        !self.missed.is_empty()
+    }
+
     /// When something may be due; none while nothing waits.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
@@ -306,8 +312,10 @@ mod tests {
         notices.take(&event, mono(0), true, name);
         notices.take(&event, mono(10), false, name);
         assert!(notices.due(mono(5_000), true).is_empty());
+        assert!(notices.waits_for_unmuting());
         let told = notices.due(mono(9_000), false);
         assert!(matches!(told.as_slice(), [Notice::Digest { changes }] if changes.len() == 2), "{told:?}");
         assert!(notices.due(mono(90_000), false).is_empty());
+        assert!(!notices.waits_for_unmuting());
     }
 }

@@ -91,6 +91,17 @@ async fn what_is_wrong_is_told_at_its_field_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn a_name_and_a_group_are_asked_for_at_their_fields() {
+    let house = House::with_file(None);
+    let screens = house.screens();
+    let new = screens.draft(DraftOf::New { kind: "tcp".to_owned(), group: None }).await.expect("a draft");
+    let errors = screens.check_draft(MonitorDraft { group: String::new(), ..new.clone() }).await.expect("checked");
+    assert_eq!(errors.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["name", "group"]);
+    let saved = screens.save_draft(MonitorDraft { group: String::new(), ..new }).await.expect("answered");
+    assert!(matches!(&saved, SaveOutcome::Refused { errors } if errors.len() == 2), "{saved:?}");
+}
+
+#[tokio::test]
 async fn what_others_wrote_meanwhile_is_never_lost() {
     let server = Server::start();
     let house = House::with_file(Some(&file(&server)));

@@ -60,9 +60,7 @@ impl Desk<'_> {
     fn failed(&self, error: SaveError) -> Failed {
         let path = self.core.config_path.display().to_string();
         match error {
-            SaveError::Refused { refusal, .. } => {
-                Failed::Problems { problems: refusal.problems.iter().map(file_problem).collect() }
-            }
+            SaveError::Refused { refusal, .. } => Failed::Problems { problems: file_problems(&refusal.problems) },
             SaveError::NoVersion { .. } | SaveError::NothingToUndo => Failed::BadRequest { why: error.to_string() },
             error => Failed::File { path, what: error_chain(&error) },
         }
@@ -172,13 +170,29 @@ fn filled(mut draft: Draft, form: &MonitorDraft) -> Draft {
     draft
 }
 
-fn file_problem(problem: &config::Problem) -> FileProblem {
-    FileProblem {
+/// A monitor without a name or a group cannot be put into the file, so that nothing else can be told of it.
+fn nameless(draft: &MonitorDraft) -> Vec<FieldError> {
+    let unnamed = match draft.values.get("name") {
+        Some(DraftValue::Text(name)) => name.is_empty(),
+        Some(_) => true,
+        None => draft.id.is_none(),
+    };
+    let required =
+        [("name", "monitor name is required", unnamed), ("group", "group name is required", draft.group.is_empty())];
+    let missing = required.into_iter().filter(|(.., is)| *is);
+    missing.map(|(key, what, _)| FieldError { key: key.to_owned(), what: what.to_owned() }).collect()
+}
+
+/// Why a file is refused; warnings are not among it.
+fn file_problems(problems: &[config::Problem]) -> Vec<FileProblem> {
+    let errors = problems.iter().filter(|problem| problem.severity == config::Severity::Error);
+    let told = errors.map(|problem| FileProblem {
         line: problem.line,
         column: problem.column,
         what: problem.what.clone(),
         allowed: problem.allowed.clone(),
-    }
+    });
+    told.collect()
 }
 
 /// Problems at their fields: those of one monitor, or all with the others named.
@@ -296,6 +310,10 @@ impl Screens {
     /// The file cannot be read or edited.
     pub async fn check_draft(&self, draft: MonitorDraft) -> Result<Vec<FieldError>, Failed> {
         self.at_desk(move |desk| {
+            let nameless = nameless(&draft);
+            if !nameless.is_empty() {
+                return Ok(nameless);
+            }
             let edited = desk.edited(&desk.read()?, &draft)?;
             let name = match draft.values.get("name") {
                 Some(DraftValue::Text(name)) => name.as_str(),
@@ -316,6 +334,10 @@ impl Screens {
     /// The file cannot be read, edited or written.
     pub async fn save_draft(&self, draft: MonitorDraft) -> Result<SaveOutcome, Failed> {
         self.at_desk(move |desk| {
+            let errors = nameless(&draft);
+            if !errors.is_empty() {
+                return Ok(SaveOutcome::Refused { errors });
+            }
             let current = desk.read()?;
             let edited = desk.edited(&current, &draft)?;
             desk.save(&edited, &current, &draft.base)

@@ -1,0 +1,67 @@
+// A display with a window manager, for all tests; and what is seen and done on it from outside the app.
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { firstLine, start, stop } from "./programs.mjs";
+import { until } from "./wait.mjs";
+
+/** The window has 1280×800 and a frame. */
+const SIZE = "1400x900x24";
+
+export class Display {
+  static async open(folder) {
+    const display = new Display();
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const log = join(folder, "display.log");
+    display.server = start("Xvfb", ["-displayfd", "3", "-screen", "0", SIZE, "-nolisten", "tcp"], {
+      env: process.env, log, stdio: ["ignore", "log", "log", "pipe"],
+    });
+    display.name = `:${await firstLine(display.server.stdio[3], /(\d+)\n/, "Xvfb")}`;
+    // It asks for its settings on a session bus, which is of no concern to the app.
+    const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder, DISPLAY: display.name, LANG: "C.UTF-8", NO_AT_BRIDGE: "1" };
+    display.manager = start("dbus-run-session", ["--", "xfwm4", "--compositor=off"], { env, log });
+    try {
+      await until("the window manager runs", () => display.#xdotool("get_desktop") !== null);
+    } catch (error) {
+      await display.close();
+      throw error;
+    }
+    return display;
+  }
+
+  async close() {
+    await stop(this.manager);
+    await stop(this.server);
+  }
+
+  #xdotool(...args) {
+    const done = spawnSync("xdotool", args, { env: { ...process.env, DISPLAY: this.name }, encoding: "utf8", timeout: 10_000 });
+    return done.status === 0 ? done.stdout.trim() : null;
+  }
+
+  /** The app's windows that are on the screen. */
+  windows(pid) {
+    const found = this.#xdotool("search", "--all", "--onlyvisible", "--pid", String(pid), "--name", "Hall Monitor");
+    return found ? found.split("\n") : [];
+  }
+
+  /** Closes a window as a person does: by the window manager. */
+  async closeWindow(pid) {
+    const [window] = await until("a window is there to be closed", () => (this.windows(pid).length > 0 ? this.windows(pid) : null));
+    await until("the window has the focus", () => {
+      this.#xdotool("windowactivate", window);
+      return this.#xdotool("getactivewindow") === window;
+    });
+    this.#xdotool("key", "--clearmodifiers", "alt+F4");
+  }
+
+  /** How many colours a window has: one that is not painted yet has few. */
+  colours(window) {
+    const done = spawnSync("import", ["-window", window, "-format", "%k", "info:"], { env: { ...process.env, DISPLAY: this.name }, encoding: "utf8", timeout: 20_000 });
+    return Number(done.stdout) || 0;
+  }
+
+  picture(file) {
+    spawnSync("import", ["-window", "root", file], { env: { ...process.env, DISPLAY: this.name }, timeout: 20_000 });
+  }
+}
