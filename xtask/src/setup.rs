@@ -130,7 +130,8 @@ fn is_there(need: &Need) -> bool {
     match need.proof {
         Proof::Program(program) => shell::found(program),
         Proof::Library(library) => shell::works("pkg-config", &["--exists", library]),
-        Proof::Python(module) => shell::works("python3", &["-c", &format!("import {module}")]),
+        // Debian's packages are for Debian's Python, whatever else is first in PATH.
+        Proof::Python(module) => shell::works("/usr/bin/python3", &["-c", &format!("import {module}")]),
     }
 }
 
