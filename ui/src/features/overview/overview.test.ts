@@ -78,7 +78,7 @@ describe("the sentence", () => {
     ["all up", [row("a", "up"), row("b", "up")], {}, "up | All 2 monitors are up. | Up for *4 min 12 s*"],
     ["one down", [down, row("b", "up")], {}, "down | router is down. 1 of 2 are up. | No answer to ping for *4 min 12 s*"],
     ["the only one down", [down], {}, "down | router is down. | No answer to ping for *4 min 12 s*"],
-    ["several down", [down, row("nas", "down", { failure: "connect", sinceMs: NOW - 3_600_000 })], {}, "down | 2 monitors are down. 0 of 2 are up. | Longest: nas, connection failed for *1 h*"],
+    ["several down", [down, row("nas", "down", { failure: "connect", sinceMs: NOW - 3_600_000 })], {}, "down | 2 monitors are down. 0 of 2 are up. | Longest: nas, unreachable for *1 h*"],
     ["degraded only", [row("isp", "degraded", { loss: 0.04 }), row("b", "up")], {}, "degraded | isp is degraded. 1 of 2 are up. | 4 % loss for *4 min 12 s*"],
     ["offline", [row("a", "unobserved")], { gap: { reason: "offline", sinceMs: NOW - 420_000 } }, "unobserved | This computer is offline. | Nothing is observed and nothing is counted as down, for *7 min*"],
     ["paused", [row("a", "paused", { pausedUntilMs: NOW + 3_600_000 })], {}, "paused | Monitoring is paused. | It goes on by itself in *1 h*"],
