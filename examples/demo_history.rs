@@ -7,6 +7,8 @@
 //!
 //! Hall Monitor has to have run once with the data folder, and must not run meanwhile.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

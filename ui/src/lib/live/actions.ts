@@ -56,7 +56,7 @@ export class Actions {
       else {
         gone = true;
         const { base } = outcome;
-        const undo = outcome.undo ? { label: t("undo"), run: () => void this.undo(base) } : null;
+        const undo = outcome.undo ? { label: t("undo"), undo: true as const, run: () => void this.undo(base) } : null;
         this.#toasts.say(ids.length === 1 ? t("did_remove_one", { name }) : t("did_remove", { count: ids.length }), undo);
       }
     });

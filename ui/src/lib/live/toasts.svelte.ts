@@ -1,6 +1,7 @@
 // Short notices at the edge of the window, with a way back where there is one.
 
-export type ToastAction = { label: string; run: () => void };
+/** `undo` marks the way back from a save: only the last save can be taken back. */
+export type ToastAction = { label: string; run: () => void; undo?: true };
 export type Toast = { id: number; tone: "plain" | "error"; text: string; action: ToastAction | null };
 
 const STAYS_MS = 6000;
@@ -17,6 +18,7 @@ export class Toasts {
   }
 
   say(text: string, action: ToastAction | null = null): void {
+    if (action?.undo) this.#shown = this.#shown.map((old) => (old.action?.undo ? { ...old, action: null } : old));
     this.#add({ id: this.#next++, tone: "plain", text, action });
   }
 
