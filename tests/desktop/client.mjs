@@ -48,7 +48,21 @@ export class Client {
   handles = () => this.#get("/window/handles");
   switchTo = (handle) => this.#post("/window", { handle });
   source = () => this.#get("/source");
-  picture = async () => Buffer.from(await this.#get("/screenshot"), "base64");
+
+  /** A picture of the window. The driver waits for the next frame, which a page at rest never draws: it is made to. */
+  async picture() {
+    await this.run(() => {
+      const { style } = document.documentElement;
+      let left = 40;
+      const timer = setInterval(() => {
+        left -= 1;
+        style.opacity = left % 2 === 0 ? "" : "0.999";
+        if (left === 0) clearInterval(timer);
+      }, 50);
+    });
+    return Buffer.from(await this.#get("/screenshot"), "base64");
+  }
+
   end = () => call(this.#base, "DELETE", "");
 
   /** Runs a function in the page; its arguments and its answer are JSON. */

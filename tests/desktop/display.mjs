@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { openBus } from "./bus.mjs";
 import { firstLine, start, stop } from "./programs.mjs";
 import { until } from "./wait.mjs";
 
@@ -19,8 +20,10 @@ export class Display {
     display.name = `:${await firstLine(display.server.stdio[3], /(\d+)\n/, "Xvfb")}`;
     // It asks for its settings on a session bus, which is of no concern to the app.
     const env = { PATH: process.env.PATH, HOME: folder, XDG_RUNTIME_DIR: folder, DISPLAY: display.name, LANG: "C.UTF-8", NO_AT_BRIDGE: "1" };
-    display.manager = start("dbus-run-session", ["--", "xfwm4", "--compositor=off"], { env, log });
     try {
+      const bus = await openBus(folder, { env, log, services: true });
+      display.bus = bus.child;
+      display.manager = start("xfwm4", ["--compositor=off"], { env: { ...env, DBUS_SESSION_BUS_ADDRESS: bus.address }, log });
       await until("the window manager runs", () => display.#xdotool("get_desktop") !== null);
     } catch (error) {
       await display.close();
@@ -31,6 +34,7 @@ export class Display {
 
   async close() {
     await stop(this.manager);
+    await stop(this.bus);
     await stop(this.server);
   }
 

@@ -47,6 +47,12 @@ function rows() {
   });
 }
 
+// Runs in the page: a button of the toast that says so.
+function ofToast(words, name) {
+  const toast = [...document.querySelectorAll(".toast")].find((each) => each.textContent.includes(words));
+  return [...(toast?.querySelectorAll("button") ?? [])].find((button) => button.textContent.trim() === name) ?? null;
+}
+
 export class Page {
   /** What was heard in windows that are closed. */
   #heard = [];
@@ -143,6 +149,12 @@ export class Page {
       return (await this.client.property(await this.client.locate(field, label), "value")) === text;
     });
   }
+
+  /** Clicks what a toast offers. */
+  clickToast = (words, name) => until(`${name} of the toast “${words}”`, async () => {
+    await this.client.click(await this.client.locate(ofToast, words, name));
+    return true;
+  });
 
   /** Waits for a toast. */
   toast = (pattern) => this.shows(".host", pattern);

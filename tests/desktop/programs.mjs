@@ -9,7 +9,6 @@ const NEEDED = {
   xdotool: "xdotool",
   import: "imagemagick",
   "dbus-daemon": "dbus",
-  "dbus-run-session": "dbus",
   WebKitWebDriver: "webkit2gtk-driver",
 };
 

@@ -2,25 +2,13 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
+import { openBus } from "./bus.mjs";
 import { Client } from "./client.mjs";
 import { Desktop } from "./desktop.mjs";
 import { Page } from "./page.mjs";
 import { isAlive, tree, webViews } from "./process.mjs";
 import { start, stop } from "./programs.mjs";
 import { until } from "./wait.mjs";
-
-// Nothing of the machine's own services is started on it.
-const BUS = (socket) => `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=${socket}</listen>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-`;
 
 // The driver starts the app, so that how it ended has to be written down.
 const WRAPPER = `#!/bin/sh
@@ -70,14 +58,11 @@ export class Session {
 
   /** Starts the session bus and the desktop on it. */
   async withDesktop() {
-    const socket = join(this.folder, "bus");
-    writeFileSync(join(this.folder, "bus.conf"), BUS(socket));
-    const env = { ...this.env, DBUS_SESSION_BUS_ADDRESS: `unix:path=${socket}` };
     const log = join(this.folder, "desktop.log");
-    this.#bus = start("dbus-daemon", [`--config-file=${join(this.folder, "bus.conf")}`, "--nofork", "--nopidfile"], { env, log });
-    await until("the session bus answers", () => canConnect(socket));
-    this.env = env;
-    this.desktop = await Desktop.open(this.programs.python, env, log);
+    const bus = await openBus(this.folder, { env: this.env, log });
+    this.#bus = bus.child;
+    this.env = { ...this.env, DBUS_SESSION_BUS_ADDRESS: bus.address };
+    this.desktop = await Desktop.open(this.programs.python, this.env, log);
     return this;
   }
 
@@ -185,14 +170,6 @@ function quietly(work) {
   } catch {
     // It was gone already.
   }
-}
-
-function canConnect(path) {
-  return new Promise((done) => {
-    const socket = net.connect(path, () => done(true));
-    socket.on("error", () => done(false));
-    socket.on("connect", () => socket.destroy());
-  });
 }
 
 function freePort() {

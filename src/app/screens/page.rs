@@ -17,9 +17,11 @@ impl Screens {
         let monitor = self.monitor(id)?;
         let known = self.history().monitors().await.map_err(storage)?;
         let first_seen = known.iter().find(|known| known.id == monitor.id).map(|known| known.first_seen);
+        // One moment for all, else the same time would have another uptime in each.
+        let now = self.core.clock.wall();
         let mut tiles = Vec::with_capacity(Window::ALL.len());
         for window in Window::ALL {
-            tiles.push(self.tile(monitor.id, window).await?);
+            tiles.push(self.tile(monitor.id, window, now).await?);
         }
         let row = self.core.recorder.board().row(monitor.id);
         let last = row.and_then(|row| row.last);
@@ -34,8 +36,7 @@ impl Screens {
         })
     }
 
-    async fn tile(&self, monitor: MonitorId, window: Window) -> Result<UptimeTile, Failed> {
-        let now = self.core.clock.wall();
+    async fn tile(&self, monitor: MonitorId, window: Window, now: UnixMicros) -> Result<UptimeTile, Failed> {
         let span = Span::new(now.minus_us(u64::from(window.days()) * Tier::Day.width_us()), now);
         let query = UptimeQuery { monitors: vec![monitor], span, now };
         let found = self.history().uptime(&query).await.map_err(storage)?;

@@ -28,7 +28,10 @@ export const cases = {
     equal(down.actions, ["default", "Open"], "what the notice offers");
 
     await page.click("mail", "[role=row] .name a");
-    await page.heading(/^.?mail.? has been down for \d+ s — /);
+    await page.heading(/^.?mail.? has been down for [\d.]+ s — /);
+    const { id } = (await page.invoke("board")).ok.rows.find(({ name }) => name === "mail");
+    const { tiles } = (await page.invoke("monitor_page", { id })).ok;
+    equal(new Set(tiles.map(({ uptime }) => uptime)).size, 1, "uptimes of the same time");
 
     await mail.start();
     await page.heading(/^.?mail.? has been up for /);

@@ -17,7 +17,10 @@ export const cases = {
     const page = await t.open();
     equal(await until("the first screen", () => page.hash()), "#/first-run", "where it starts");
     await page.heading(/^What should I watch\?$/);
-    await until("suggestions or the word that there are none", () => page.text(".screen .actions"));
+    const { suggestions } = (await page.invoke("first_run")).ok;
+    const shown = () => page.client.run(() => [...document.querySelectorAll("main li code")].map((code) => code.textContent.trim()));
+    await until("what was found is shown", async () => (await shown()).length === suggestions.length);
+    equal(await shown(), suggestions.map(({ target }) => target), "what was found");
     await t.desktop.trayTells(/^Nothing is watched yet$/);
     assert(!existsSync(t.config), "a file was written before anybody asked for it");
 

@@ -120,7 +120,7 @@ export const cases = {
     await until("news goes", async () => (await page.rows()).length === 2);
     assert(!t.fileText().includes("news"), "the file still has it");
     keeps(t.fileText(), MINE);
-    await page.click("Undo", ".host button");
+    await page.clickToast("was removed", "Undo");
     await saved(t, (text) => text === before);
     await page.row("news", "up");
 
