@@ -24,7 +24,7 @@ export const cases = {
     assert(labels[0] === "1 of 2 is down", `the menu begins with ${labels[0]}`);
     assert(labels.some((label) => /^mail · \d+ s$/.test(label)), `the menu does not name mail: ${labels.join(", ")}`);
     const down = await t.desktop.notice(/^mail is down$/);
-    assert(/^connection failed: .+\. Since \d\d:\d\d/.test(down.text), `the notice says ${down.text}`);
+    assert(/^unreachable: .+\. Since \d\d:\d\d/.test(down.text), `the notice says ${down.text}`);
     equal(down.actions, ["default", "Open"], "what the notice offers");
 
     await page.click("mail", "[role=row] .name a");
