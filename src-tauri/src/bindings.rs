@@ -24,9 +24,19 @@ pub(crate) struct Navigate {
     pub(crate) hash: String,
 }
 
-/// A person has to say what closing the window means.
+/// Why a window that shall be closed is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Why {
+    /// Something in it is not saved.
+    Unsaved,
+    /// A person has to say what closing it means.
+    Meaning,
+}
+
+/// The window shall be closed, and a person has to be asked first.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, Type, Event)]
-pub(crate) struct AskClose;
+pub(crate) struct AskClose(pub(crate) Why);
 
 /// Everything that crosses the edge.
 pub(crate) fn builder() -> Builder<Wry> {
@@ -65,6 +75,8 @@ pub(crate) fn builder() -> Builder<Wry> {
             commands::place,
             commands::set_place,
             commands::close,
+            commands::set_unsaved,
+            commands::close_window,
         ])
         .events(collect_events![BoardChanged, HistoryChanged, Navigate, AskClose])
 }

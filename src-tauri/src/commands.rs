@@ -243,3 +243,18 @@ pub(crate) async fn set_place(app: AppHandle, hash: String) -> Answer<()> {
 pub(crate) async fn close(app: AppHandle, choice: window::Closing, remember: bool) -> Answer<()> {
     window::close(&app, choice, remember)
 }
+
+/// Whether closing the window now would lose something.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn set_unsaved(app: AppHandle, unsaved: bool) -> Answer<()> {
+    window::set_unsaved(&app, unsaved);
+    Ok(())
+}
+
+/// Closes the window as its button does.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn close_window(app: AppHandle) -> Answer<()> {
+    window::ask_to_close(&app)
+}

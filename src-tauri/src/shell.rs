@@ -94,6 +94,7 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
         .manage(Arc::clone(&house))
         .manage(push::Pusher::default())
         .manage(tray::Tray::default())
+        .manage(window::Unsaved::default())
         .invoke_handler(edge.invoke_handler())
         .setup(move |app| {
             edge.mount_events(app);

@@ -1,5 +1,7 @@
 //! The window. It is destroyed when it is closed, which frees the web view's memory, and made anew when it is wanted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hallmonitor::screen::{Failed, OnClose};
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -7,7 +9,7 @@ use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 use tauri_plugin_window_state::{AppHandleExt as _, StateFlags, WindowExt as _};
 use tauri_specta::Event as _;
 
-use crate::bindings::{AskClose, Navigate};
+use crate::bindings::{AskClose, Navigate, Why};
 use crate::{prefs, push, shell, tray};
 
 /// The one window.
@@ -76,18 +78,18 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => {
             let _ = to.save_window_state(remembered());
-            match meaning(&to) {
-                Some(Closing::Tray) => {}
-                Some(Closing::Quit) => shell::quit(&to),
-                // Only a page that hears it can ask; one that does not must not keep the window open.
-                None if push::is_on(&to) => {
-                    api.prevent_close();
-                    let _ = AskClose.emit_to(&to, LABEL);
-                }
-                None => {}
+            // Only a page that hears it can ask; one that does not must not keep the window open.
+            if let Some(why) = question(&to).filter(|_| push::is_on(&to)) {
+                api.prevent_close();
+                let _ = AskClose(why).emit_to(&to, LABEL);
+            } else if meaning(&to) == Some(Closing::Quit) {
+                shell::quit(&to);
             }
         }
-        WindowEvent::Destroyed => push::stop(&to),
+        WindowEvent::Destroyed => {
+            set_unsaved(&to, false);
+            push::stop(&to);
+        }
         _ => {}
     });
     Ok(())
@@ -106,6 +108,29 @@ pub(crate) fn begin_again(app: &AppHandle) {
 fn is_ours(url: &tauri::Url) -> bool {
     let ours = if cfg!(windows) { ("http", Some("tauri.localhost")) } else { ("tauri", Some("localhost")) };
     (url.scheme(), url.host_str()) == ours && url.port().is_none()
+}
+
+/// Whether something in the window is not saved.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved(AtomicBool);
+
+/// Says whether closing the window now would lose something.
+pub(crate) fn set_unsaved(app: &AppHandle, unsaved: bool) {
+    app.state::<Unsaved>().0.store(unsaved, Ordering::Relaxed);
+}
+
+/// Closes the window as its button does: with the questions that this asks.
+pub(crate) fn ask_to_close(app: &AppHandle) -> Result<(), Failed> {
+    let Some(window) = app.get_webview_window(LABEL) else { return Ok(()) };
+    window.close().map_err(|error| Failed::Internal { why: error.to_string() })
+}
+
+/// What has to be asked before the window may go.
+fn question(app: &AppHandle) -> Option<Why> {
+    if app.state::<Unsaved>().0.load(Ordering::Relaxed) {
+        return Some(Why::Unsaved);
+    }
+    meaning(app).is_none().then_some(Why::Meaning)
 }
 
 /// What closing means here; none: a person has to be asked.

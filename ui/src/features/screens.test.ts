@@ -140,3 +140,18 @@ test("closing is asked where it could mean two things", async () => {
   await fireEvent.click(within(question).getByRole("button", { name: "Keep watching" }));
   expect(close).toHaveBeenCalledWith("tray", true);
 });
+
+test("closing the window asks as well where a form is not saved", async () => {
+  const core = await open("#/new");
+  const close = vi.spyOn(core, "closeWindow").mockResolvedValue();
+  await fireEvent.input(await screen.findByRole("textbox", { name: "Name" }), { target: { value: "half" } });
+  await vi.waitFor(() => {
+    core.askClose();
+    expect(screen.getByRole("dialog")).toBeTruthy();
+  });
+  await fireEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Stay here" }));
+  expect(close).not.toHaveBeenCalled();
+  core.askClose();
+  await fireEvent.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Discard changes" }));
+  await vi.waitFor(() => expect(close).toHaveBeenCalledOnce());
+});

@@ -76,17 +76,23 @@ class Router {
     };
   }
 
+  /** Whether nothing would be lost if the screen went; asks the person where something would be. */
+  async mayLeave(): Promise<boolean> {
+    if (!this.#guard) return true;
+    if (this.#asking) return false;
+    this.#asking = true;
+    const leave = await this.#guard();
+    this.#asking = false;
+    return leave;
+  }
+
   async #follow(): Promise<void> {
     const wanted = parseRoute(location.hash);
     if (hrefOf(wanted) === hrefOf(this.#current)) return;
     if (this.#guard) {
       const here = hrefOf(this.#current);
       history.replaceState(null, "", here);
-      if (this.#asking) return;
-      this.#asking = true;
-      const leave = await this.#guard();
-      this.#asking = false;
-      if (!leave) return;
+      if (!(await this.mayLeave())) return;
       this.#guard = null;
       history.replaceState(null, "", hrefOf(wanted));
     }

@@ -67,6 +67,10 @@ export const commands = {
 	setPlace: (hash: string) => typedError<null, Failed>(__TAURI_INVOKE("set_place", { hash })),
 	/**  The answer to what closing the window should mean. */
 	close: (choice: Closing, remember: boolean) => typedError<null, Failed>(__TAURI_INVOKE("close", { choice, remember })),
+	/**  Whether closing the window now would lose something. */
+	setUnsaved: (unsaved: boolean) => typedError<null, Failed>(__TAURI_INVOKE("set_unsaved", { unsaved })),
+	/**  Closes the window as its button does. */
+	closeWindow: () => typedError<null, Failed>(__TAURI_INVOKE("close_window")),
 };
 
 /** Events */
@@ -100,8 +104,8 @@ export type Acknowledgement = {
 	note: string,
 };
 
-/**  A person has to say what closing the window means. */
-export type AskClose = null;
+/**  The window shall be closed, and a person has to be asked first. */
+export type AskClose = Why;
 
 /**  Everything. */
 export type Board = {
@@ -911,6 +915,13 @@ export type Verdict =
 "down" | 
 /**  The fault is on our side: counts neither for nor against the target. */
 "inconclusive";
+
+/**  Why a window that shall be closed is still there. */
+export type Why = 
+/**  Something in it is not saved. */
+"unsaved" | 
+/**  A person has to say what closing it means. */
+"meaning";
 
 /**  How far back a figure looks. */
 export type Window = 

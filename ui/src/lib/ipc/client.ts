@@ -1,7 +1,7 @@
 // What screens may ask of the core. `tauri.ts` asks the real one, `fake.ts` is an in-memory world of the same types.
 import type {
   About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
-  MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Window,
+  MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
 } from "./bindings";
 
 /** A call that failed; carries the core's own error. */
@@ -67,5 +67,9 @@ export interface Core {
   /** History of these monitors has something new (at most once in 10 s); empty means all. */
   onHistoryChange(handler: (ids: string[]) => void): Promise<Unsubscribe>;
   onNavigate(handler: (to: Navigate) => void): Promise<Unsubscribe>;
-  onAskClose(handler: () => void): Promise<Unsubscribe>;
+  /** Whether closing the window now would lose something. */
+  setUnsaved(unsaved: boolean): Promise<void>;
+  /** Closes the window as its button does. */
+  closeWindow(): Promise<void>;
+  onAskClose(handler: (why: Why) => void): Promise<Unsubscribe>;
 }

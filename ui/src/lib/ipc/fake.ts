@@ -5,7 +5,7 @@
 // `conflict` (the first save meets another's change), `theme`, `language`, `tray=0`.
 import type {
   Acknowledgement, Board, BoardChange, BoardRow, FileVersion, MonitorDraft, Navigate, Preferences, SaveOutcome, State,
-  Summary,
+  Summary, Why,
 } from "./bindings";
 import { IpcFailure, type Core, type Unsubscribe } from "./client";
 import { cast, type Scenario } from "./fake/cast";
@@ -59,7 +59,8 @@ export class FakeCore implements Core {
   #boardHandlers = new Set<(change: BoardChange) => void>();
   #historyHandlers = new Set<(ids: string[]) => void>();
   #navigateHandlers = new Set<(to: Navigate) => void>();
-  #closeHandlers = new Set<() => void>();
+  #closeHandlers = new Set<(why: Why) => void>();
+  #unsaved = false;
 
   constructor(options: Partial<FakeOptions> = {}) {
     this.#options = { ...USUAL, ...options };
@@ -332,8 +333,16 @@ export class FakeCore implements Core {
     return listen(this.#navigateHandlers, handler);
   }
 
-  async onAskClose(handler: () => void) {
+  async onAskClose(handler: (why: Why) => void) {
     return listen(this.#closeHandlers, handler);
+  }
+
+  async setUnsaved(unsaved: boolean) {
+    this.#unsaved = unsaved;
+  }
+
+  async closeWindow() {
+    this.askClose();
   }
 
   /* ---- for tests and for the live show ---- */
@@ -354,7 +363,7 @@ export class FakeCore implements Core {
   }
 
   askClose(): void {
-    for (const handler of this.#closeHandlers) handler();
+    for (const handler of this.#closeHandlers) handler(this.#unsaved ? "unsaved" : "meaning");
   }
 
   navigate(hash: string): void {

@@ -54,7 +54,9 @@ const core: Core = {
   onBoardChange: (handler) => events.boardChanged.listen((event) => handler(event.payload)),
   onHistoryChange: (handler) => events.historyChanged.listen((event) => handler(event.payload)),
   onNavigate: (handler) => events.navigate.listen((event) => handler(event.payload)),
-  onAskClose: (handler) => events.askClose.listen(() => handler()),
+  setUnsaved: (unsaved) => done(commands.setUnsaved(unsaved)),
+  closeWindow: () => done(commands.closeWindow()),
+  onAskClose: (handler) => events.askClose.listen((event) => handler(event.payload)),
 };
 
 export function connect(): Promise<Core> {
