@@ -53,7 +53,7 @@ impl<'db> Writer<'db> {
         // The engine lets one writer in at a time. The index changes with a commit, in `commit`, which a store's
         // writers reach one after the other because the store lets in one at a time as well.
         let write = live.database.rw_transaction()?;
-        Ok(Self { write, packer: Packer::new()?, index: live.index(), live })
+        Ok(Self { write, packer: Packer::default(), index: live.index(), live })
     }
 
     pub(super) fn commit(self) -> Outcome<()> {

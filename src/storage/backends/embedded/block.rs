@@ -294,7 +294,7 @@ mod tests {
     use crate::storage::conformance::Fixture;
 
     fn packer() -> Packer {
-        Packer::new().expect("packer")
+        Packer::default()
     }
 
     #[test]

@@ -54,10 +54,11 @@ pub(super) struct Head {
     pub(super) last: u64,
 }
 
-/// Packs and unpacks frames; keeps its working memory, so make one for many frames.
+/// Packs and unpacks frames; keeps its working memory, so make one for many frames. Making one costs nothing yet.
+#[derive(Default)]
 pub(super) struct Packer {
-    pack: Compressor<'static>,
-    unpack: Decompressor<'static>,
+    pack: Option<Compressor<'static>>,
+    unpack: Option<Decompressor<'static>>,
 }
 
 impl std::fmt::Debug for Packer {
@@ -67,17 +68,17 @@ impl std::fmt::Debug for Packer {
 }
 
 impl Packer {
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self { pack: Compressor::new(LEVEL)?, unpack: Decompressor::new()? })
-    }
-
     /// Makes a frame of a body that is no longer than [`BODY_LIMIT`].
     pub(super) fn seal(&mut self, kind: Kind, head: Head, body: &[u8]) -> std::io::Result<Vec<u8>> {
         let length = u32::try_from(body.len())
             .ok()
             .filter(|_| body.len() <= BODY_LIMIT)
             .ok_or_else(|| std::io::Error::other("a body is longer than a frame may be"))?;
-        let packed = self.pack.compress(body)?;
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            None => self.pack.insert(Compressor::new(LEVEL)?),
+        };
+        let packed = pack.compress(body)?;
         let mut frame = Vec::with_capacity(HEAD + packed.len());
         frame.extend([FORMAT, kind as u8]);
         frame.extend(head.count.to_le_bytes());
@@ -101,8 +102,12 @@ impl Packer {
         if length > BODY_LIMIT {
             return Err(FrameError::Damaged("it claims to be too long"));
         }
-        let body =
-            self.unpack.decompress(packed, length).map_err(|_| FrameError::Damaged("its body does not unpack"))?;
+        let broken = |_| FrameError::Damaged("its body does not unpack");
+        let unpack = match &mut self.unpack {
+            Some(unpack) => unpack,
+            None => self.unpack.insert(Decompressor::new().map_err(broken)?),
+        };
+        let body = unpack.decompress(packed, length).map_err(broken)?;
         if body.len() != length {
             return Err(FrameError::Damaged("its body has another length than it claims"));
         }
@@ -171,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn reads_back_and_notices_every_flipped_bit(body in prop::collection::vec(any::<u8>(), 0..500), at in any::<prop::sample::Index>(), bit in 0u8..8) {
-            let mut packer = Packer::new().expect("packer");
+            let mut packer = Packer::default();
             let mut frame = packer.seal(Kind::Rollups, HEAD_OF, &body).expect("seals");
             prop_assert_eq!(packer.open(Kind::Rollups, &frame), Ok((HEAD_OF, body)));
             let at = at.index(frame.len());
@@ -181,13 +186,13 @@ mod tests {
 
         #[test]
         fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(Packer::new().expect("packer").open(Kind::Results, &bytes).is_err());
+            prop_assert!(Packer::default().open(Kind::Results, &bytes).is_err());
         }
     }
 
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
-        let mut packer = Packer::new().expect("packer");
+        let mut packer = Packer::default();
         let mut frame = packer.seal(Kind::Rollups, HEAD_OF, b"x").expect("seals");
         frame[0] = FORMAT + 1;
         assert_eq!(packer.open(Kind::Rollups, &frame), Err(FrameError::Format(FORMAT + 1)));

@@ -32,7 +32,7 @@ type Place = (UnixMicros, MonitorId);
 impl<'db> Reader<'db> {
     pub(super) fn begin(live: &'db Live) -> Outcome<Self> {
         let read = live.database.r_transaction()?;
-        Ok(Self { read, index: live.index(), packer: Packer::new()? })
+        Ok(Self { read, index: live.index(), packer: Packer::default() })
     }
 
     /// The results of a block, oldest first. A damaged one is reported and left out: one bad block must not hide all
