@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::head::{Head, SHARES, share_of};
 use super::shared::{Limits, Progress, Shared, lock};
+use super::upkeep::{WATERMARK, watermark};
 use crate::journal::{Cursors, JournalError, Reader, decode, kind, peek};
 use crate::model::{
     CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Span, Tier, UnixMicros,
@@ -49,6 +50,17 @@ impl Want {
             Self::Incidents(monitor) => *monitor,
             Self::Latest(..) | Self::Gaps(_) | Self::Monitors => None,
         }
+    }
+
+    /// The shares that have all of it; none means every share.
+    fn shares(&self) -> Option<Vec<usize>> {
+        let mut monitors: Vec<MonitorId> = self.monitor().into_iter().collect();
+        if let Self::Gaps(Some(monitor)) = self {
+            monitors = vec![*monitor, MonitorId::ALL];
+        }
+        let mut shares: Vec<usize> = monitors.into_iter().map(share_of).collect();
+        shares.dedup();
+        (!shares.is_empty()).then_some(shares)
     }
 }
 
@@ -148,7 +160,7 @@ impl Pending {
 
 fn collect(shared: &Shared, want: &Want) -> Result<Pending, JournalError> {
     let mut pending = Pending::default();
-    let share = want.monitor().map(share_of);
+    let shares = want.shares();
     // Rows below were looked for in the files; while that goes on more may leave the memory.
     let mut read = 0;
     loop {
@@ -157,7 +169,12 @@ fn collect(shared: &Shared, want: &Want) -> Result<Pending, JournalError> {
             match head.spilled().filter(|(_, until)| *until > read) {
                 Some(spilled) => spilled,
                 None => {
-                    head.visit(share, |_, payload| pending.take(want, payload));
+                    match &shares {
+                        None => head.visit(None, |_, payload| pending.take(want, payload)),
+                        Some(some) => some.iter().for_each(|share| {
+                            head.visit(Some(*share), |_, payload| pending.take(want, payload));
+                        }),
+                    }
                     return Ok(pending);
                 }
             }
@@ -225,6 +242,15 @@ impl History {
         now: UnixMicros,
     ) -> Result<Vec<Bucket>, StoreError> {
         answer::buckets(self, monitor, spans, tier, now).await
+    }
+
+    /// Hours before this are made, every one of every monitor; none where that is not known.
+    ///
+    /// # Errors
+    /// See [`ReadRows`].
+    pub async fn rolled_until(&self) -> Result<Option<UnixMicros>, StoreError> {
+        let Some(store) = self.0.store() else { return Ok(None) };
+        Ok(store.metadata(WATERMARK).await?.and_then(|bytes| watermark(&bytes)))
     }
 
     /// Uptime and coverage by time.

@@ -35,7 +35,12 @@ const PAGE: usize = 4_096;
 /// Before the store's first look, hours at most so old are made; older ones are made when raw rows expire.
 const LOOK_BACK_US: u64 = 31 * 86_400_000_000;
 /// Where the store remembers up to which time all hours are made.
-const WATERMARK: &str = "rolled_until";
+pub(super) const WATERMARK: &str = "rolled_until";
+
+/// What the store remembers, read.
+pub(super) fn watermark(bytes: &[u8]) -> Option<UnixMicros> {
+    UnixMicros::parse(std::str::from_utf8(bytes).ok()?).ok()
+}
 
 /// Start of a monitor's run of failures that is not decided yet, if there is one.
 pub type Undecided = Arc<dyn Fn(MonitorId) -> Option<UnixMicros> + Send + Sync>;
@@ -315,7 +320,7 @@ struct Maker<'a> {
 impl Maker<'_> {
     async fn first_hour(&self) -> Result<UnixMicros, StoreError> {
         let saved = self.guarded(self.store.metadata(WATERMARK)).await?;
-        let saved = saved.and_then(|bytes| UnixMicros::parse(std::str::from_utf8(&bytes).ok()?).ok());
+        let saved = saved.and_then(|bytes| watermark(&bytes));
         if let Some(until) = saved.filter(|until| *until <= self.now) {
             return Ok(until);
         }

@@ -11,7 +11,7 @@ use crate::clock::Mono;
 use crate::deliver::History;
 use crate::model::{Latency, MonitorId, Span, State, Tier, UnixMicros};
 use crate::screen::{DayMark, Failed, Figures, Millis, RowHistory, Scope, Share, Window};
-use crate::storage::{Bucket, IncidentQuery, ReadRows as _};
+use crate::storage::{Bucket, IncidentQuery, ReadRows as _, RollupQuery};
 
 /// Half hours in the small chart of a row, and their width.
 const SPARK: usize = 48;
@@ -25,7 +25,7 @@ const MOST_DAYS: u32 = 366;
 const WORTH: u64 = 100;
 const FRESH_US: std::ops::RangeInclusive<u64> = 2_000_000..=120_000_000;
 /// Days this near to now may still change: results that come late, outages that are not decided.
-const OPEN_DAYS: usize = 2;
+const OPEN_DAYS: u32 = 2;
 /// Most incidents that are counted.
 const MOST_INCIDENTS: usize = 5_000;
 
@@ -116,9 +116,17 @@ struct Remembered {
     monitors: Vec<MonitorId>,
     /// Days that are over.
     closed: HashMap<Date, Times>,
-    /// Recent days.
-    open: Option<(Made, Vec<(Date, Times)>)>,
-    last_day: Option<(Made, Times, Latency)>,
+    recent: Option<(Made, Recent)>,
+}
+
+/// What may still change.
+#[derive(Clone, Debug)]
+struct Recent {
+    /// The open days.
+    days: Vec<(Date, Times)>,
+    /// The last 24 hours, from a whole hour on.
+    last_day: Times,
+    latency: Latency,
 }
 
 /// When something was made, and for how long it is good.
@@ -155,19 +163,25 @@ impl FleetDays {
 struct Fleet<'a> {
     history: &'a History,
     first_seen: HashMap<MonitorId, UnixMicros>,
+    /// Hours before this are made.
+    made_until: UnixMicros,
     now: UnixMicros,
 }
 
 impl Fleet<'_> {
-    async fn times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+    fn add(&self, sum: &mut Times, monitor: MonitorId, bucket: &Bucket) {
+        sum.add_bucket(bucket, self.first_seen.get(&monitor).copied(), self.now);
+    }
+
+    /// From results where hours are not made yet.
+    async fn exact_times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
         let mut sums = vec![Times::default(); days.len()];
         for run in whole_runs(days) {
             let spans: Vec<Span> = days[run.clone()].iter().map(|day| day.span).collect();
             for monitor in monitors {
                 let buckets = self.history.buckets(*monitor, spans.clone(), Some(Tier::Hour), self.now).await;
-                let first = self.first_seen.get(monitor).copied();
                 for (sum, bucket) in sums[run.clone()].iter_mut().zip(buckets.map_err(storage)?) {
-                    sum.add_bucket(&bucket, first, self.now);
+                    self.add(sum, *monitor, &bucket);
                 }
                 // Thousands of monitors: others get their turn.
                 tokio::task::yield_now().await;
@@ -175,6 +189,84 @@ impl Fleet<'_> {
         }
         Ok(sums)
     }
+
+    /// Days of monitors, summed. Where all hours are made, what they do not tell was not observed: results are not
+    /// looked for, which would take a few reads for every night in which nothing ran.
+    async fn times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+        let is_made = |day: &LocalDay| {
+            day.span.to <= self.made_until
+                && [day.span.from, day.span.to].iter().all(|edge| Tier::Hour.bucket(*edge).from == *edge)
+        };
+        let made = days.iter().take_while(|day| is_made(day)).count();
+        let (made, rest) = days.split_at(made);
+        let mut sums = vec![Times::default(); made.len()];
+        for run in whole_runs(made) {
+            let days = &made[run.clone()];
+            let span = Span::new(days[0].span.from, days[days.len() - 1].span.to);
+            for monitor in monitors {
+                let query = RollupQuery { monitor: *monitor, tier: Tier::Hour, span };
+                let mut buckets: Vec<Bucket> = days.iter().map(|day| empty(day.span)).collect();
+                for hour in self.history.rollups(&query).await.map_err(storage)? {
+                    let day = days.partition_point(|day| day.span.to <= hour.start);
+                    if let Some(bucket) = buckets.get_mut(day) {
+                        bucket.up_us += hour.up_us;
+                        bucket.degraded_us += hour.degraded_us;
+                        bucket.down_us += hour.down_us;
+                    }
+                }
+                for (sum, bucket) in sums[run.clone()].iter_mut().zip(&buckets) {
+                    self.add(sum, *monitor, bucket);
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        sums.extend(self.exact_times(monitors, rest).await?);
+        Ok(sums)
+    }
+
+    /// What may still change: each monitor is read once, hour by hour.
+    async fn recent(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Recent, Failed> {
+        let mut found = Recent {
+            days: days.iter().map(|day| (day.date, Times::default())).collect(),
+            last_day: Times::default(),
+            latency: Latency::default(),
+        };
+        let day_from = Tier::Hour.bucket(self.now.minus_us(DAY_US)).from;
+        let hours = hours_of(days, self.now);
+        for monitor in monitors {
+            let buckets = self.history.buckets(*monitor, hours.clone(), Some(Tier::Hour), self.now).await;
+            for bucket in buckets.map_err(storage)? {
+                let day = days.partition_point(|day| day.span.to <= bucket.span.from);
+                if let Some((_, sum)) = found.days.get_mut(day) {
+                    self.add(sum, *monitor, &bucket);
+                }
+                if bucket.span.from >= day_from {
+                    self.add(&mut found.last_day, *monitor, &bucket);
+                    found.latency.merge(&bucket.latency);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(found)
+    }
+}
+
+fn empty(span: Span) -> Bucket {
+    Bucket { span, checks: 0, down: 0, up_us: 0, degraded_us: 0, down_us: 0, latency: Latency::default() }
+}
+
+/// The hours of days that follow each other, up to now; cut where a day begins within an hour.
+fn hours_of(days: &[LocalDay], now: UnixMicros) -> Vec<Span> {
+    let mut hours = Vec::new();
+    for day in days {
+        let mut from = day.span.from;
+        while from < day.span.to.min(now) {
+            let to = Tier::Hour.bucket(from).to.min(day.span.to);
+            hours.push(Span::new(from, to));
+            from = to;
+        }
+    }
+    hours
 }
 
 /// Runs of days that follow each other.
@@ -194,7 +286,8 @@ impl Screens {
     async fn fleet<'a>(&self, history: &'a History) -> Result<Fleet<'a>, Failed> {
         let known = history.monitors().await.map_err(storage)?;
         let first_seen = known.into_iter().map(|known| (known.id, known.first_seen)).collect();
-        Ok(Fleet { history, first_seen, now: self.core.clock.wall() })
+        let made_until = history.rolled_until().await.map_err(storage)?.unwrap_or(UnixMicros::MIN);
+        Ok(Fleet { history, first_seen, made_until, now: self.core.clock.wall() })
     }
 
     /// Days of all monitors, of a group or of one monitor, oldest first.
@@ -245,7 +338,7 @@ impl Screens {
         let monitors = self.core.recorder.board().ids();
         let fleet = self.fleet(history).await?;
         let mut remembered = self.fleet.of(&monitors).await;
-        let open_from = days.len().saturating_sub(OPEN_DAYS);
+        let open_from = days.len().saturating_sub(OPEN_DAYS as usize);
         let missing: Vec<LocalDay> =
             days[..open_from].iter().filter(|day| !remembered.closed.contains_key(&day.date)).copied().collect();
         let read = fleet.times(&monitors, &missing).await?;
@@ -255,48 +348,28 @@ impl Screens {
         if whole {
             remembered.closed.extend(missing.iter().map(|(date, times)| (*date, *times)));
         }
-        let open = &days[open_from..];
-        let began = self.core.clock.mono();
-        let fresh = |(made, known): &(Made, Vec<(Date, Times)>)| {
-            made.is_fresh(began) && open.iter().all(|day| known.iter().any(|(date, _)| *date == day.date))
-        };
-        if !remembered.open.as_ref().is_some_and(fresh) {
-            let times = fleet.times(&monitors, open).await?;
-            let known = open.iter().map(|day| day.date).zip(times).collect();
-            remembered.open = Some((Made::since(began, self.core.clock.mono()), known));
-        }
-        let known_open = remembered.open.as_ref().map(|(_, known)| known.as_slice()).unwrap_or_default();
+        let recent = self.recent(&fleet, &mut remembered).await?;
         let of = |day: &LocalDay| {
-            let open = known_open.iter().find(|(date, _)| *date == day.date).map(|(_, times)| *times);
+            let open = recent.days.iter().find(|(date, _)| *date == day.date).map(|(_, times)| *times);
             let closed = || remembered.closed.get(&day.date).or_else(|| missing.get(&day.date)).copied();
             open.or_else(closed).unwrap_or_default()
         };
         Ok(days.iter().map(of).collect())
     }
 
-    /// Times and answer times of all monitors in the last 24 hours.
-    async fn last_day(&self, history: &History) -> Result<(Times, Latency), Failed> {
-        let monitors = self.core.recorder.board().ids();
-        let fleet = self.fleet(history).await?;
-        let mut remembered = self.fleet.of(&monitors).await;
+    /// What may still change of all monitors; as new as it is worth.
+    async fn recent(&self, fleet: &Fleet<'_>, remembered: &mut Remembered) -> Result<Recent, Failed> {
+        let days = local_days(&TimeZone::system(), fleet.now, OPEN_DAYS);
         let began = self.core.clock.mono();
-        if let Some((made, times, latency)) = &remembered.last_day
+        if let Some((made, recent)) = &remembered.recent
             && made.is_fresh(began)
+            && days.iter().all(|day| recent.days.iter().any(|(date, _)| *date == day.date))
         {
-            return Ok((*times, latency.clone()));
+            return Ok(recent.clone());
         }
-        let span = Span::new(fleet.now.minus_us(DAY_US), fleet.now);
-        let (mut times, mut latency) = (Times::default(), Latency::default());
-        for monitor in &monitors {
-            let found = history.buckets(*monitor, vec![span], Some(Tier::Hour), fleet.now).await.map_err(storage)?;
-            for bucket in &found {
-                times.add_bucket(bucket, fleet.first_seen.get(monitor).copied(), fleet.now);
-                latency.merge(&bucket.latency);
-            }
-            tokio::task::yield_now().await;
-        }
-        remembered.last_day = Some((Made::since(began, self.core.clock.mono()), times, latency.clone()));
-        Ok((times, latency))
+        let recent = fleet.recent(&remembered.monitors, &days).await?;
+        remembered.recent = Some((Made::since(began, self.core.clock.mono()), recent.clone()));
+        Ok(recent)
     }
 
     /// Figures over all monitors.
@@ -306,10 +379,14 @@ impl Screens {
     pub async fn figures(&self, window: Window) -> Result<Figures, Failed> {
         let history = self.history();
         let now = self.core.clock.wall();
-        let (last_day, latency) = self.last_day(&history).await?;
+        let fleet = self.fleet(&history).await?;
+        let recent = {
+            let mut remembered = self.fleet.of(&self.core.recorder.board().ids()).await;
+            self.recent(&fleet, &mut remembered).await?
+        };
         let mut times = Times::default();
         if window == Window::Day {
-            times = last_day;
+            times = recent.last_day;
         } else {
             let days = local_days(&TimeZone::system(), now, window.days());
             self.fleet_times(&history, &days).await?.into_iter().for_each(|day| times.add(day));
@@ -324,7 +401,7 @@ impl Screens {
             uptime: times.uptime(),
             coverage: times.coverage(),
             incidents: u32::try_from(incidents.len()).unwrap_or(u32::MAX),
-            p95_us: latency.sketch.quantile(0.95),
+            p95_us: recent.latency.sketch.quantile(0.95),
             quiet_since_ms: quiet.filter(|_| !open).map(Millis::from),
         })
     }
