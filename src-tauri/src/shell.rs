@@ -100,13 +100,14 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
             edge.mount_events(app);
             let app = app.handle();
             open_house(app, house)?;
+            // The web view starts in processes of its own: all the rest is done meanwhile.
+            if !hidden {
+                window::show(app, None);
+            }
             tray::put(app);
             #[cfg(target_os = "linux")]
             crate::tray_host::follow(app);
             end_on_signals(app);
-            if !hidden {
-                window::show(app, None);
-            }
             Ok(())
         })
         .build(tauri::generate_context!())
