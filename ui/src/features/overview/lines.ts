@@ -88,11 +88,26 @@ function comparer(sort: SortKey, collator: Intl.Collator): (a: BoardRow, b: Boar
   }
 }
 
+/** A row object that stays keeps its line: what is drawn of it is not drawn anew. */
+const monitorLines = new WeakMap<BoardRow, MonitorLine>();
+
+function lineOf(row: BoardRow): MonitorLine {
+  let line = monitorLines.get(row);
+  if (!line) {
+    line = { type: "monitor", row };
+    monitorLines.set(row, line);
+  }
+  return line;
+}
+
+/** Making one takes longer than sorting by it. */
+const byNumber = new Intl.Collator(undefined, { numeric: true });
+
 export function linesOf(
   rows: readonly BoardRow[],
   sort: SortKey,
   collapsed: ReadonlySet<string>,
-  collator: Intl.Collator = new Intl.Collator(undefined, { numeric: true }),
+  collator: Intl.Collator = byNumber,
 ): TableLine[] {
   const groups = new Map<string, BoardRow[]>();
   for (const row of rows) {
@@ -111,7 +126,7 @@ export function linesOf(
   return sorted.flatMap(({ name, members }): TableLine[] => {
     const shut = collapsed.has(name);
     const head: GroupLine = { type: "group", name, rows: members, collapsed: shut };
-    return shut ? [head] : [head, ...members.map((row): MonitorLine => ({ type: "monitor", row }))];
+    return shut ? [head] : [head, ...members.map(lineOf)];
   });
 }
 
