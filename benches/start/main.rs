@@ -16,15 +16,11 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use hallmonitor::clock::{Clock, SystemClock};
-use hallmonitor::model::{CheckResult, Facts, InstanceId, MonitorId, Phases, UnixMicros, Verdict};
-use hallmonitor::secret::MemoryVault;
-use hallmonitor::storage::{BackendConfig, BackendEnv, Batch};
 use support::figure::{Figure, spread};
+use support::past::Past;
 use support::target::Target;
 use support::{argument, now_us};
 
@@ -46,7 +42,8 @@ fn main() {
     wait_for_first(&target);
     sleep(Duration::from_secs(15));
     stop(&mut first);
-    let results = fill(&folder.path().join("data"), monitors, days);
+    let results = Past { days, rolled: false }.write(&folder.path().join("data"), |_| 5);
+    assert_eq!(results, u64::from(monitors) * days * 288, "the first life made every monitor known");
     target.arrivals();
 
     let mut took: Vec<f64> = (0..ROUNDS)
@@ -110,51 +107,4 @@ fn stop(child: &mut Child) {
     let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     let ended = child.wait().expect("hallmonitor ends");
     assert!(ended.success(), "hallmonitor ended with {ended}");
-}
-
-/// Writes the past of every monitor into the embedded store; tells how many results that are.
-fn fill(data: &Path, monitors: u32, days: u64) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    runtime.block_on(async {
-        let env = BackendEnv {
-            data_dir: data.to_owned(),
-            instance: InstanceId::new(uuid::Uuid::nil()),
-            clock: Arc::new(SystemClock),
-            vault: Arc::new(MemoryVault::default()),
-        };
-        let config = BackendConfig::from_object("embedded", serde_json::json!({})).expect("settings");
-        let store = config.open(&env).await.expect("store opens");
-        let known = store.monitors().await.expect("monitors are known");
-        assert_eq!(known.len(), monitors as usize, "the first life made every monitor known");
-        let now = SystemClock.wall();
-        let mut total = 0;
-        for part in known.chunks(100) {
-            let results: Vec<_> = part.iter().flat_map(|monitor| past(monitor.id, now, days)).collect();
-            total += results.len() as u64;
-            store.append(&Batch { results, ..Batch::default() }).await.expect("past is written");
-        }
-        store.close().await.expect("store closes");
-        total
-    })
-}
-
-/// One result each five minutes, with a varying latency.
-fn past(monitor: MonitorId, now: UnixMicros, days: u64) -> impl Iterator<Item = CheckResult> {
-    let mut random = u64::from_le_bytes(monitor.uuid().as_bytes()[..8].try_into().expect("8 bytes")) | 1;
-    (1..=days * 288).rev().map(move |back| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let total_us = 30_000 + random % 20_000;
-        CheckResult {
-            monitor,
-            time: now.minus_us(back * 300_000_000 + random % 1_000),
-            interval_us: 300_000_000,
-            timeout_us: 10_000_000,
-            verdict: Verdict::Up,
-            duration_us: total_us,
-            failure: None,
-            message: "".into(),
-            phases: Phases { total_us: u32::try_from(total_us).ok(), ..Phases::default() },
-            facts: Facts::new(),
-        }
-    })
 }

@@ -1,7 +1,8 @@
-//! What the benches share: the neutral target, the bare loop, readings of a process, and how a figure is told.
+//! What the benches share: the neutral target, the bare loop, readings of a process, a written past, and how a figure is told.
 
 pub mod bare;
 pub mod figure;
+pub mod past;
 pub mod process;
 pub mod target;
 
