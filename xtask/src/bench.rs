@@ -1,6 +1,8 @@
 //! Runs the benches and writes one table. Each bench prints lines of JSON that start with `{"bench":`; anything else
 //! is for the reader at the screen.
 
+mod desktop;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -16,6 +18,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("probe", "HTTP checks through the whole probe, beside a bare hyper loop"),
     ("journal", "durable results per second, beside raw writes of the same bytes"),
     ("start", "from exec to the first check"),
+    ("desktop", "window and tray of the built app, beside a bare Tauri window and tray"),
 ];
 
 const PAGE: &str = "benches/RESULTS.md";
@@ -49,8 +52,10 @@ pub fn run(args: &[String]) -> Result<()> {
 fn measure(name: &str, args: &[&str]) -> Result<Vec<String>> {
     let arguments = [&["bench", "--locked", "--bench", name, "--"], args].concat();
     let program = shell::target()?.join("release/hallmonitor");
+    let built = if name == "desktop" { desktop::build()? } else { Vec::new() };
     let mut child = shell::command("cargo", &arguments)?
         .env("BENCH_PROGRAM", program)
+        .envs(built)
         .stdout(Stdio::piped())
         .spawn()
         .context("cargo cannot be started")?;
