@@ -486,6 +486,18 @@ mod tests {
     }
 
     #[test]
+    fn hours_are_cut_where_a_day_begins_within_one_and_end_now() {
+        let now = at("2026-10-26T20:20:00Z");
+        let days = local_days(&zone("Asia/Kolkata"), now, 2);
+        let hours = hours_of(&days, now);
+        let minutes: Vec<u64> = hours.iter().rev().take(4).map(|hour| hour.us() / 60_000_000).collect();
+        // 20:00 to 21:00, of which a part is to come; 19:00; the half after midnight; the half before.
+        assert_eq!(minutes, [60, 60, 30, 30]);
+        assert!(hours.windows(2).all(|pair| pair[0].to == pair[1].from));
+        assert_eq!(hours[0].from, days[0].span.from);
+    }
+
+    #[test]
     fn a_monitor_counts_from_its_first_sight() {
         let now = at("2026-11-02T00:00:00Z");
         let span = Span::new(at("2026-11-01T00:00:00Z"), now);
