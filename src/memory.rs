@@ -20,3 +20,15 @@ pub fn give_back_what_is_freed() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, WORTH);
     }
 }
+
+/// Gives back what is free now, also between blocks that are in use. Takes some milliseconds: for moments after which
+/// nothing as large will be needed for long.
+pub fn give_back_now() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+    // SAFETY: `malloc_trim(3)` takes a number and works under the allocator's own locks; it returns whole free pages to
+    // the system and touches no block that is in use. Any thread may call it at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

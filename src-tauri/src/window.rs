@@ -1,6 +1,7 @@
 //! The window. It is destroyed when it is closed, which frees the web view's memory, and made anew when it is wanted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hallmonitor::screen::{Failed, OnClose};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ use crate::{prefs, push, shell, tray};
 pub(crate) const LABEL: &str = "main";
 const SIZE: (f64, f64) = (1280.0, 800.0);
 const SMALLEST: (f64, f64) = (720.0, 480.0);
+
+/// After this time a closed window is taken apart.
+const GONE: Duration = Duration::from_secs(3);
 
 /// What of the window is remembered. Not whether it is shown: that is for the start to say.
 pub(crate) fn remembered() -> StateFlags {
@@ -89,10 +93,19 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         WindowEvent::Destroyed => {
             set_unsaved(&to, false);
             push::stop(&to);
+            give_back_soon();
         }
         _ => {}
     });
     Ok(())
+}
+
+/// The web view takes a moment to go; what it and its questions needed is not needed until it is opened again.
+fn give_back_soon() {
+    tauri::async_runtime::spawn(async {
+        tokio::time::sleep(GONE).await;
+        hallmonitor::memory::give_back_now();
+    });
 }
 
 /// A window that could only tell of trouble starts anew.

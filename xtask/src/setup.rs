@@ -57,8 +57,12 @@ const TESTS: &[Need] = &[
     program("unshare", "util-linux", "tests run in namespaces of their own"),
     program("nsenter", "util-linux", "tests put a router into a second namespace"),
     program("setpriv", "util-linux", "tests run without privileges"),
-    program("WebKitWebDriver", "webkit2gtk-driver", "tests drive the real window"),
     program("chromium", "chromium", "tests of the screens run in a browser"),
+];
+
+/// What drives the real app as a person and a desktop do.
+const DRIVEN_DESKTOP: &[Need] = &[
+    program("WebKitWebDriver", "webkit2gtk-driver", "tests drive the real window"),
     program("xdotool", "xdotool", "tests close the window as a person does"),
     program("xfwm4", "xfwm4", "the windows of the tests have a frame"),
     Need { proof: Proof::Python("dbus"), package: "python3-dbus", why: "tests are the desktop's tray and notices" },
@@ -101,10 +105,15 @@ pub fn for_virtual_display() -> Result<()> {
     find(&[VIRTUAL_DISPLAY])
 }
 
+/// Installs what drives the real app on a virtual display.
+pub fn for_desktop_tests() -> Result<()> {
+    find(&[VIRTUAL_DISPLAY, DRIVEN_DESKTOP])
+}
+
 /// Installs what the checks and tests need.
 pub fn for_tests() -> Result<()> {
     for_core()?;
-    find(&[DESKTOP, VIRTUAL_DISPLAY, TESTS])?;
+    find(&[DESKTOP, VIRTUAL_DISPLAY, DRIVEN_DESKTOP, TESTS])?;
     node()?;
     let deny = shell::tool("cargo-deny")?;
     if shell::works(&deny, &["--version"]) {

@@ -1,21 +1,16 @@
-//! What the desktop bench measures: the window's files, and both programs with them inside.
+//! What the desktop bench measures: both programs, one with the window's files inside.
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::shell;
-
-/// A program that is needed and the Debian package it comes in. What more is needed says the bench itself.
-const NEEDS: &[(&str, &str)] = &[("node", "nodejs"), ("npm", "npm"), ("Xvfb", "xvfb")];
+use crate::{setup, shell, window};
 
 /// Builds everything; gives the variables by which the bench finds it.
 pub fn build() -> Result<Vec<(&'static str, PathBuf)>> {
-    if let Some((program, package)) = NEEDS.iter().find(|(program, _)| !shell::found(program)) {
-        bail!("`{program}` is missing (Debian: {package}); without it the desktop bench cannot run");
-    }
-    shell::run("npm", &["--prefix", "ui", "ci", "--no-audit", "--no-fund"])?;
-    shell::run("npm", &["--prefix", "ui", "run", "build"])?;
+    setup::for_desktop()?;
+    setup::for_desktop_tests()?;
+    window::build()?;
     shell::run("cargo", &["build", "--release", "--locked", "-p", "hallmonitor-desktop", "-p", "hallmonitor-bare"])?;
     let release = shell::target()?.join("release");
     Ok(vec![
