@@ -27,6 +27,8 @@ pub fn run(args: &[String]) -> Result<()> {
     } else {
         build_desktop()?;
     }
+    // Ctrl-C is for the app, which is in the foreground with us; the servers are stopped after it.
+    ctrlc::set_handler(|| {}).context("Ctrl-C cannot be left to the app")?;
     shell::run("bash", &[SCRIPT, "start"])?;
     let status = if table { run_table(&args) } else { run_desktop(&args) };
     shell::run("bash", &[SCRIPT, "down"])?;

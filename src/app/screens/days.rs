@@ -23,7 +23,7 @@ const MOST_DAYS: u32 = 366;
 /// A figure over all monitors is good for this many times the time that it took to make it, within bounds (in
 /// microseconds): with few monitors it is always new, with thousands it costs a percent of a core.
 const WORTH: u64 = 100;
-const FRESH_US: std::ops::RangeInclusive<u64> = 2_000_000..=120_000_000;
+const FRESH_US: std::ops::RangeInclusive<u64> = 500_000..=120_000_000;
 /// Days this near to now may still change: results that come late, outages that are not decided.
 const OPEN_DAYS: u32 = 2;
 /// Most incidents that are counted.
