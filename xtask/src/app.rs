@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::{setup, shell, window};
 
 const SCRIPT: &str = "examples/homelab.sh";
 const CONFIG: &str = "examples/configs/homelab.yml";
+/// Whether somebody pressed Ctrl-C.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// After this time the window has been painted with the first results.
 const PAINTED: Duration = Duration::from_secs(8);
 
@@ -28,7 +31,7 @@ pub fn run(args: &[String]) -> Result<()> {
         build_desktop()?;
     }
     // Ctrl-C is for the app, which is in the foreground with us; the servers are stopped after it.
-    ctrlc::set_handler(|| {}).context("Ctrl-C cannot be left to the app")?;
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be left to the app")?;
     shell::run("bash", &[SCRIPT, "start"])?;
     let status = if table { run_table(&args) } else { run_desktop(&args) };
     shell::run("bash", &[SCRIPT, "down"])?;
@@ -82,7 +85,8 @@ fn run_desktop(args: &[&str]) -> Result<()> {
     println!("What a person would see: {}", picture.display());
     println!("It goes on until you press Ctrl-C.");
     let status = child.wait().context("waiting for the app")?;
-    if !status.success() {
+    // A bus that Ctrl-C ended is no fault.
+    if !status.success() && !INTERRUPTED.load(Ordering::Relaxed) {
         bail!("the app ended with {status}");
     }
     Ok(())
