@@ -148,7 +148,7 @@ fn show(app: &AppHandle, told: Told) {
             .appname(APP_NAME)
             .summary(&told.title)
             .body(&body(&told.text))
-            .icon("hallmonitor")
+            .icon("hallmonitor-desktop")
             .timeout(if told.urgent { Timeout::Default } else { Timeout::Milliseconds(8_000) });
         #[cfg(all(unix, not(target_os = "macos")))]
         notification.action("default", &words.say("notice_open", &[]));
