@@ -209,6 +209,7 @@ impl ResultStore for MemoryStore {
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
+        self.behave("forget").await?;
         let mut kept = self.kept();
         kept.results.retain(|(_, of), _| *of != monitor);
         kept.monitors.remove(&monitor);
