@@ -13,7 +13,7 @@ import { World } from "./world.mjs";
 const { BENCH_FOLDER: folder, BENCH_TURNING_PORT: port, BENCH_BARE: bare } = process.env;
 if (!folder || !port || !bare) throw new Error("start this with `cargo xtask bench desktop`");
 const only = process.argv[process.argv.indexOf("--only") + 1] ?? null;
-const wanted = (part) => !process.argv.includes("--only") || only === part;
+const wanted = (part) => !process.argv.includes("--only") || only.split(",").includes(part);
 
 const programs = findAll();
 const turning = await new Turning().start(Number(port));
