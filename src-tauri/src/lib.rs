@@ -15,7 +15,9 @@
 //! | `notify.rs` | notices on the desktop, and what a click on one means |
 //! | `words.rs` | texts of tray and notices, from the window's catalogue |
 //! | `prefs.rs` | preferences of the window |
+//! | `autostart.rs` | starting with the session |
 
+mod autostart;
 mod bindings;
 mod commands;
 mod house;

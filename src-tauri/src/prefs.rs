@@ -2,10 +2,9 @@
 
 use hallmonitor::screen::{Failed, Preferences};
 use tauri::AppHandle;
-use tauri_plugin_autostart::ManagerExt as _;
 use tauri_plugin_store::StoreExt as _;
 
-use crate::tray;
+use crate::{autostart, tray};
 
 const FILE: &str = "preferences.json";
 /// Apart, since it is written with each change of screen: whatever happens then happens to it alone.
@@ -20,7 +19,7 @@ pub(crate) fn read(app: &AppHandle) -> Preferences {
     let kept = app.store(FILE).ok().and_then(|store| store.get(PREFERENCES));
     let mut preferences = over_the_defaults(kept);
     // The desktop knows best whether it starts us.
-    preferences.start_at_login = app.autolaunch().is_enabled().unwrap_or(false);
+    preferences.start_at_login = autostart::is_on(app);
     preferences
 }
 
@@ -42,9 +41,8 @@ fn over_the_defaults(kept: Option<serde_json::Value>) -> Preferences {
 pub(crate) fn write(app: &AppHandle, preferences: &Preferences) -> Result<(), Failed> {
     let before = read(app);
     if before.start_at_login != preferences.start_at_login {
-        let autostart = app.autolaunch();
-        let done = if preferences.start_at_login { autostart.enable() } else { autostart.disable() };
-        done.map_err(|error| Failed::Internal { why: format!("the desktop's autostart cannot be set: {error}") })?;
+        autostart::set(app, preferences.start_at_login)
+            .map_err(|error| Failed::Internal { why: format!("the desktop's autostart cannot be set: {error}") })?;
     }
     keep(app, FILE, PREFERENCES, serde_json::to_value(preferences).unwrap_or_default())?;
     // It may speak another language now.

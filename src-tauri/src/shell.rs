@@ -9,13 +9,9 @@ use hallmonitor::config::{self, Platform, Vars};
 use hallmonitor::screen::About;
 use hallmonitor::telemetry::{self, LogFormat};
 use tauri::{AppHandle, Manager, RunEvent};
-use tauri_plugin_autostart::MacosLauncher;
 
 use crate::house::{House, Places};
-use crate::{bindings, notify, push, tray, window};
-
-/// Started by the desktop session: go to the tray.
-const HIDDEN: &str = "--hidden";
+use crate::{autostart, bindings, notify, push, tray, window};
 
 /// Watches hosts and services from the tray.
 #[derive(Debug, Parser)]
@@ -90,7 +86,7 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
                 .skip_initial_state(window::LABEL)
                 .build(),
         )
-        .plugin(tauri_plugin_autostart::init(MacosLauncher::LaunchAgent, Some(vec![HIDDEN])))
+        .plugin(autostart::plugin())
         .manage(Arc::clone(&house))
         .manage(push::Pusher::default())
         .manage(tray::Tray::default())

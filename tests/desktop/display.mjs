@@ -65,6 +65,19 @@ export class Display {
     return Number(done.stdout) || 0;
   }
 
+  /** Moves and sizes a window as a person does. */
+  place(window, { x, y, width, height }) {
+    this.#xdotool("windowsize", "--sync", window, String(width), String(height));
+    this.#xdotool("windowmove", window, String(x), String(y));
+  }
+
+  /** Where a window is and how large, without its frame. */
+  geometry(window) {
+    const told = this.#xdotool("getwindowgeometry", "--shell", window) ?? "";
+    const number = (name) => Number(new RegExp(`^${name}=(-?\\d+)$`, "m").exec(told)?.[1]);
+    return { x: number("X"), y: number("Y"), width: number("WIDTH"), height: number("HEIGHT") };
+  }
+
   picture(file) {
     spawnSync("import", ["-window", "root", file], { env: { ...process.env, DISPLAY: this.name }, timeout: 20_000 });
   }

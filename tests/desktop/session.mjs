@@ -107,6 +107,13 @@ export class Session {
     return this.#child;
   }
 
+  /** The same behind words that put it elsewhere, and become it. */
+  launchIn([program, ...words], ...more) {
+    this.#child = start(program, [...words, this.programs.app, ...this.#args(more)], { env: this.env, log: this.log });
+    this.#pid = this.#child.pid;
+    return this.#child;
+  }
+
   /** Starts the app once more beside the one that runs; gives its exit code and time. */
   async again(...more) {
     const began = Date.now();

@@ -54,6 +54,21 @@ export const cases = {
     await until("the menu offers to mute", async () => (await t.desktop.labels()).includes("Mute notifications"));
   },
 
+  "many that go down at once are one notice, and so is their return": async (t) => {
+    const names = Array.from({ length: 8 }, (_, number) => `host ${number + 1}`);
+    const servers = [];
+    for (const _ of names) servers.push(await t.server(tcpServer()));
+    t.configure(configOf(names.map((name, at) => [name, servers[at].address])));
+    await t.withDesktop();
+    t.launch("--hidden");
+    await t.desktop.trayTells(/^All 8 monitors are up/);
+    for (const server of servers) await server.stop();
+    await t.desktop.notice(/^8 monitors went down$/);
+    for (const server of servers) await server.start();
+    await t.desktop.notice(/^8 monitors are back$/);
+    equal(t.desktop.notices.map(({ title }) => title), ["8 monitors went down", "8 monitors are back"], "notices");
+  },
+
   "started hidden: no window, but tray and notices": async (t) => {
     const mail = await watching(t);
     t.launch("--hidden");

@@ -1,8 +1,10 @@
 // The window goes and comes; monitoring does not care.
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { configOf } from "../config.mjs";
 import { pss } from "../process.mjs";
 import { tcpServer } from "../servers.mjs";
-import { assert, equal, until } from "../wait.mjs";
+import { assert, equal, pause, until } from "../wait.mjs";
 
 const MIB = 1024 * 1024;
 
@@ -78,6 +80,56 @@ export const cases = {
     const told = `${times} times; after the 5th close ${mib(sizes[4])}, after the last ${mib(last)}`;
     assert(last <= sizes[4] + 8 * MIB, `it grew: ${told}; all: ${sizes.map((size) => Math.round(size / MIB)).join(" ")}`);
     return told;
+  },
+
+  "the window comes back in the size and the place it had": async (t) => {
+    await watching(t);
+    await t.withDesktop();
+    t.launch();
+    const painted = () => until("the window is painted", () => t.windows().length === 1 && t.display.colours(t.windows()[0]) > 50);
+    await painted();
+    t.display.place(t.windows()[0], { x: 130, y: 90, width: 980, height: 640 });
+    // The frame is the window manager's: where it ends up is what has to come back.
+    let wanted = {};
+    await until("the window has its place", async () => {
+      const before = JSON.stringify(wanted);
+      wanted = t.display.geometry(t.windows()[0]);
+      await pause(200);
+      return wanted.width === 980 && wanted.height === 640 && JSON.stringify(wanted) === before;
+    });
+    const there = (when) => until(`${when} it is where it was: ${JSON.stringify(wanted)}`, () => {
+      const is = t.display.geometry(t.windows()[0]);
+      const near = Math.abs(is.x - wanted.x) <= 2 && Math.abs(is.y - wanted.y) <= 2;
+      if (!near || is.width !== wanted.width || is.height !== wanted.height) throw new Error(JSON.stringify(is));
+      return true;
+    });
+    await t.closeWindow();
+    await t.desktop.press("Open Hall Monitor");
+    await painted();
+    await there("opened again,");
+    await t.desktop.press("Quit");
+    equal(await t.ended(10_000), 0, "exit code");
+    t.launch();
+    await painted();
+    await there("after the next start");
+  },
+
+  "start at login is the desktop's own autostart, hidden, and goes again": async (t) => {
+    await watching(t);
+    await t.withDesktop();
+    const page = await t.open();
+    await page.goTo("#/settings");
+    const folder = join(t.folder, "config", "autostart");
+    const entries = () => (existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".desktop")) : []);
+    equal(entries(), [], "entries before");
+    await page.click("Start at log-in", "[role=switch]");
+    const [name] = await until("the entry is there", () => (entries().length === 1 ? entries() : null));
+    const entry = readFileSync(join(folder, name), "utf8");
+    const command = /^Exec=(.*)$/m.exec(entry)?.[1] ?? "";
+    assert(command.includes(t.programs.app) && command.includes("--hidden"), `it starts ${command}`);
+    assert(/^Type=Application$/m.test(entry), "it is an application's");
+    await page.click("Start at log-in", "[role=switch]");
+    await until("the entry is gone", () => entries().length === 0);
   },
 
   "a second start ends at once and shows the window": async (t) => {
