@@ -74,8 +74,12 @@ fn make(app: &AppHandle, hash: Option<&str>) -> tauri::Result<()> {
         .on_navigation(is_ours)
         // A file that is dropped is for the page, which reads it as text.
         .disable_drag_drop_handler()
+        // A size that changes once it is shown can cost half a second: the web view, drawn before its process knows the
+        // size, waits for it as long (`didUpdateBackingStoreStateTimeout` of WebKitGTK).
+        .visible(false)
         .build()?;
     let _ = window.restore_state(remembered());
+    window.show()?;
     #[cfg(target_os = "linux")]
     crate::mend::follow(app, &window);
     let to = app.clone();
