@@ -11,6 +11,7 @@ use std::sync::Arc;
 use native_db::transaction::RwTransaction;
 use tracing::error;
 
+use super::column::Effort;
 use super::file::{Floors, Index, KnownRow, Live};
 use super::frame::{self, Kind, Packer};
 use super::record::{
@@ -250,7 +251,7 @@ impl<'db> Writer<'db> {
             }
             merged.extend(rollups.into_iter().map(|rollup| (rollup.start, rollup)));
             let merged: Vec<Rollup> = merged.into_values().collect();
-            let frame = chunk::encode(&mut self.packer, &merged)?;
+            let frame = chunk::encode(&mut self.packer, &merged, Effort::Thorough)?;
             self.write.put::<RollupChunk>(key, old, frame)?;
         }
         Ok(())
