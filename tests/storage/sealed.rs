@@ -32,6 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         Trial::test("embedded::sealed::what_was_forgotten_leaves_the_files", what_was_forgotten_leaves_the_files),
         Trial::test("embedded::sealed::a_day_is_dropped_by_unlinking_its_file", a_day_is_dropped_by_unlinking_its_file),
+        Trial::test("embedded::sealed::the_live_file_gives_its_room_back", the_live_file_gives_its_room_back),
         Trial::test("embedded::sealed::damaged_files_give_what_can_be_read", damaged_files_give_what_can_be_read),
         Trial::test("embedded::sealed::a_new_live_file_keeps_sealed_days", a_new_live_file_keeps_sealed_days),
         Trial::test(
@@ -252,6 +253,39 @@ fn a_day_is_dropped_by_unlinking_its_file() -> Tested {
         assert_eq!(sealed(folder.path()).len(), 2);
         let kept: Vec<CheckResult> = rows.iter().filter(|row| row.time >= start().plus_us(DAY)).cloned().collect();
         assert_eq!(read(&*store, None).await?, kept);
+        Ok::<_, Failed>(())
+    })
+}
+
+fn the_live_file_gives_its_room_back() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let mut fixture = Fixture::new(5);
+    let monitors: Vec<MonitorId> = (0..40).map(|_| fixture.monitor()).collect();
+    let live = || fs::metadata(folder.path().join("embedded").join("live.db")).expect("size").len();
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        let mut rows = Vec::new();
+        for monitor in &monitors {
+            rows.extend(fixture.results(*monitor, start(), 10_000_000, 8_640));
+        }
+        rows.sort_by_key(|row| (row.time, row.monitor));
+        for part in rows.chunks(8_000) {
+            store.append(&Batch { results: part.to_vec(), ..Batch::default() }).await?;
+        }
+        store.set_metadata("mine", b"kept").await?;
+        let name = store.metadata("store_id").await?;
+        let full = live();
+        tend(&*store, start().plus_us(2 * DAY)).await?;
+        assert!(live() < full / 3, "{full} bytes, then {}", live());
+        assert_eq!(store.metadata("mine").await?.as_deref(), Some(&b"kept"[..]));
+        assert_eq!(store.metadata("store_id").await?, name, "it is the same store");
+        assert_eq!(read(&*store, Some(monitors[7])).await?.len(), 8_640);
+        // It goes on in the new file, and that is the one that is there after a start.
+        let late = fixture.results(monitors[0], start().plus_us(2 * DAY), MINUTE, 10);
+        append(&*store, &late).await?;
+        store.close().await?;
+        let store = opened(folder.path()).await?;
+        assert_eq!(read(&*store, Some(monitors[0])).await?.len(), 8_650);
         Ok::<_, Failed>(())
     })
 }

@@ -20,7 +20,7 @@ const SMALLEST: u64 = 4 << 20;
 /// A file is written anew when its rows need less than this part of it.
 const WORTH: u64 = 2;
 /// Bytes in one transaction of the copy.
-const AT_ONCE: usize = 4 << 20;
+const AT_ONCE: usize = 256 << 10;
 /// About what a row takes besides its value.
 const ROW: u64 = 64;
 
@@ -52,7 +52,7 @@ pub(super) fn copy(live: &Live, builder: &Builder, to: &Path) -> Outcome<()> {
         fs::remove_file(to)?;
     }
     let models = super::file::all_models()?;
-    let new = builder.create(models, to)?;
+    let mut new = builder.create(models, to)?;
     let read = live.database.r_transaction()?;
     copy_table::<Known>(&read, &new)?;
     copy_table::<Block>(&read, &new)?;
@@ -60,7 +60,10 @@ pub(super) fn copy(live: &Live, builder: &Builder, to: &Path) -> Outcome<()> {
     copy_table::<GapRow>(&read, &new)?;
     copy_table::<IncidentRow>(&read, &new)?;
     copy_table::<DamagedBlock>(&read, &new)?;
-    copy_metadata(&read, &new)
+    copy_metadata(&read, &new)?;
+    // The engine doubles a file that grows; what it has too much goes again.
+    new.compact()?;
+    Ok(())
 }
 
 fn copy_table<T: Record>(read: &RTransaction<'_>, new: &Database<'_>) -> Outcome<()> {
