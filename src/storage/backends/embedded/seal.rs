@@ -51,10 +51,13 @@ enum Step {
     /// Writes the sealed file of a period.
     Build(Building),
     /// Takes out of the live file what the sealed file has.
-    Clear(Arc<SealedFile>, VecDeque<MonitorId>),
+    Clear(Arc<SealedFile>, VecDeque<MonitorId>, Seen),
     /// Writes files anew without monitors that were forgotten.
     Rewrite(VecDeque<Arc<SealedFile>>),
 }
+
+/// Checksums of the values of the live file that a sealed file has whole, by their keys.
+type Seen = HashMap<u128, u32>;
 
 #[derive(Debug)]
 struct Building {
@@ -66,6 +69,7 @@ struct Building {
     left: VecDeque<MonitorId>,
     /// Rows that are not in `old`.
     news: u64,
+    seen: Seen,
 }
 
 impl Sealing {
@@ -89,7 +93,7 @@ impl Sealing {
             })?,
             Step::Look(left) => self.look(file, shelf, left, today)?,
             Step::Build(building) => self.build(file, shelf, building)?,
-            Step::Clear(sealed, left) => self.clear(file, shelf, sealed, left)?,
+            Step::Clear(sealed, left, seen) => self.clear(file, shelf, sealed, left, seen)?,
             Step::Rewrite(files) => rewrite(file, shelf, files)?,
         };
         if matches!(next, Step::Rest) {
@@ -159,7 +163,7 @@ impl Sealing {
             Ok((monitors.into_iter().collect(), reader.index.forgotten.values().copied().max().unwrap_or(0)))
         })?;
         let writer = shelf.begin(family, period.from, above)?;
-        Ok(Step::Build(Building { family, period, writer, old, left, news: 0 }))
+        Ok(Step::Build(Building { family, period, writer, old, left, news: 0, seen: Seen::new() }))
     }
 
     fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building) -> Outcome<Step> {
@@ -179,7 +183,7 @@ impl Sealing {
         if !building.left.is_empty() {
             return Ok(Step::Build(building));
         }
-        let Building { family, period, writer, old, news, .. } = building;
+        let Building { family, period, writer, old, news, seen, .. } = building;
         let sealed = match old {
             Some(old) if news == 0 => {
                 writer.abandon();
@@ -193,7 +197,7 @@ impl Sealing {
         };
         info!(?family, from = %period.from, rows = sealed.rows, bytes = sealed.bytes, news, "sealed");
         let left = monitors_of(shelf, &sealed)?;
-        Ok(Step::Clear(sealed, left))
+        Ok(Step::Clear(sealed, left, seen))
     }
 
     fn clear(
@@ -202,6 +206,7 @@ impl Sealing {
         shelf: &Shelf,
         sealed: Arc<SealedFile>,
         mut left: VecDeque<MonitorId>,
+        seen: Seen,
     ) -> Outcome<Step> {
         let some: Vec<MonitorId> = left.drain(..left.len().min(AT_ONCE)).collect();
         file.write(|live| {
@@ -209,13 +214,13 @@ impl Sealing {
             let mut taken = 0;
             for monitor in some {
                 taken += match sealed.family.tier() {
-                    None => take_results(&mut writer, shelf, &sealed, monitor)?,
+                    None => take_results(&mut writer, shelf, &sealed, monitor, &seen)?,
                     Some(tier) => take_rollups(&mut writer, shelf, &sealed, monitor, tier)?,
                 };
             }
             if taken > 0 { writer.commit() } else { Ok(()) }
         })?;
-        if left.is_empty() { self.next_period(file, shelf) } else { Ok(Step::Clear(sealed, left)) }
+        if left.is_empty() { self.next_period(file, shelf) } else { Ok(Step::Clear(sealed, left, seen)) }
     }
 }
 
@@ -290,8 +295,14 @@ fn add_results(
 ) -> Outcome<()> {
     let mut rows: Vec<CheckResult> = Vec::new();
     if let Some(number) = reader.index.numbers.get(&monitor).copied() {
-        for (_, value) in live_blocks(&reader.read, number, building.period)? {
-            rows.extend(reader.block(monitor, &value)?.into_iter().filter(|row| building.period.contains(row.time)));
+        for (key, value) in live_blocks(&reader.read, number, building.period)? {
+            let block = reader.block(monitor, &value)?;
+            let count = frame::head(Kind::Results, &value).map_or(0, |head| usize::from(head.count));
+            let before = rows.len();
+            rows.extend(block.into_iter().filter(|row| building.period.contains(row.time)));
+            if rows.len() - before == count {
+                building.seen.insert(key, crc32c::crc32c(&value));
+            }
         }
     }
     let old = building.old.clone();
@@ -390,22 +401,30 @@ fn take_rollups(
     Ok(taken)
 }
 
-/// Takes results that a sealed file has out of the live file; gives their number.
-fn take_results(writer: &mut Writer<'_>, shelf: &Shelf, sealed: &SealedFile, monitor: MonitorId) -> Outcome<usize> {
+/// Takes results that a sealed file has out of the live file; gives their number. A block that is as it was when all of
+/// it was sealed goes as a whole.
+fn take_results(
+    writer: &mut Writer<'_>,
+    shelf: &Shelf,
+    sealed: &SealedFile,
+    monitor: MonitorId,
+    seen: &Seen,
+) -> Outcome<usize> {
     let Some(number) = writer.index.numbers.get(&monitor).copied() else { return Ok(0) };
-    let blocks = live_blocks(&writer.write, number, sealed.period)?;
-    if blocks.is_empty() {
-        return Ok(0);
-    }
-    let mut there: HashSet<UnixMicros> = HashSet::new();
-    for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = block::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
-        there.extend(rows.iter().map(|row| row.time));
-    }
     let mut taken = 0;
-    for (key, value) in blocks {
+    let mut there: Option<HashSet<UnixMicros>> = None;
+    for (key, value) in live_blocks(&writer.write, number, sealed.period)? {
+        if seen.get(&key) == Some(&crc32c::crc32c(&value)) {
+            taken += frame::head(Kind::Results, &value).map_or(0, |head| usize::from(head.count));
+            writer.write.take::<Block>(key, value)?;
+            continue;
+        }
         // What cannot be read stays where it is: reads say what is wrong with it.
         let Ok(mut rows) = block::decode(&mut writer.packer, monitor, &value) else { continue };
+        let there = match &mut there {
+            Some(there) => there,
+            None => there.insert(times(writer, shelf, sealed, monitor)?),
+        };
         let before = rows.len();
         rows.retain(|row| !there.contains(&row.time));
         if rows.len() < before {
@@ -417,6 +436,21 @@ fn take_results(writer: &mut Writer<'_>, shelf: &Shelf, sealed: &SealedFile, mon
         }
     }
     Ok(taken)
+}
+
+/// The times of a monitor's results in a sealed file.
+fn times(
+    writer: &mut Writer<'_>,
+    shelf: &Shelf,
+    sealed: &SealedFile,
+    monitor: MonitorId,
+) -> Outcome<HashSet<UnixMicros>> {
+    let mut times = HashSet::new();
+    for entry in of_monitor(&shelf.index(sealed)?, monitor) {
+        let rows = block::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
+        times.extend(rows.iter().map(|row| row.time));
+    }
+    Ok(times)
 }
 
 /// Writes the next file without what was forgotten; after the last one nothing of it has to be remembered.
