@@ -221,7 +221,7 @@ impl<'db> Writer<'db> {
             }
             merged.extend(rollups.into_iter().map(|rollup| (rollup.start, rollup)));
             let merged: Vec<Rollup> = merged.into_values().collect();
-            let frame = chunk::encode(&mut self.packer, &merged, Effort::Thorough)?;
+            let frame = chunk::encode(&mut self.packer, &merged, Effort::Quick)?;
             self.write.put::<RollupChunk>(key, old, frame)?;
         }
         Ok(())

@@ -132,7 +132,21 @@ struct Texts<'a> {
     texts: Vec<String>,
 }
 
+/// The text of the row before in a column: mostly it is the same again.
+type Before<'a> = Option<(&'a str, u32)>;
+
 impl<'a> Texts<'a> {
+    fn number_after(&mut self, before: &mut Before<'a>, text: &'a str) -> u32 {
+        if let Some((same, number)) = before
+            && *same == text
+        {
+            return *number;
+        }
+        let number = self.number(text);
+        *before = Some((text, number));
+        number
+    }
+
     fn number(&mut self, text: &'a str) -> u32 {
         *self.numbers.entry(text).or_insert_with(|| {
             self.texts.push(text.to_owned());
@@ -156,8 +170,13 @@ impl Numbers {
         Ok(())
     }
 
-    /// Adds the lightest of some ways to write a column; gives its mark.
+    /// Adds the lightest of some ways to write a column, of which the first is plain; gives its mark.
     fn add_lightest(&mut self, ways: Vec<(u8, Vec<i64>)>) -> std::io::Result<u8> {
+        if let Some((mark, plain)) = ways.first()
+            && plain.windows(2).all(|pair| pair[0] == pair[1])
+        {
+            return self.add(plain).map(|()| *mark);
+        }
         let lightest = ways.into_iter().min_by_key(|(_, values)| column::weight(values));
         let Some((mark, values)) = lightest else { return self.add(&[]).map(|()| rest::PLAIN) };
         self.add(&values).map(|()| mark)
@@ -196,7 +215,10 @@ fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Ve
     let start = rows.first().map_or(0, |row| row.time.micros());
     let mut lateness = Vec::with_capacity(rows.len());
     let mut slot_before = 0;
+    let mut message = Before::default();
+    let mut has = [false; 256];
     for row in rows {
+        row.facts.iter().for_each(|(key, _)| has[usize::from(key.code())] = true);
         let width = width(row.interval_us);
         let after = row.time.micros() - start;
         let slot = (after + width / 2).div_euclid(width);
@@ -207,7 +229,7 @@ fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Ve
         run(&mut columns.timeout, row.timeout_us);
         run(&mut columns.verdict, row.verdict.code());
         run(&mut columns.failure, row.failure.map_or(0, Failure::code));
-        run(&mut columns.message, texts.number(&row.message));
+        run(&mut columns.message, texts.number_after(&mut message, &row.message));
         for (column, value) in columns.phases.iter_mut().zip(phases(row)) {
             run(column, value.is_some());
         }
@@ -222,10 +244,7 @@ fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Ve
     }
     let total = |row: &CheckResult| Some(i64::from(row.phases.total_us?).wrapping_sub(signed(row.duration_us)));
     numbers.add(&rows.iter().filter_map(total).collect::<Vec<i64>>())?;
-    let mut keys: Vec<FactKey> = rows.iter().flat_map(|row| row.facts.iter().map(|(key, _)| *key)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    for key in keys {
+    for key in (0..=u8::MAX).filter(|code| has[usize::from(*code)]).filter_map(FactKey::from_code) {
         columns.facts.push(fact_column(key, rows, &mut texts, &mut numbers)?);
     }
     columns.texts = texts.texts;
@@ -247,7 +266,7 @@ fn fact_column<'a>(
         has_text: Runs::new(),
         texts: Runs::new(),
     };
-    let mut before = 0i64;
+    let (mut before, mut text) = (0i64, Before::default());
     for row in rows {
         let fact = row.facts.get(key);
         run(&mut column.numbers, matches!(fact, Some(FactValue::Number(_))));
@@ -259,7 +278,7 @@ fn fact_column<'a>(
                 of_before.push(value.wrapping_sub(before));
                 before = *value;
             }
-            Some(FactValue::Text(value)) => run(&mut column.texts, texts.number(value)),
+            Some(FactValue::Text(value)) => run(&mut column.texts, texts.number_after(&mut text, value)),
             None => {}
         }
     }
@@ -409,7 +428,7 @@ impl Walks<'_> {
             failure: if failure == 0 { None } else { Some(Failure::from_code(failure)?) },
             message: text.as_str().into(),
             phases: Phases::default(),
-            facts: Facts::new(),
+            facts: Facts::with_capacity(columns.facts.len()),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A chunk: the rollups of one monitor and tier over a day (over 32 days for the day tier), packed together as columns.
+//! A chunk: rollups of one monitor and tier, packed together as columns.
 
 use serde::{Deserialize, Serialize};
 

@@ -394,7 +394,7 @@ fn take_rollups(
         if rows.is_empty() {
             writer.write.take::<RollupChunk>(key, value)?;
         } else {
-            let frame = chunk::encode(&mut writer.packer, &rows, Effort::Thorough)?;
+            let frame = chunk::encode(&mut writer.packer, &rows, Effort::Quick)?;
             writer.write.put::<RollupChunk>(key, Some(value), frame)?;
         }
     }

@@ -181,7 +181,7 @@ fn drop_rollups(
         if rollups.is_empty() {
             writer.write.take::<RollupChunk>(key, value)?;
         } else if rollups.len() < before {
-            let frame = chunk::encode(&mut writer.packer, &rollups, Effort::Thorough)?;
+            let frame = chunk::encode(&mut writer.packer, &rollups, Effort::Quick)?;
             writer.write.put::<RollupChunk>(key, Some(value), frame)?;
         }
     }
