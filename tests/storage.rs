@@ -7,6 +7,8 @@
 
 #[path = "storage/embedded.rs"]
 mod embedded;
+#[path = "storage/sealed.rs"]
+mod sealed;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -105,5 +107,6 @@ fn main() -> ExitCode {
         }
     }
     trials.extend(embedded::trials());
+    trials.extend(sealed::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -181,7 +181,8 @@ impl Upkeep {
                 tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
             }
         }
-        Ok(worked)
+        // Last, so that it finds the rollups made while results were at hand.
+        Ok(worked || maker.guarded(store.tend(maker.now)).await?)
     }
 
     fn maker<'a>(&self, shared: &Arc<Shared>, store: &'a dyn ResultStore, clock: &dyn Clock) -> Maker<'a> {

@@ -167,6 +167,12 @@ pub type Fact = (FactKey, FactValue);
 pub struct Facts(Vec<Fact>);
 
 impl Facts {
+    /// None, with room for so many.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     const EXACT: i64 = 1 << 53;
 
     /// No facts.

@@ -19,6 +19,19 @@ impl Sketch {
         Self(Vec::new())
     }
 
+    /// Numbers and counts of the buckets that have samples, in order.
+    #[must_use]
+    pub fn buckets(&self) -> &[(u16, u32)] {
+        &self.0
+    }
+
+    /// A sketch of what [`Sketch::buckets`] gave; none unless the buckets are in order and each has samples.
+    #[must_use]
+    pub fn from_buckets(buckets: Vec<(u16, u32)>) -> Option<Self> {
+        let in_order = buckets.is_sorted_by(|a, b| a.0 < b.0);
+        (in_order && buckets.iter().all(|(_, count)| *count > 0)).then_some(Self(buckets))
+    }
+
     /// Adds a sample in microseconds; 0 counts as 1.
     pub fn add(&mut self, us: u64) {
         self.add_count(Self::bucket(us), 1);

@@ -7,6 +7,9 @@ pub const MESSAGE_LIMIT: usize = 512;
 /// `limit` bytes on a character boundary, marking a cut with `…`.
 #[must_use]
 pub fn clean_text(text: &str, limit: usize) -> String {
+    if text.len() <= limit && is_plain(text) {
+        return text.to_owned();
+    }
     // Cut before cleaning: hostile text can be long.
     let mut end = text.len().min(limit.saturating_mul(2));
     while !text.is_char_boundary(end) {
@@ -22,6 +25,11 @@ pub fn clean_text(text: &str, limit: usize) -> String {
         cut -= 1;
     }
     format!("{}…", &cleaned[..cut])
+}
+
+/// Whether there is nothing to clean, as in almost every text.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && !text.starts_with(' ') && !text.ends_with(' ')
 }
 
 fn is_unsafe(c: char) -> bool {

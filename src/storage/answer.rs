@@ -85,10 +85,13 @@ pub async fn series<R: ReadRows + ?Sized>(rows: &R, query: &SeriesQuery) -> Resu
     let raw_only = layout.tier.is_none_or(|tier| tier == Tier::FiveMinutes);
     if raw_only && gathered.first.is_none() {
         // The results may be gone and their rollups still there.
-        let coarse = RollupQuery { monitor: query.monitor, tier: Tier::Hour, span: query.span };
-        if rows.rollups(&coarse).await?.iter().any(|rollup| rollup.checks > 0) {
-            layout = pick_tier(query.span, query.buckets, Some(Tier::Hour));
-            gathered = gather(rows, query.monitor, &layout, query.now).await?;
+        for tier in [Tier::FiveMinutes, Tier::Hour] {
+            let coarse = RollupQuery { monitor: query.monitor, tier, span: query.span };
+            if rows.rollups(&coarse).await?.iter().any(|rollup| rollup.checks > 0) {
+                layout = pick_tier(query.span, query.buckets, Some(tier));
+                gathered = gather(rows, query.monitor, &layout, query.now).await?;
+                break;
+            }
         }
     }
     let asked = GapQuery { monitor: Some(query.monitor), span: query.span };

@@ -88,8 +88,12 @@ async fn read_back<R: ReadRows + ?Sized>(
     Ok(())
 }
 
-/// The hour and day rollups of one UTC day of a monitor that are not there yet, from its results. All of the day must
-/// be in the past. A store makes them before it drops a day's results.
+/// Fewer results in a day take less room than a day's rollups of five minutes would: they get none.
+const WORTH_FIVE_MINUTES: usize = 576;
+
+/// The rollups of one UTC day of a monitor that are not there yet, from its results: hours, the day, and the 5-minute
+/// tier, which is made when results go. All of the day must be in the past. A store makes them before it drops a day's
+/// results.
 ///
 /// # Errors
 /// Whatever the rows' reads give.
@@ -106,10 +110,16 @@ pub async fn missing_rollups<R: ReadRows + ?Sized>(
             missing.remove(&(tier, rollup.start));
         }
     }
-    if missing.is_empty() {
+    let five_minutes = RollupQuery { monitor, tier: Tier::FiveMinutes, span: day };
+    let has_five_minutes = !rows.rollups(&five_minutes).await?.is_empty();
+    if missing.is_empty() && has_five_minutes {
         return Ok(Vec::new());
     }
     let found = Found::read(rows, monitor, day).await?;
+    if !has_five_minutes && found.results.len() - found.before >= WORTH_FIVE_MINUTES {
+        let width = Tier::FiveMinutes.width_us();
+        missing.extend((0..day.us() / width).map(|nth| (Tier::FiveMinutes, day.from.plus_us(nth * width))));
+    }
     let evidence = found.evidence(day.to);
     let rollups = missing.into_iter().map(|(tier, start)| rollup_of(monitor, tier, start, &evidence));
     Ok(rollups.filter(|rollup| rollup.checks > 0 || rollup.observed_us() > 0).collect())

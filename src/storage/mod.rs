@@ -33,8 +33,8 @@ use async_trait::async_trait;
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
-    Batch, Bucket, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
-    Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
+    Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
+    Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
 };
 pub use registry::{BACKENDS, BackendConfig};
 use serde::Serialize;
@@ -90,6 +90,16 @@ pub trait ResultStore: ReadRows + Debug {
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
     /// Drops what is older than the policy keeps, and gives the space back.
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
+    /// Reads everything the store keeps in files of its own and proves every checksum; a store whose server does that
+    /// finds nothing to read.
+    async fn verify(&self) -> Result<Verified, StoreError> {
+        self.check().await.map(|_| Verified::default())
+    }
+    /// Does a piece of the house-keeping that the store has of its own, a fraction of a second of it; tells whether there
+    /// is more to do. Called now and then, again soon while there is.
+    async fn tend(&self, _now: UnixMicros) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     /// Drops everything of one monitor.
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError>;
     /// Everything, in one stable order, a page at a time: for moving house.

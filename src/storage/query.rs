@@ -286,6 +286,26 @@ pub struct Pruned {
     pub rollups: u64,
 }
 
+/// What was found when everything was read to prove that it is whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Pieces with a checksum of their own that were read.
+    pub pieces: u64,
+    /// Rows in those that are whole.
+    pub rows: u64,
+    /// Those that are not.
+    pub damaged: Vec<Damage>,
+}
+
+/// Something that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// Where it is.
+    pub place: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
 /// Where a scan stopped: known to the backend only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanCursor(pub Vec<u8>);

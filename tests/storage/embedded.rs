@@ -107,11 +107,11 @@ fn a_newer_layout_is_left_alone() -> Tested {
     runtime().block_on(async { opened(folder.path()).await?.close().await })?;
     // The layout stands in the file as the name `layout` and four bytes, once in each copy of its page.
     let mut bytes = fs::read(live(folder.path()))?;
-    let mark = b"layout\0\0\0\x01";
+    let mark = b"layout\0\0\0\x02";
     let places: Vec<usize> = (0..bytes.len() - mark.len()).filter(|at| &bytes[*at..at + mark.len()] == mark).collect();
     assert!(!places.is_empty(), "the layout is in the file");
     for at in places {
-        bytes[at + mark.len() - 1] = 2;
+        bytes[at + mark.len() - 1] = 3;
     }
     fs::write(live(folder.path()), &bytes)?;
     let error = runtime().block_on(opened(folder.path())).expect_err("is refused");
@@ -182,7 +182,7 @@ fn a_damaged_block_hides_no_other() -> Tested {
     let mut bytes = fs::read(live(folder.path()))?;
     let first = rows[1_200].time.micros().to_le_bytes();
     let heads =
-        (4..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(&first) && bytes[*at - 4..*at - 2] == [1, 1]);
+        (4..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(&first) && bytes[*at - 4..*at - 2] == [2, 1]);
     let heads: Vec<usize> = heads.collect();
     assert!(!heads.is_empty(), "the block is in the file");
     for at in heads {

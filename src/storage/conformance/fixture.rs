@@ -9,11 +9,11 @@ use crate::model::{
 };
 
 /// Median round trip, µs.
-const MEDIAN_US: f64 = 40_000.0;
+pub(super) const MEDIAN_US: f64 = 40_000.0;
 /// Standard deviation of the logarithm of round trips.
-const SIGMA: f64 = 0.2;
+pub(super) const SIGMA: f64 = 0.2;
 /// Mean lateness of a check's start, µs.
-const JITTER_US: f64 = 1_000.0;
+pub(super) const JITTER_US: f64 = 1_000.0;
 
 /// A source of made-up rows.
 #[derive(Debug, Clone)]
@@ -59,7 +59,28 @@ impl Fixture {
 
     /// A round trip in µs.
     pub fn round_trip_us(&mut self) -> u64 {
-        (MEDIAN_US * (SIGMA * self.normal()).exp()) as u64
+        self.log_normal_us(MEDIAN_US)
+    }
+
+    /// A log-normal time in µs.
+    pub fn log_normal_us(&mut self, median_us: f64) -> u64 {
+        (median_us * (SIGMA * self.normal()).exp()) as u64
+    }
+
+    /// A good result that took no time and found nothing out.
+    pub(super) fn plain_result(&self, monitor: MonitorId, time: UnixMicros, interval_us: u64) -> CheckResult {
+        CheckResult {
+            monitor,
+            time,
+            interval_us,
+            timeout_us: 10_000_000,
+            verdict: Verdict::Up,
+            duration_us: 0,
+            failure: None,
+            message: "".into(),
+            phases: Phases::default(),
+            facts: Facts::new(),
+        }
     }
 
     /// How late a check starts, in µs.
@@ -90,23 +111,14 @@ impl Fixture {
     pub fn result(&mut self, monitor: MonitorId, time: UnixMicros, interval_us: u64) -> CheckResult {
         let duration_us = self.round_trip_us();
         let part = |share: u64| u32::try_from(duration_us * share / 100).ok();
-        let mut result = CheckResult {
-            monitor,
-            time,
-            interval_us,
-            timeout_us: 10_000_000,
-            verdict: Verdict::Up,
-            duration_us,
-            failure: None,
-            message: "".into(),
-            phases: Phases {
-                name_us: None,
-                connect_us: part(20 + self.below(5)),
-                tls_us: part(30 + self.below(5)),
-                first_byte_us: part(35 + self.below(8)),
-                total_us: part(100),
-            },
-            facts: Facts::new(),
+        let mut result = self.plain_result(monitor, time, interval_us);
+        result.duration_us = duration_us;
+        result.phases = Phases {
+            name_us: None,
+            connect_us: part(20 + self.below(5)),
+            tls_us: part(30 + self.below(5)),
+            first_byte_us: part(35 + self.below(8)),
+            total_us: part(100),
         };
         if self.below(100) == 0 {
             self.fail(&mut result);
@@ -119,7 +131,7 @@ impl Fixture {
         result
     }
 
-    fn fail(&mut self, result: &mut CheckResult) {
+    pub(super) fn fail(&mut self, result: &mut CheckResult) {
         let failures = [Failure::Timeout, Failure::Connect, Failure::Tls, Failure::Assertion, Failure::NoRoute];
         let failure = failures[self.below(failures.len() as u64) as usize];
         result.failure = Some(failure);

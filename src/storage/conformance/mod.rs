@@ -11,10 +11,12 @@
 //! | `upkeep.rs` | prune, forget, scan |
 //! | `same.rs` | any sequence of calls answers as the plain model in `model.rs` does |
 //! | `fixture.rs` | made-up rows that look like life |
+//! | `life.rs` | made-up results of all four kinds, and their entropy |
 
 #![allow(clippy::expect_used, reason = "a case fails by stopping")]
 
 mod fixture;
+mod life;
 mod model;
 mod read;
 mod same;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 pub use fixture::Fixture;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+pub use life::LifeKind;
 
 use super::{Batch, Page, ResultQuery, ResultStore, StoreError};
 use crate::model::{CheckResult, MonitorId, Span, UnixMicros};

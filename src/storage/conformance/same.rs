@@ -1,4 +1,4 @@
-//! Any sequence of calls answers as the plain model does.
+//! Any sequence of calls answers as the plain model does, whatever house-keeping goes on meanwhile.
 
 use super::model::ModelStore;
 use super::{Batch, DAY, Fixture, HOUR, MINUTE, Subject, day_zero};
@@ -32,6 +32,15 @@ async fn sequence(subject: &mut Subject, seed: u64) {
                 subject.store.forget(monitor).await.expect("forgets");
             }
             1 => subject.reopen().await,
+            // Far enough for none, some or all of its days to be over; a reopening may come at any step of it.
+            2 => {
+                let now = day_zero().plus_us(DAY * fixture.below(4) + HOUR);
+                for _ in 0..fixture.below(12) {
+                    if !subject.store.tend(now).await.expect("keeps house") {
+                        break;
+                    }
+                }
+            }
             _ => {
                 let batch = any_batch(&mut fixture, &monitors);
                 model.append(&batch);

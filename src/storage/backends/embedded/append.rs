@@ -1,8 +1,7 @@
 //! Writing rows: each append is one transaction.
 //!
-//! New results go into a monitor's newest block while that is small. When it is full a new one begins, and when eight
-//! small ones stand in a row they become one: a result is then written about three times in its life, however few come
-//! at once.
+//! New results go into a monitor's newest block while that is small. When it is full a new one begins; sealing makes one
+//! of all blocks of a day.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use native_db::transaction::RwTransaction;
 use tracing::error;
 
+use super::column::Effort;
 use super::file::{Floors, Index, KnownRow, Live};
 use super::frame::{self, Kind, Packer};
 use super::record::{
@@ -26,8 +26,6 @@ use super::fault::{Fault, Outcome};
 
 /// Most results in a block that still takes new ones.
 const TAIL_ROWS: usize = 128;
-/// So many small blocks become one.
-const SMALL_BLOCKS: usize = block::BLOCK_ROWS / TAIL_ROWS;
 
 /// Keeps a batch: all of it, or nothing.
 pub(super) fn append(live: &Live, batch: Batch) -> Outcome<()> {
@@ -127,7 +125,7 @@ impl<'db> Writer<'db> {
                 None => self.write.end_of::<Block>(all.clone(), false)?,
             };
             let Some((key, old)) = target else {
-                return self.begin_block(number, monitor, &rows);
+                return self.put_blocks(number, &rows);
             };
             let next = self.write.end_of::<Block>(key.max(at) + 1..=*all.end(), false)?;
             let rest =
@@ -138,7 +136,7 @@ impl<'db> Writer<'db> {
                 .is_ok_and(|head| at > (u128::from(number) << 64 | u128::from(head.last)));
             let room = |head: frame::Head| usize::from(head.count) + rows.len() <= TAIL_ROWS;
             if is_newest && after && !frame::head(Kind::Results, &old).is_ok_and(room) {
-                return self.begin_block(number, monitor, &rows);
+                return self.put_blocks(number, &rows);
             }
             self.merge(number, monitor, (key, old), rows)?;
             rows = later;
@@ -187,33 +185,6 @@ impl<'db> Writer<'db> {
         Ok(())
     }
 
-    /// Writes a new newest block, after making one of the small ones before it when they are enough.
-    fn begin_block(&mut self, number: Number, monitor: MonitorId, rows: &[CheckResult]) -> Outcome<()> {
-        let mut small: Vec<(u128, Vec<u8>)> = Vec::new();
-        self.write.each_in::<Block>(all_of(number), true, |key, value| {
-            let is_small = frame::head(Kind::Results, &value).is_ok_and(|head| usize::from(head.count) <= TAIL_ROWS);
-            if is_small {
-                small.push((key, value));
-            }
-            Ok(is_small && small.len() < SMALL_BLOCKS)
-        })?;
-        if small.len() == SMALL_BLOCKS {
-            let mut merged = Vec::new();
-            for (_, value) in small.iter().rev() {
-                match block::decode(&mut self.packer, monitor, value) {
-                    Ok(part) => merged.extend(part),
-                    // Left as they are: reads say what is wrong with it.
-                    Err(_) => return self.put_blocks(number, rows),
-                }
-            }
-            for (key, value) in small {
-                self.write.take::<Block>(key, value)?;
-            }
-            self.put_blocks(number, &merged)?;
-        }
-        self.put_blocks(number, rows)
-    }
-
     /// Keeps a value that cannot be read under its key in a table of its own.
     fn set_aside<T: Record>(&mut self, key: u128, value: Vec<u8>) -> Outcome<()> {
         if self.write.get_value::<DamagedBlock>(key)?.is_none() {
@@ -250,7 +221,7 @@ impl<'db> Writer<'db> {
             }
             merged.extend(rollups.into_iter().map(|rollup| (rollup.start, rollup)));
             let merged: Vec<Rollup> = merged.into_values().collect();
-            let frame = chunk::encode(&mut self.packer, &merged)?;
+            let frame = chunk::encode(&mut self.packer, &merged, Effort::Quick)?;
             self.write.put::<RollupChunk>(key, old, frame)?;
         }
         Ok(())

@@ -1,74 +1,96 @@
-//! A block: up to 1,024 results of one monitor as columns, because values of one kind pack far better together.
+//! A block: results of one monitor as columns, because values of one kind pack far better together.
+//!
+//! What a value can be told from is taken out of it before: a time is its lateness against the monitor's own schedule,
+//! a duration the rest beyond its phases, where that is the smaller column.
 
 use serde::{Deserialize, Serialize};
 
+use super::column::{self, Effort};
 use super::frame::{BODY_LIMIT, FrameError, Head, Kind, Packer};
 use crate::model::{CheckResult, FactKey, FactValue, Facts, Failure, MonitorId, Phases, UnixMicros, Verdict};
 
-/// Most results in a block.
+/// Most results in a block of the live file.
 pub(super) const BLOCK_ROWS: usize = 1_024;
+/// Most results in a block of a sealed file.
+pub(super) const SEALED_ROWS: usize = 8_192;
 
 /// A column whose values repeat: each value with how many rows in a row have it.
 type Runs<T> = Vec<(u32, T)>;
 
-/// The body of a block. The order of the fields is the format.
+/// The body of a block. The order of the fields is the format. Columns of numbers stand behind it, in the order of
+/// [`numbers`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Columns {
     /// Interval in force, µs.
     interval: Runs<u64>,
     /// Time-out in force, µs.
     timeout: Runs<u64>,
-    /// From the row before, less the interval: the lateness. The first row's time is in the head.
-    lateness: Vec<i64>,
+    /// From the slot of the row before to this one's, in intervals. The first row's time is in the head.
+    slot: Runs<i64>,
     /// [`Verdict::code`].
     verdict: Runs<u8>,
     /// [`Failure::code`], 0 for none.
     failure: Runs<u8>,
-    /// µs.
-    duration: Vec<u64>,
     /// Texts of messages and facts, each once.
     texts: Vec<String>,
     /// Number of the message in `texts`.
     message: Runs<u32>,
-    /// Name, connect, TLS, first byte, µs.
-    phases: [Sparse<u32>; 4],
-    /// The total less the duration, which it mostly is.
-    total: Sparse<i64>,
+    /// Whether there is a name, connect, TLS, first byte, total.
+    phases: [Runs<bool>; 5],
+    /// What the durations are the rest of.
+    duration: u8,
     /// One column a fact.
     facts: Vec<FactColumn>,
-}
-
-/// A column in which not every row has a value.
-#[derive(Debug, Serialize, Deserialize)]
-struct Sparse<T> {
-    present: Runs<bool>,
-    values: Vec<T>,
-}
-
-impl<T> Default for Sparse<T> {
-    fn default() -> Self {
-        Self { present: Vec::new(), values: Vec::new() }
-    }
+    /// Length of each column of numbers, in bytes.
+    lengths: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct FactColumn {
     /// [`FactKey::code`].
     key: u8,
-    /// Numbers, each as the difference to the one before.
-    numbers: Sparse<i64>,
+    /// Whether a row has a number.
+    numbers: Runs<bool>,
+    /// What the numbers are the rest of.
+    rest_of: u8,
+    /// Whether a row has a text.
+    has_text: Runs<bool>,
     /// Numbers of texts in `texts`.
-    texts: Sparse<u32>,
+    texts: Runs<u32>,
+}
+
+/// What a number is the rest of, once that is taken away.
+mod rest {
+    /// Of nothing: it is as it is.
+    pub(super) const PLAIN: u8 = 0;
+    /// Of the row's phases but the total; of a fact, of the row's duration.
+    pub(super) const OF_ROW: u8 = 1;
+    /// Of the one before in its column.
+    pub(super) const OF_BEFORE: u8 = 2;
 }
 
 /// Makes frames of results of one monitor, which are in order of time and have different times. There is more than
 /// one frame when they are too many or too long for a block.
 pub(super) fn encode(packer: &mut Packer, rows: &[CheckResult]) -> std::io::Result<Vec<(UnixMicros, Vec<u8>)>> {
+    encode_with(packer, rows, BLOCK_ROWS, Effort::Quick)
+}
+
+/// The same in the size and with the effort for a sealed file.
+pub(super) fn encode_sealed(packer: &mut Packer, rows: &[CheckResult]) -> std::io::Result<Vec<(UnixMicros, Vec<u8>)>> {
+    encode_with(packer, rows, SEALED_ROWS, Effort::Thorough)
+}
+
+fn encode_with(
+    packer: &mut Packer,
+    rows: &[CheckResult],
+    most: usize,
+    effort: Effort,
+) -> std::io::Result<Vec<(UnixMicros, Vec<u8>)>> {
     let mut frames = Vec::new();
     // Even parts, so that a late row does not leave a block of one.
-    let part = rows.len().div_ceil(rows.len().div_ceil(BLOCK_ROWS).max(1)).max(1);
+    let part = rows.len().div_ceil(rows.len().div_ceil(most).max(1)).max(1);
     for part in rows.chunks(part) {
-        encode_part(packer, part, &mut frames)?;
+        encode_part(packer, part, effort, &mut frames)?;
     }
     Ok(frames)
 }
@@ -76,17 +98,19 @@ pub(super) fn encode(packer: &mut Packer, rows: &[CheckResult]) -> std::io::Resu
 fn encode_part(
     packer: &mut Packer,
     rows: &[CheckResult],
+    effort: Effort,
     frames: &mut Vec<(UnixMicros, Vec<u8>)>,
 ) -> std::io::Result<()> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-    let body = postcard::to_stdvec(&columns(rows)).map_err(std::io::Error::other)?;
-    if body.len() > BODY_LIMIT && rows.len() > 1 {
+    let (columns, numbers) = columns(rows, effort)?;
+    let body = postcard::to_stdvec(&columns).map_err(std::io::Error::other)?;
+    if body.len() + numbers.len() > BODY_LIMIT && rows.len() > 1 {
         let (front, back) = rows.split_at(rows.len() / 2);
-        encode_part(packer, front, frames)?;
-        return encode_part(packer, back, frames);
+        encode_part(packer, front, effort, frames)?;
+        return encode_part(packer, back, effort, frames);
     }
     let head = Head { count: u16::try_from(rows.len()).unwrap_or(u16::MAX), first: micros(first), last: micros(last) };
-    frames.push((first.time, packer.seal(Kind::Results, head, &body)?));
+    frames.push((first.time, packer.seal(Kind::Results, head, &body, &numbers)?));
     Ok(())
 }
 
@@ -108,7 +132,21 @@ struct Texts<'a> {
     texts: Vec<String>,
 }
 
+/// The text of the row before in a column: mostly it is the same again.
+type Before<'a> = Option<(&'a str, u32)>;
+
 impl<'a> Texts<'a> {
+    fn number_after(&mut self, before: &mut Before<'a>, text: &'a str) -> u32 {
+        if let Some((same, number)) = before
+            && *same == text
+        {
+            return *number;
+        }
+        let number = self.number(text);
+        *before = Some((text, number));
+        number
+    }
+
     fn number(&mut self, text: &'a str) -> u32 {
         *self.numbers.entry(text).or_insert_with(|| {
             self.texts.push(text.to_owned());
@@ -117,66 +155,144 @@ impl<'a> Texts<'a> {
     }
 }
 
-impl<T> Sparse<T> {
-    fn add(&mut self, value: Option<T>) {
-        run(&mut self.present, value.is_some());
-        self.values.extend(value);
+/// The columns of numbers, packed one behind the other.
+struct Numbers {
+    effort: Effort,
+    lengths: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl Numbers {
+    fn add(&mut self, values: &[i64]) -> std::io::Result<()> {
+        let packed = column::pack(values, self.effort)?;
+        self.lengths.push(u32::try_from(packed.len()).map_err(std::io::Error::other)?);
+        self.bytes.extend(packed);
+        Ok(())
+    }
+
+    /// Adds the lightest of some ways to write a column, of which the first is plain; gives its mark.
+    fn add_lightest(&mut self, ways: Vec<(u8, Vec<i64>)>) -> std::io::Result<u8> {
+        if let Some((mark, plain)) = ways.first()
+            && plain.windows(2).all(|pair| pair[0] == pair[1])
+        {
+            return self.add(plain).map(|()| *mark);
+        }
+        let lightest = ways.into_iter().min_by_key(|(_, values)| column::weight(values));
+        let Some((mark, values)) = lightest else { return self.add(&[]).map(|()| rest::PLAIN) };
+        self.add(&values).map(|()| mark)
     }
 }
 
-fn columns(rows: &[CheckResult]) -> Columns {
+/// The phases of a row that have a column, the total last.
+fn phases(row: &CheckResult) -> [Option<u32>; 5] {
+    let Phases { name_us, connect_us, tls_us, first_byte_us, total_us } = row.phases;
+    [name_us, connect_us, tls_us, first_byte_us, total_us]
+}
+
+/// What the phases of a row add up to, the total aside.
+fn sum_of(phases: &[Option<u32>; 5]) -> i64 {
+    phases[..4].iter().flatten().map(|us| i64::from(*us)).sum()
+}
+
+/// A duration as a number of a column: what wraps there wraps back on reading.
+fn signed(us: u64) -> i64 {
+    i64::from_ne_bytes(us.to_ne_bytes())
+}
+
+fn unsigned(us: i64) -> u64 {
+    u64::from_ne_bytes(us.to_ne_bytes())
+}
+
+/// An interval as the width of the schedule's grid.
+fn width(interval_us: u64) -> i64 {
+    i64::try_from(interval_us).unwrap_or(i64::MAX).max(1)
+}
+
+fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Vec<u8>)> {
     let mut columns = Columns::default();
     let mut texts = Texts::default();
-    let mut before = rows.first().map_or(0, |row| row.time.micros());
-    let mut keys: Vec<FactKey> = rows.iter().flat_map(|row| row.facts.iter().map(|(key, _)| *key)).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let mut numbers = Numbers { effort, lengths: Vec::new(), bytes: Vec::new() };
+    let start = rows.first().map_or(0, |row| row.time.micros());
+    let mut lateness = Vec::with_capacity(rows.len());
+    let mut slot_before = 0;
+    let mut message = Before::default();
+    let mut has = [false; 256];
     for row in rows {
-        let interval = i64::try_from(row.interval_us).unwrap_or(i64::MAX);
+        row.facts.iter().for_each(|(key, _)| has[usize::from(key.code())] = true);
+        let width = width(row.interval_us);
+        let after = row.time.micros() - start;
+        let slot = (after + width / 2).div_euclid(width);
+        lateness.push(after - slot * width);
+        run(&mut columns.slot, slot - slot_before);
+        slot_before = slot;
         run(&mut columns.interval, row.interval_us);
         run(&mut columns.timeout, row.timeout_us);
-        columns.lateness.push((row.time.micros() - before).wrapping_sub(interval));
-        before = row.time.micros();
         run(&mut columns.verdict, row.verdict.code());
         run(&mut columns.failure, row.failure.map_or(0, Failure::code));
-        columns.duration.push(row.duration_us);
-        run(&mut columns.message, texts.number(&row.message));
-        let Phases { name_us, connect_us, tls_us, first_byte_us, total_us } = row.phases;
-        for (column, value) in columns.phases.iter_mut().zip([name_us, connect_us, tls_us, first_byte_us]) {
-            column.add(value);
+        run(&mut columns.message, texts.number_after(&mut message, &row.message));
+        for (column, value) in columns.phases.iter_mut().zip(phases(row)) {
+            run(column, value.is_some());
         }
-        columns.total.add(total_us.map(|total| i64::from(total).wrapping_sub_unsigned(row.duration_us)));
     }
-    columns.facts = keys.into_iter().map(|key| fact_column(key, rows, &mut texts)).collect();
+    numbers.add(&lateness)?;
+    let plain = rows.iter().map(|row| signed(row.duration_us)).collect();
+    let beyond = rows.iter().map(|row| signed(row.duration_us).wrapping_sub(sum_of(&phases(row)))).collect();
+    columns.duration = numbers.add_lightest(vec![(rest::PLAIN, plain), (rest::OF_ROW, beyond)])?;
+    for phase in 0..4 {
+        let values: Vec<i64> = rows.iter().filter_map(|row| phases(row)[phase]).map(i64::from).collect();
+        numbers.add(&values)?;
+    }
+    let total = |row: &CheckResult| Some(i64::from(row.phases.total_us?).wrapping_sub(signed(row.duration_us)));
+    numbers.add(&rows.iter().filter_map(total).collect::<Vec<i64>>())?;
+    for key in (0..=u8::MAX).filter(|code| has[usize::from(*code)]).filter_map(FactKey::from_code) {
+        columns.facts.push(fact_column(key, rows, &mut texts, &mut numbers)?);
+    }
     columns.texts = texts.texts;
-    columns
+    columns.lengths = numbers.lengths;
+    Ok((columns, numbers.bytes))
 }
 
-fn fact_column<'a>(key: FactKey, rows: &'a [CheckResult], texts: &mut Texts<'a>) -> FactColumn {
-    let mut column = FactColumn { key: key.code(), numbers: Sparse::default(), texts: Sparse::default() };
-    let mut before = 0i64;
+fn fact_column<'a>(
+    key: FactKey,
+    rows: &'a [CheckResult],
+    texts: &mut Texts<'a>,
+    numbers: &mut Numbers,
+) -> std::io::Result<FactColumn> {
+    let (mut plain, mut of_row, mut of_before) = (Vec::new(), Vec::new(), Vec::new());
+    let mut column = FactColumn {
+        key: key.code(),
+        numbers: Runs::new(),
+        rest_of: rest::PLAIN,
+        has_text: Runs::new(),
+        texts: Runs::new(),
+    };
+    let (mut before, mut text) = (0i64, Before::default());
     for row in rows {
-        let (mut number, mut text) = (None, None);
-        match row.facts.get(key) {
+        let fact = row.facts.get(key);
+        run(&mut column.numbers, matches!(fact, Some(FactValue::Number(_))));
+        run(&mut column.has_text, matches!(fact, Some(FactValue::Text(_))));
+        match fact {
             Some(FactValue::Number(value)) => {
-                number = Some(value.wrapping_sub(before));
+                plain.push(*value);
+                of_row.push(value.wrapping_sub(signed(row.duration_us)));
+                of_before.push(value.wrapping_sub(before));
                 before = *value;
             }
-            Some(FactValue::Text(value)) => text = Some(texts.number(value)),
+            Some(FactValue::Text(value)) => run(&mut column.texts, texts.number_after(&mut text, value)),
             None => {}
         }
-        column.numbers.add(number);
-        column.texts.add(text);
     }
-    column
+    let ways = vec![(rest::PLAIN, plain), (rest::OF_ROW, of_row), (rest::OF_BEFORE, of_before)];
+    column.rest_of = numbers.add_lightest(ways)?;
+    Ok(column)
 }
 
 /// Reads a block of a monitor: its results, oldest first.
 pub(super) fn decode(packer: &mut Packer, monitor: MonitorId, frame: &[u8]) -> Result<Vec<CheckResult>, FrameError> {
-    let (head, body) = packer.open(Kind::Results, frame)?;
+    let (head, body, numbers) = packer.open(Kind::Results, frame)?;
     let columns: Columns =
         postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its columns cannot be read"))?;
-    rows(monitor, head, &columns).ok_or(FrameError::Damaged("its columns do not fit together"))
+    rows(monitor, head, &columns, numbers).ok_or(FrameError::Damaged("its columns do not fit together"))
 }
 
 /// Walks along runs, a value a row.
@@ -202,85 +318,145 @@ impl<'a, T: Copy> Walk<'a, T> {
     }
 }
 
-/// Walks along a sparse column. The outer none is the end of the column.
-struct SparseWalk<'a, T> {
-    present: Walk<'a, bool>,
-    values: std::slice::Iter<'a, T>,
+/// Takes the columns of numbers from where they stand, one after the other.
+struct NumbersRead<'a> {
+    lengths: std::slice::Iter<'a, u32>,
+    bytes: &'a [u8],
 }
 
-impl<'a, T: Copy> SparseWalk<'a, T> {
-    fn new(column: &'a Sparse<T>) -> Self {
-        Self { present: Walk::new(&column.present), values: column.values.iter() }
+impl NumbersRead<'_> {
+    fn next(&mut self, count: usize) -> Option<std::vec::IntoIter<i64>> {
+        let length = usize::try_from(*self.lengths.next()?).ok()?;
+        let (column, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(column::unpack(column, count)?.into_iter())
     }
 
-    fn next(&mut self) -> Option<Option<T>> {
-        if self.present.next()? { self.values.next().map(|value| Some(*value)) } else { Some(None) }
+    /// A column with a value for each row that has one.
+    fn sparse<'r>(&mut self, present: &'r Runs<bool>, rows: usize) -> Option<Sparse<'r>> {
+        let of_all = present.iter().try_fold(0usize, |sum, (long, _)| sum.checked_add(usize::try_from(*long).ok()?))?;
+        let some = present.iter().filter(|(_, is)| *is).map(|(long, _)| *long as usize).sum();
+        (of_all == rows).then_some(())?;
+        Some(Sparse { present: Walk::new(present), values: self.next(some)? })
+    }
+}
+
+/// Walks along a column in which not every row has a value. The outer none is the end of the column.
+struct Sparse<'a> {
+    present: Walk<'a, bool>,
+    values: std::vec::IntoIter<i64>,
+}
+
+impl Sparse<'_> {
+    fn next(&mut self) -> Option<Option<i64>> {
+        if self.present.next()? { self.values.next().map(Some) } else { Some(None) }
     }
 }
 
 /// Nothing when the columns do not fit together.
-fn rows(monitor: MonitorId, head: Head, columns: &Columns) -> Option<Vec<CheckResult>> {
+fn rows(monitor: MonitorId, head: Head, columns: &Columns, numbers: &[u8]) -> Option<Vec<CheckResult>> {
     let count = usize::from(head.count);
-    if columns.lateness.len() != count || columns.duration.len() != count || count > BLOCK_ROWS {
+    if count > SEALED_ROWS {
         return None;
     }
-    let mut time = i64::try_from(head.first).ok()?;
-    let mut intervals = Walk::new(&columns.interval);
-    let mut timeouts = Walk::new(&columns.timeout);
-    let mut verdicts = Walk::new(&columns.verdict);
-    let mut failures = Walk::new(&columns.failure);
-    let mut messages = Walk::new(&columns.message);
-    let mut phases = columns.phases.each_ref().map(SparseWalk::new);
-    let mut totals = SparseWalk::new(&columns.total);
+    let mut numbers = NumbersRead { lengths: columns.lengths.iter(), bytes: numbers };
+    let mut lateness = numbers.next(count)?;
+    let mut durations = numbers.next(count)?;
+    let [name, connect, tls, first_byte, total] = columns.phases.each_ref();
+    let mut phases = [
+        numbers.sparse(name, count)?,
+        numbers.sparse(connect, count)?,
+        numbers.sparse(tls, count)?,
+        numbers.sparse(first_byte, count)?,
+        numbers.sparse(total, count)?,
+    ];
+    let mut walks = Walks {
+        interval: Walk::new(&columns.interval),
+        timeout: Walk::new(&columns.timeout),
+        slot: Walk::new(&columns.slot),
+        verdict: Walk::new(&columns.verdict),
+        failure: Walk::new(&columns.failure),
+        message: Walk::new(&columns.message),
+    };
+    let start = i64::try_from(head.first).ok()?;
+    let mut slot = 0i64;
     let mut rows = Vec::with_capacity(count);
-    for (lateness, duration) in columns.lateness.iter().zip(&columns.duration) {
-        let interval_us = intervals.next()?;
-        time = time.wrapping_add(lateness.wrapping_add(i64::try_from(interval_us).unwrap_or(i64::MAX)));
-        let failure = failures.next()?;
-        let text = columns.texts.get(usize::try_from(messages.next()?).ok()?)?;
-        let [name_us, connect_us, tls_us, first_byte_us] = phases.each_mut().map(SparseWalk::next);
-        let total_us = match totals.next()? {
-            Some(less) => Some(u32::try_from(less.wrapping_add_unsigned(*duration)).ok()?),
-            None => None,
-        };
-        rows.push(CheckResult {
-            monitor,
-            time: UnixMicros::new(time),
-            interval_us,
-            timeout_us: timeouts.next()?,
-            verdict: Verdict::from_code(verdicts.next()?)?,
-            duration_us: *duration,
-            failure: if failure == 0 { None } else { Some(Failure::from_code(failure)?) },
-            message: text.as_str().into(),
-            phases: Phases {
-                name_us: name_us?,
-                connect_us: connect_us?,
-                tls_us: tls_us?,
-                first_byte_us: first_byte_us?,
-                total_us,
-            },
-            facts: Facts::new(),
-        });
+    for _ in 0..count {
+        let mut row = walks.next(monitor, columns)?;
+        slot = slot.wrapping_add(walks.slot.next()?);
+        let after = slot.wrapping_mul(width(row.interval_us)).wrapping_add(lateness.next()?);
+        row.time = UnixMicros::new(start.wrapping_add(after));
+        let [name, connect, tls, first_byte, total] = phases.each_mut().map(Sparse::next);
+        let us = |value: Option<i64>| value.map(u32::try_from).transpose().ok();
+        let parts = [us(name?)?, us(connect?)?, us(tls?)?, us(first_byte?)?, None];
+        let base = if columns.duration == rest::OF_ROW { sum_of(&parts) } else { 0 };
+        let duration = durations.next()?.wrapping_add(base);
+        row.duration_us = unsigned(duration);
+        let total_us = us(total?.map(|less| less.wrapping_add(duration)))?;
+        let [name_us, connect_us, tls_us, first_byte_us, _] = parts;
+        row.phases = Phases { name_us, connect_us, tls_us, first_byte_us, total_us };
+        rows.push(row);
     }
     for column in &columns.facts {
-        add_facts(column, &columns.texts, &mut rows)?;
+        add_facts(column, &columns.texts, &mut numbers, &mut rows)?;
     }
     rows.is_sorted_by(|a, b| a.time < b.time).then_some(rows)
 }
 
-fn add_facts(column: &FactColumn, texts: &[String], rows: &mut [CheckResult]) -> Option<()> {
+/// The columns whose values repeat.
+struct Walks<'a> {
+    interval: Walk<'a, u64>,
+    timeout: Walk<'a, u64>,
+    slot: Walk<'a, i64>,
+    verdict: Walk<'a, u8>,
+    failure: Walk<'a, u8>,
+    message: Walk<'a, u32>,
+}
+
+impl Walks<'_> {
+    /// A row with what these columns say.
+    fn next(&mut self, monitor: MonitorId, columns: &Columns) -> Option<CheckResult> {
+        let failure = self.failure.next()?;
+        let text = columns.texts.get(usize::try_from(self.message.next()?).ok()?)?;
+        Some(CheckResult {
+            monitor,
+            time: UnixMicros::MIN,
+            interval_us: self.interval.next()?,
+            timeout_us: self.timeout.next()?,
+            verdict: Verdict::from_code(self.verdict.next()?)?,
+            duration_us: 0,
+            failure: if failure == 0 { None } else { Some(Failure::from_code(failure)?) },
+            message: text.as_str().into(),
+            phases: Phases::default(),
+            facts: Facts::with_capacity(columns.facts.len()),
+        })
+    }
+}
+
+fn add_facts(
+    column: &FactColumn,
+    texts: &[String],
+    numbers: &mut NumbersRead<'_>,
+    rows: &mut [CheckResult],
+) -> Option<()> {
+    let mut values = numbers.sparse(&column.numbers, rows.len())?;
     // A fact that this version does not know was written by a newer one: it is left out.
     let Some(key) = FactKey::from_code(column.key) else { return Some(()) };
-    let mut numbers = SparseWalk::new(&column.numbers);
-    let mut names = SparseWalk::new(&column.texts);
-    let mut number = 0i64;
+    let mut has_text = Walk::new(&column.has_text);
+    let mut names = Walk::new(&column.texts);
+    let mut before = 0i64;
     for row in rows {
-        if let Some(step) = numbers.next()? {
-            number = number.wrapping_add(step);
-            row.facts.set(key, number);
+        if let Some(rest) = values.next()? {
+            let base = match column.rest_of {
+                rest::OF_ROW => signed(row.duration_us),
+                rest::OF_BEFORE => before,
+                _ => 0,
+            };
+            before = rest.wrapping_add(base);
+            row.facts.set(key, before);
         }
-        if let Some(text) = names.next()? {
-            row.facts.set_text(key, texts.get(usize::try_from(text).ok()?)?);
+        if has_text.next()? {
+            row.facts.set_text(key, texts.get(usize::try_from(names.next()?).ok()?)?);
         }
     }
     Some(())
@@ -334,7 +510,9 @@ mod tests {
         #[test]
         fn a_true_checksum_around_rubbish_gives_an_error_and_no_panic(body in prop::collection::vec(any::<u8>(), 0..400), count in any::<u16>(), first in any::<u64>()) {
             let mut packer = packer();
-            let frame = packer.seal(Kind::Results, Head { count, first, last: first }, &body).expect("seals");
+            let at = body.len() / 2;
+            let head = Head { count, first, last: first };
+            let frame = packer.seal(Kind::Results, head, &body[..at], &body[at..]).expect("seals");
             let _ = decode(&mut packer, MonitorId::ALL, &frame);
         }
 
@@ -345,10 +523,11 @@ mod tests {
             let monitor = fixture.monitor();
             let rows = fixture.results(monitor, UnixMicros::new(1_700_000_000_000_000), 60_000_000, 20);
             let frames = encode(&mut packer, &rows).expect("encodes");
-            let (head, mut body) = packer.open(Kind::Results, &frames[0].1).expect("opens");
-            let at = at.index(body.len());
-            body[at] = byte;
-            let frame = packer.seal(Kind::Results, head, &body).expect("seals");
+            let (head, mut body, numbers) = packer.open(Kind::Results, &frames[0].1).expect("opens");
+            let mut numbers = numbers.to_vec();
+            let at = at.index(body.len() + numbers.len());
+            *body.iter_mut().chain(&mut numbers).nth(at).expect("there") = byte;
+            let frame = packer.seal(Kind::Results, head, &body, &numbers).expect("seals");
             let _ = decode(&mut packer, monitor, &frame);
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use native_db::db_type::Error as DbError;
 
 use super::frame::FrameError;
+use super::sealed::SealedError;
 use crate::storage::{BackendId, StoreError, StoreErrorKind};
 
 /// The word in the file.
@@ -100,6 +101,17 @@ impl From<DbError> for Fault {
                 Self::new(StoreErrorKind::Corrupt, format!("a record cannot be read: {error}"))
             }
             other => Self::new(StoreErrorKind::Internal, format!("the engine refused: {other}")),
+        }
+    }
+}
+
+impl From<SealedError> for Fault {
+    fn from(error: SealedError) -> Self {
+        match error {
+            // It says nothing about the live file.
+            SealedError::Io(error) => Self { reopen: false, ..error.into() },
+            SealedError::Format(_) => Self::new(StoreErrorKind::Incompatible, format!("a sealed file: {error}")),
+            SealedError::Damaged(_) => Self::new(StoreErrorKind::Corrupt, format!("a sealed file: {error}")),
         }
     }
 }

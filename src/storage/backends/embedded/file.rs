@@ -17,6 +17,8 @@ use super::append::Writer;
 use super::fault::{Fault, Outcome};
 use super::frame;
 use super::record::{Known, Number, models};
+use super::sealed::sync_folder;
+use super::shrink;
 use super::table::{Tables, Writes};
 use crate::clock::Clock;
 use crate::model::{InstanceId, KnownMonitor, MonitorId, StoreId, Tier, UnixMicros};
@@ -24,15 +26,18 @@ use crate::storage::StoreErrorKind;
 
 /// Name of the live file in the store's folder.
 pub(super) const LIVE: &str = "live.db";
+/// What it ends in while it is written anew.
+const UNFINISHED: &str = "db.new";
 /// Pages that the engine keeps in memory, in bytes; its own default is 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
 /// So many writes in a row that fail over damage show that the file is of no use for writing.
 const DAMAGED_WRITES: u32 = 3;
-/// Version of the tables as a whole; a file with a higher one is left alone.
-const LAYOUT: u32 = 1;
+/// Version of the tables as a whole; a file with another one is left alone. 1 was before the first release.
+const LAYOUT: u32 = 2;
 /// Names of the store's own metadata.
 const LAYOUT_KEY: &str = "layout";
 pub(super) const FLOORS_KEY: &str = "floors";
+pub(super) const FORGOTTEN_KEY: &str = "forgotten";
 /// Metadata of others is stored under this prefix, so that the names above cannot be overwritten.
 pub(super) const OTHERS: &str = "meta.";
 
@@ -82,16 +87,23 @@ impl Floors {
     }
 }
 
-/// What is kept in memory of a file: the monitors' numbers and the floors.
+/// What is kept in memory of a file: the monitors' numbers, the floors, and whose sealed results are gone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     pub(super) numbers: HashMap<MonitorId, Number>,
     /// The number of the next new monitor.
     pub(super) next: Number,
     pub(super) floors: Floors,
+    /// What sealed files up to this sequence have of a monitor was forgotten.
+    pub(super) forgotten: HashMap<MonitorId, u64>,
 }
 
 impl Index {
+    /// Whether what a sealed file has of a monitor still counts.
+    pub(super) fn counts(&self, monitor: MonitorId, sequence: u64) -> bool {
+        self.forgotten.get(&monitor).is_none_or(|forgotten| *forgotten < sequence)
+    }
+
     fn load(database: &Database<'static>) -> Outcome<Self> {
         let read = database.r_transaction()?;
         let mut index = Self::default();
@@ -108,6 +120,9 @@ impl Index {
         }
         if let Some(value) = read.metadata(FLOORS_KEY)? {
             index.floors = frame::open_row(&value)?;
+        }
+        if let Some(value) = read.metadata(FORGOTTEN_KEY)? {
+            index.forgotten = frame::open_row::<Vec<(MonitorId, u64)>>(&value)?.into_iter().collect();
         }
         Ok(index)
     }
@@ -161,6 +176,10 @@ impl LiveFile {
     /// Opens the live file of a folder, making both. A damaged file is kept under another name, and a new one begun.
     pub(super) fn open(folder: &Path, instance: InstanceId, clock: Arc<dyn Clock>) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
+        let unfinished = folder.join(LIVE).with_extension(UNFINISHED);
+        if unfinished.exists() {
+            fs::remove_file(unfinished)?;
+        }
         let file = Self {
             path: folder.join(LIVE),
             instance,
@@ -209,6 +228,37 @@ impl LiveFile {
             if is_new || aside.is_some() { writer.commit() } else { Ok(()) }
         })?;
         Ok(live)
+    }
+
+    /// Writes the file anew where most of it is empty; whether it was. Nobody may write meanwhile.
+    pub(super) fn shrink(&self) -> Outcome<bool> {
+        let new = self.path.with_extension(UNFINISHED);
+        let worth = self.with(|live| {
+            let worth = shrink::is_worth_it(live, &self.path)?;
+            if worth {
+                shrink::copy(live, &builder(), &new)?;
+            }
+            Ok(worth)
+        });
+        match worth {
+            Ok(true) => {}
+            other => {
+                let _ = fs::remove_file(&new);
+                return other;
+            }
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, State::Open(_)) {
+            return Ok(false);
+        }
+        // From here on the file is shut; it is opened again by the next call where that fails here.
+        self.broken.store(true, Ordering::Release);
+        shut(std::mem::replace(&mut *state, State::Shut));
+        fs::rename(&new, &self.path)?;
+        sync_folder(&self.path)?;
+        *state = State::Open(Box::new(open(&self.path)?));
+        self.broken.store(false, Ordering::Release);
+        Ok(true)
     }
 
     /// Bytes the file takes.
@@ -280,12 +330,21 @@ fn contained<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Fault::panicked(panic.as_ref())))
 }
 
+/// Every table.
+pub(super) fn all_models() -> Outcome<&'static Models> {
+    MODELS.as_ref().ok_or_else(|| Fault::new(StoreErrorKind::Internal, "the tables are not well defined"))
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
 fn open(path: &Path) -> Outcome<Live> {
     contained(|| {
-        let models =
-            MODELS.as_ref().ok_or_else(|| Fault::new(StoreErrorKind::Internal, "the tables are not well defined"))?;
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES);
+        let models = all_models()?;
+        let builder = builder();
         let is_new = fs::metadata(path).map_or(true, |meta| meta.len() == 0);
         let database = if is_new { builder.create(models, path)? } else { builder.open(models, path)? };
         check_layout(&database)?;
@@ -307,6 +366,10 @@ fn check_layout(database: &Database<'static>) -> Outcome<()> {
         .map_err(|_| Fault::new(StoreErrorKind::Corrupt, "the file does not say which layout it has"))?;
     match u32::from_be_bytes(bytes) {
         LAYOUT => Ok(()),
+        older if older < LAYOUT => Err(Fault::new(
+            StoreErrorKind::Incompatible,
+            format!("the file has layout {older}, from before the first release; move the folder away to begin anew"),
+        )),
         newer => Err(Fault::new(
             StoreErrorKind::Incompatible,
             format!(
@@ -317,7 +380,7 @@ fn check_layout(database: &Database<'static>) -> Outcome<()> {
 }
 
 /// `live.db.corrupt-20260101T120000Z`, with a number where that is taken.
-fn free_name(path: &Path, now: UnixMicros) -> PathBuf {
+pub(super) fn free_name(path: &Path, now: UnixMicros) -> PathBuf {
     let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = |suffix: String| {
         let mut name = path.as_os_str().to_owned();

@@ -8,11 +8,11 @@ use thiserror::Error;
 use zstd::bulk::{Compressor, Decompressor};
 
 /// Version of the layout of heads and bodies.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Length of a head in bytes.
-const HEAD: usize = 28;
+const HEAD: usize = 32;
 /// Where the checksum stands in a head.
-const SUM_AT: usize = 24;
+const SUM_AT: usize = 28;
 /// Longest body before packing; a block that would be longer is split.
 pub(super) const BODY_LIMIT: usize = 4 << 20;
 /// zstd level: as small as 9 within a few percent, and several times as fast.
@@ -68,8 +68,8 @@ impl std::fmt::Debug for Packer {
 }
 
 impl Packer {
-    /// Makes a frame of a body that is no longer than [`BODY_LIMIT`].
-    pub(super) fn seal(&mut self, kind: Kind, head: Head, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    /// Makes a frame of a body that is no longer than [`BODY_LIMIT`] and numbers that are packed already.
+    pub(super) fn seal(&mut self, kind: Kind, head: Head, body: &[u8], numbers: &[u8]) -> std::io::Result<Vec<u8>> {
         let length = u32::try_from(body.len())
             .ok()
             .filter(|_| body.len() <= BODY_LIMIT)
@@ -79,25 +79,27 @@ impl Packer {
             None => self.pack.insert(Compressor::new(LEVEL)?),
         };
         let packed = pack.compress(body)?;
-        let mut frame = Vec::with_capacity(HEAD + packed.len());
+        let mut frame = Vec::with_capacity(HEAD + packed.len() + numbers.len());
         frame.extend([FORMAT, kind as u8]);
         frame.extend(head.count.to_le_bytes());
         frame.extend(head.first.to_le_bytes());
         frame.extend(head.last.to_le_bytes());
         frame.extend(length.to_le_bytes());
-        let sum = crc32c::crc32c_append(crc32c::crc32c(&frame), &packed);
+        frame.extend(u32::try_from(packed.len()).map_err(std::io::Error::other)?.to_le_bytes());
+        let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(&frame), &packed), numbers);
         frame.extend(sum.to_le_bytes());
         frame.extend(packed);
+        frame.extend(numbers);
         Ok(frame)
     }
 
-    /// Reads a frame, proving its checksum.
-    pub(super) fn open(&mut self, kind: Kind, frame: &[u8]) -> Result<(Head, Vec<u8>), FrameError> {
+    /// Reads a frame, proving its checksum: its head, its body, its packed numbers.
+    pub(super) fn open<'f>(&mut self, kind: Kind, frame: &'f [u8]) -> Result<(Head, Vec<u8>, &'f [u8]), FrameError> {
         let head = head(kind, frame)?;
-        let (start, packed) = frame.split_at(HEAD);
-        if crc32c::crc32c_append(crc32c::crc32c(&start[..SUM_AT]), packed) != u32_at(start, SUM_AT) {
-            return Err(FrameError::Damaged("its checksum is another one"));
-        }
+        prove(frame)?;
+        let (start, rest) = frame.split_at(HEAD);
+        let packed = usize::try_from(u32_at(start, 24)).ok().and_then(|length| rest.split_at_checked(length));
+        let (packed, numbers) = packed.ok_or(FrameError::Damaged("its body is longer than it is"))?;
         let length = usize::try_from(u32_at(start, 20)).unwrap_or(usize::MAX);
         if length > BODY_LIMIT {
             return Err(FrameError::Damaged("it claims to be too long"));
@@ -111,8 +113,17 @@ impl Packer {
         if body.len() != length {
             return Err(FrameError::Damaged("its body has another length than it claims"));
         }
-        Ok((head, body))
+        Ok((head, body, numbers))
     }
+}
+
+/// Proves the checksum of a frame of any kind.
+pub(super) fn prove(frame: &[u8]) -> Result<(), FrameError> {
+    let (start, rest) = frame.split_at_checked(HEAD).ok_or(FrameError::Damaged("it is cut off"))?;
+    if crc32c::crc32c_append(crc32c::crc32c(&start[..SUM_AT]), rest) != u32_at(start, SUM_AT) {
+        return Err(FrameError::Damaged("its checksum is another one"));
+    }
+    Ok(())
 }
 
 /// Reads the head of a frame; says nothing of its body.
@@ -177,8 +188,9 @@ mod tests {
         #[test]
         fn reads_back_and_notices_every_flipped_bit(body in prop::collection::vec(any::<u8>(), 0..500), at in any::<prop::sample::Index>(), bit in 0u8..8) {
             let mut packer = Packer::default();
-            let mut frame = packer.seal(Kind::Rollups, HEAD_OF, &body).expect("seals");
-            prop_assert_eq!(packer.open(Kind::Rollups, &frame), Ok((HEAD_OF, body)));
+            let mut frame = packer.seal(Kind::Rollups, HEAD_OF, &body, &body).expect("seals");
+            let opened = packer.open(Kind::Rollups, &frame).map(|(head, body, numbers)| (head, body, numbers.to_vec()));
+            prop_assert_eq!(opened, Ok((HEAD_OF, body.clone(), body)));
             let at = at.index(frame.len());
             frame[at] ^= 1 << bit;
             prop_assert!(packer.open(Kind::Rollups, &frame).is_err());
@@ -193,7 +205,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
         let mut packer = Packer::default();
-        let mut frame = packer.seal(Kind::Rollups, HEAD_OF, b"x").expect("seals");
+        let mut frame = packer.seal(Kind::Rollups, HEAD_OF, b"x", b"y").expect("seals");
         frame[0] = FORMAT + 1;
         assert_eq!(packer.open(Kind::Rollups, &frame), Err(FrameError::Format(FORMAT + 1)));
     }

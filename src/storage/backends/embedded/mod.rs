@@ -11,24 +11,35 @@
 //! | `append.rs` | writing rows |
 //! | `read.rs` | reading rows |
 //! | `upkeep.rs` | prune, forget, scan |
+//! | `sealed.rs`, `shelf.rs` | files of periods that are over: one, and all of a folder |
+//! | `seal.rs` | moves what a period that is over has from the live file to a sealed one |
 //! | `table.rs`, `record.rs` | the engine's tables, their keys |
-//! | `frame.rs`, `block.rs`, `chunk.rs` | the form of what is stored (`docs/embedded-format.md`) |
+//! | `frame.rs`, `block.rs`, `chunk.rs`, `column.rs` | the form of what is stored (`docs/embedded-format.md`) |
+//! | `shrink.rs` | writes the live file anew without its empty room |
+//! | `verify.rs` | proves every checksum |
 //! | `fault.rs` | the engine's errors in the words of the seam |
 //!
-//! A folder has one live file, `live.db`. There is room beside it for sealed files of past months, which are only
-//! read: reads would ask them besides the live one, and retention would unlink them.
+//! A folder has one live file, `live.db`, and sealed files of periods that are over (`results-20261125.7.sealed`).
+//! A database of pages wastes room beside large values and grows for ever; files that are written once have neither
+//! fault, and dropping a day is unlinking one.
 
 mod append;
 mod block;
 mod chunk;
+mod column;
 mod fault;
 mod file;
 mod frame;
 mod read;
 mod record;
+mod seal;
+mod sealed;
+mod shelf;
+mod shrink;
 mod store;
 mod table;
 mod upkeep;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Reading rows: each read is one transaction and sees one state of the file.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::btree_map::{BTreeMap, Entry as Slot};
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
 use native_db::transaction::RTransaction;
@@ -14,15 +15,19 @@ use super::record::{
     Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in,
     time_key,
 };
+use super::sealed::{Entry, Family, SealedFile, of_monitor};
+use super::shelf::{Files, Shelf, of_family};
 use super::table::Tables;
 use super::{block, chunk};
 use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
-use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery};
+use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreErrorKind};
 
 /// A read transaction and what it needs to know.
 pub(super) struct Reader<'db> {
     pub(super) read: RTransaction<'db>,
     pub(super) index: Arc<Index>,
+    pub(super) files: Files,
+    shelf: &'db Shelf,
     packer: Packer,
 }
 
@@ -30,9 +35,31 @@ pub(super) struct Reader<'db> {
 type Place = (UnixMicros, MonitorId);
 
 impl<'db> Reader<'db> {
-    pub(super) fn begin(live: &'db Live) -> Outcome<Self> {
+    pub(super) fn begin(live: &'db Live, shelf: &'db Shelf) -> Outcome<Self> {
         let read = live.database.r_transaction()?;
-        Ok(Self { read, index: live.index(), packer: Packer::default() })
+        // In this order: what is not in the live file any more is in a sealed one by then.
+        let index = live.index();
+        Ok(Self { read, index, files: shelf.files(), shelf, packer: Packer::default() })
+    }
+
+    /// What counts of a sealed file: its blocks, those of one monitor where one is asked for. An index that cannot be
+    /// read is reported and its file left out: it must not hide all others.
+    pub(super) fn sealed_blocks(&self, file: &SealedFile, monitor: Option<MonitorId>) -> Outcome<Vec<Entry>> {
+        let index = match self.shelf.index(file) {
+            Err(fault) if fault.kind == StoreErrorKind::Corrupt => {
+                error!(file = %file.path().display(), why = fault.what, "a sealed file is damaged: it is left out");
+                return Ok(Vec::new());
+            }
+            other => other?,
+        };
+        let blocks = monitor.map_or(&index[..], |monitor| of_monitor(&index, monitor));
+        Ok(blocks.iter().filter(|entry| self.index.counts(entry.monitor, file.sequence)).copied().collect())
+    }
+
+    /// The results of a sealed block, oldest first.
+    pub(super) fn sealed_rows(&mut self, file: &SealedFile, entry: &Entry) -> Outcome<Vec<CheckResult>> {
+        let frame = file.frame(entry)?;
+        self.block(entry.monitor, &frame)
     }
 
     /// The results of a block, oldest first. A damaged one is reported and left out: one bad block must not hide all
@@ -72,13 +99,29 @@ impl<'db> Reader<'db> {
         for (id, number) in monitors {
             blocks.extend(newest.block_of(self, id, number, query.span.to)?);
         }
-        while let Some((place, number, key)) = blocks.pop() {
+        let mut shelf = newest.files_of(self);
+        loop {
+            // A sealed file's blocks come in when none that is known is newer than its day.
+            while let Some(file) = shelf.pop_if(|file| {
+                let newer = |(place, _): &(Place, Source)| place.0 >= file.period.to;
+                !blocks.peek().is_some_and(newer)
+            }) {
+                for entry in self.sealed_blocks(&file, query.monitor)? {
+                    blocks.extend(newest.sealed_block(&file, entry));
+                }
+            }
+            let Some((place, source)) = blocks.pop() else { break };
             if !newest.wants(place) {
                 break;
             }
-            let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
-            newest.add(self.block(place.1, &value)?);
-            blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
+            match source {
+                Source::Live(number, key) => {
+                    let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
+                    newest.add(self.block(place.1, &value)?, false);
+                    blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
+                }
+                Source::Sealed(Sealed(file, entry)) => newest.add(self.sealed_rows(&file, &entry)?, true),
+            }
         }
         let mut results: Vec<CheckResult> = newest.found.into_values().rev().collect();
         if results.len() <= limit {
@@ -91,6 +134,23 @@ impl<'db> Reader<'db> {
 
     /// The newest result of a monitor before a time.
     pub(super) fn last_before(&mut self, monitor: MonitorId, time: UnixMicros) -> Outcome<Option<CheckResult>> {
+        let live = self.last_live_before(monitor, time)?;
+        let files = Arc::clone(&self.files);
+        let reaching = of_family(&files, Family::Results).iter().rev().filter(|file| file.period.from < time);
+        for file in reaching.take_while(|file| live.as_ref().is_none_or(|live| file.period.to > live.time)) {
+            for entry in self.sealed_blocks(file, Some(monitor))?.iter().rev().filter(|entry| entry.first < time) {
+                let mut rows = self.sealed_rows(file, entry)?;
+                rows.truncate(rows.partition_point(|row| row.time < time));
+                if let Some(last) = rows.pop() {
+                    // Of two with the same time the sealed one was there first.
+                    return Ok(Some(live.filter(|live| live.time > last.time).unwrap_or(last)));
+                }
+            }
+        }
+        Ok(live)
+    }
+
+    fn last_live_before(&mut self, monitor: MonitorId, time: UnixMicros) -> Outcome<Option<CheckResult>> {
         let Some(number) = self.index.numbers.get(&monitor).copied() else { return Ok(None) };
         let mut bound = time;
         while let Some((key, value)) = self.block_before(number, bound)? {
@@ -108,21 +168,51 @@ impl<'db> Reader<'db> {
     }
 
     pub(super) fn rollups(&mut self, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
-        let Some(number) = self.index.numbers.get(&query.monitor).copied() else { return Ok(Vec::new()) };
         let span = Span::new(query.span.from.max(self.index.floors.of(query.tier)), query.span.to);
         if span.is_empty() {
             return Ok(Vec::new());
         }
+        let mut rollups = self.sealed_rollups(query.monitor, query.tier, span)?;
+        let values = match self.index.numbers.get(&query.monitor).copied() {
+            Some(number) => self.chunks(number, query.tier, span)?,
+            None => Vec::new(),
+        };
+        // What is in the live file was written later.
+        for value in values {
+            let live = self.chunk(query.monitor, query.tier, &value)?.into_iter();
+            rollups.extend(live.filter(|rollup| span.contains(rollup.start)).map(|rollup| (rollup.start, rollup)));
+        }
+        Ok(rollups.into_values().collect())
+    }
+
+    fn chunks(&self, number: Number, tier: Tier, span: Span) -> Outcome<Vec<Vec<u8>>> {
         let mut values = Vec::new();
-        let keys = chunk_key(number, query.tier, span.from)..=chunk_key(number, query.tier, span.to);
+        let keys = chunk_key(number, tier, span.from)..=chunk_key(number, tier, span.to);
         self.read.each_in::<RollupChunk>(keys, false, |_, value| {
             values.push(value);
             Ok(true)
         })?;
-        let mut rollups = Vec::new();
-        for value in values {
-            let rows = self.chunk(query.monitor, query.tier, &value)?;
-            rollups.extend(rows.into_iter().filter(|rollup| span.contains(rollup.start)));
+        Ok(values)
+    }
+
+    /// The sealed rollups of a monitor and tier that start in a span.
+    pub(super) fn sealed_rollups(
+        &mut self,
+        monitor: MonitorId,
+        tier: Tier,
+        span: Span,
+    ) -> Outcome<BTreeMap<UnixMicros, Rollup>> {
+        let mut rollups = BTreeMap::new();
+        let Some(family) = Family::of(tier) else { return Ok(rollups) };
+        let files = Arc::clone(&self.files);
+        let reaching = of_family(&files, family).iter();
+        for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
+            for entry in self.sealed_blocks(file, Some(monitor))? {
+                if entry.first < span.to && entry.last >= span.from {
+                    let rows = self.chunk(monitor, tier, &file.frame(&entry)?)?.into_iter();
+                    rollups.extend(rows.filter(|row| span.contains(row.start)).map(|row| (row.start, row)));
+                }
+            }
         }
         Ok(rollups)
     }
@@ -212,7 +302,54 @@ impl<'db> Reader<'db> {
                 newest = newest.max(Some(time(head.last)));
             }
         }
+        let sealed = of_family(&self.files, Family::Results);
+        for file in [sealed.first(), sealed.last()].into_iter().flatten() {
+            for entry in self.sealed_blocks(file, None)? {
+                let first = entry.first.max(self.index.floors.raw);
+                oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
+                newest = newest.max(Some(entry.last));
+            }
+        }
         Ok((oldest.filter(|oldest| Some(*oldest) <= newest), newest))
+    }
+
+    /// Every monitor that has results here, known or not, in sealed files only as far as their day ends by `until`.
+    pub(super) fn with_results(&self, until: UnixMicros) -> Outcome<HashSet<MonitorId>> {
+        let mut monitors = self.shelf.monitors(until)?;
+        monitors.extend(self.index.numbers.keys());
+        Ok(monitors)
+    }
+}
+
+/// Where a block is.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Live(Number, u128),
+    Sealed(Sealed),
+}
+
+/// A block of a sealed file. The order among blocks of one place does not matter.
+#[derive(Debug)]
+struct Sealed(Arc<SealedFile>, Entry);
+
+impl PartialEq for Sealed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Sealed {}
+
+impl PartialOrd for Sealed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Sealed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |sealed: &Self| (sealed.0.sequence, sealed.1.monitor, sealed.1.first);
+        key(self).cmp(&key(other))
     }
 }
 
@@ -239,7 +376,7 @@ impl Newest {
         id: MonitorId,
         number: Number,
         before: UnixMicros,
-    ) -> Outcome<Option<(Place, Number, u128)>> {
+    ) -> Outcome<Option<(Place, Source)>> {
         let before = self.after.map_or(before, |after| before.min(after.time.plus_us(1)));
         if before <= self.span.from {
             return Ok(None);
@@ -248,18 +385,43 @@ impl Newest {
         let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
         let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
         let reaches = last >= self.span.from.max(reader.index.floors.raw);
-        Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), number, key)))
+        Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), Source::Live(number, key))))
     }
 
-    /// Takes what is wanted of a block's results, which are oldest first.
-    fn add(&mut self, rows: Vec<CheckResult>) {
+    /// The end of what may be wanted.
+    fn before(&self) -> UnixMicros {
+        self.after.map_or(self.span.to, |after| self.span.to.min(after.time.plus_us(1)))
+    }
+
+    /// The sealed files that reach into the span, the newest last.
+    fn files_of(&self, reader: &Reader<'_>) -> Vec<Arc<SealedFile>> {
+        let from = self.span.from.max(reader.index.floors.raw);
+        let reaches = |file: &&Arc<SealedFile>| file.period.from < self.before() && file.period.to > from;
+        of_family(&reader.files, Family::Results).iter().filter(reaches).cloned().collect()
+    }
+
+    /// A sealed block that reaches into the span, with an upper bound for the places of its results.
+    fn sealed_block(&self, file: &Arc<SealedFile>, entry: Entry) -> Option<(Place, Source)> {
+        let before = self.before();
+        let reaches = entry.first < before && entry.last >= self.span.from;
+        let place = (entry.last.min(before.minus_us(1)), entry.monitor);
+        reaches.then(|| (place, Source::Sealed(Sealed(Arc::clone(file), entry))))
+    }
+
+    /// Takes what is wanted of a block's results, which are oldest first. Of two with the same key the sealed one was
+    /// there first.
+    fn add(&mut self, rows: Vec<CheckResult>, sealed: bool) {
         for row in rows.into_iter().rev() {
             let place = (row.time, row.monitor);
             if !self.wants(place) {
                 break;
             }
             if self.span.contains(row.time) && self.after.is_none_or(|after| place < (after.time, after.monitor)) {
-                self.found.insert(place, row);
+                match self.found.entry(place) {
+                    Slot::Occupied(mut there) if sealed => drop(there.insert(row)),
+                    Slot::Occupied(_) => {}
+                    Slot::Vacant(free) => drop(free.insert(row)),
+                }
             }
             if self.found.len() > self.most {
                 self.found.pop_first();

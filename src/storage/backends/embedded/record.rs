@@ -217,7 +217,8 @@ pub(super) fn incident_key(monitor: Number, opened: UnixMicros) -> u128 {
 /// Length of the span whose rollups are stored together, in µs: a chunk is written anew whenever one of them is.
 pub(super) fn chunk_us(tier: Tier) -> u64 {
     match tier {
-        Tier::FiveMinutes | Tier::Hour => Tier::Day.width_us(),
+        Tier::FiveMinutes => Tier::Day.width_us(),
+        Tier::Hour => 6 * Tier::Hour.width_us(),
         Tier::Day => 32 * Tier::Day.width_us(),
     }
 }

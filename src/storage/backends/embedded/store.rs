@@ -1,7 +1,7 @@
 //! The store: brings calls to threads that may block.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore};
@@ -11,14 +11,16 @@ use super::append::{self, Writer};
 use super::fault::{Fault, ID, Outcome};
 use super::file::{LiveFile, OTHERS};
 use super::read::Reader;
+use super::seal::Sealing;
+use super::shelf::Shelf;
 use super::table::{Tables, Writes};
-use super::upkeep;
+use super::{upkeep, verify};
 use crate::clock::Clock;
 use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
-    missing_rollups,
+    Verified, missing_rollups,
 };
 
 /// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
@@ -28,6 +30,8 @@ const READERS: usize = 2;
 #[derive(Debug)]
 pub(super) struct EmbeddedStore {
     file: Arc<LiveFile>,
+    shelf: Arc<Shelf>,
+    sealing: Arc<std::sync::Mutex<Sealing>>,
     /// One writer at a time waits here, not on a thread.
     writing: Arc<Mutex<()>>,
     reading: Arc<Semaphore>,
@@ -36,17 +40,25 @@ pub(super) struct EmbeddedStore {
 impl EmbeddedStore {
     /// Opens the store in a folder; blocks.
     pub(super) fn open(folder: &Path, instance: InstanceId, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let file = LiveFile::open(folder, instance, clock).map_err(|mut fault| {
+        let told = |mut fault: Fault| {
             fault.what = format!("{}: {}", folder.display(), fault.what);
             fault.during("open")
-        })?;
-        Ok(Self { file: Arc::new(file), writing: Arc::new(Mutex::new(())), reading: Arc::new(Semaphore::new(READERS)) })
+        };
+        let file = LiveFile::open(folder, instance, Arc::clone(&clock)).map_err(told)?;
+        let shelf = Shelf::open(folder, clock.wall()).map_err(told)?;
+        Ok(Self {
+            file: Arc::new(file),
+            shelf: Arc::new(shelf),
+            sealing: Arc::default(),
+            writing: Arc::new(Mutex::new(())),
+            reading: Arc::new(Semaphore::new(READERS)),
+        })
     }
 
     /// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
     async fn roll_up(&self, floor: UnixMicros) -> Result<(), StoreError> {
         let monitors: Vec<MonitorId> =
-            self.reads("prune", |reader| Ok(reader.index.numbers.keys().copied().collect())).await?;
+            self.reads("prune", move |reader| Ok(reader.with_results(floor)?.into_iter().collect())).await?;
         for monitor in monitors {
             let mut from = UnixMicros::MIN;
             let day_after = |from| self.reads("prune", move |reader| upkeep::next_day(reader, monitor, from, floor));
@@ -69,10 +81,10 @@ impl EmbeddedStore {
         let Ok(permit) = Arc::clone(&self.reading).acquire_owned().await else {
             return Err(Fault::closed().during(operation));
         };
-        let file = Arc::clone(&self.file);
+        let (file, shelf) = (Arc::clone(&self.file), Arc::clone(&self.shelf));
         blocking(operation, move || {
             let _permit = permit;
-            file.with(|live| work(&mut Reader::begin(live)?))
+            file.with(|live| work(&mut Reader::begin(live, &shelf)?))
         })
         .await
     }
@@ -171,7 +183,7 @@ impl ResultStore for EmbeddedStore {
             })
         })
         .await?;
-        let size_bytes = self.file.size();
+        let size_bytes = self.file.size().map(|live| live + self.shelf.bytes());
         self.reads("check", move |reader| {
             if reader.read.metadata(&name)?.as_deref() != Some(&written) {
                 return Err(Fault::new(StoreErrorKind::Corrupt, "what was written could not be read back"));
@@ -212,15 +224,42 @@ impl ResultStore for EmbeddedStore {
         if let Some(floor) = policy.floor(None, now) {
             self.roll_up(floor).await?;
         }
-        let policy = *policy;
-        self.writes("prune", move |file| upkeep::prune(file, &policy, now)).await
+        let (policy, shelf) = (*policy, Arc::clone(&self.shelf));
+        self.writes("prune", move |file| upkeep::prune(file, &shelf, &policy, now)).await
+    }
+
+    async fn verify(&self) -> Result<Verified, StoreError> {
+        let (mut found, files) =
+            self.reads("verify", |reader| Ok((verify::live(reader)?, Arc::clone(&reader.files)))).await?;
+        // One at a time, so that reads get their turn.
+        for file in files.iter() {
+            let file = Arc::clone(file);
+            found = blocking("verify", move || {
+                verify::sealed(&file, &mut found);
+                Ok(found)
+            })
+            .await?;
+        }
+        Ok(found)
+    }
+
+    async fn tend(&self, now: UnixMicros) -> Result<bool, StoreError> {
+        let (shelf, sealing) = (Arc::clone(&self.shelf), Arc::clone(&self.sealing));
+        self.writes("tend", move |file| {
+            let mut sealing = sealing.lock().unwrap_or_else(PoisonError::into_inner);
+            sealing.turn(file, &shelf, now)
+        })
+        .await
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
+        let (shelf, sealing) = (Arc::clone(&self.shelf), Arc::clone(&self.sealing));
         self.writes("forget", move |file| {
+            // A file that is being written may have its rows already.
+            sealing.lock().unwrap_or_else(PoisonError::into_inner).begin_anew();
             file.write(|live| {
                 let mut writer = Writer::begin(live)?;
-                upkeep::forget(&mut writer, monitor)?;
+                upkeep::forget(&mut writer, &shelf, monitor)?;
                 writer.commit()
             })
         })

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::append::Writer;
+use super::column::Effort;
 use super::fault::{Fault, Outcome};
-use super::file::{FLOORS_KEY, Floors, KnownRow, LiveFile};
+use super::file::{FLOORS_KEY, FORGOTTEN_KEY, Floors, KnownRow, LiveFile};
 use super::frame::{self, Kind};
 use super::read::Reader;
 use super::record::{
     Block, GapRow, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, number_in, tier_in, time_in, time_key,
 };
+use super::sealed::{Family, of_monitor};
+use super::shelf::{Shelf, of_family};
 use super::table::{Tables, Writes};
 use super::{block, chunk};
 use crate::model::{Gap, Incident, MonitorId, Span, Tier, UnixMicros};
@@ -23,7 +26,7 @@ const PRUNED_AT_ONCE: usize = 32;
 
 /// Drops what the policy does not keep. A transaction drops what few monitors have, so that it stays short and
 /// small. The rollups of what is dropped must be there.
-pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
+pub(super) fn prune(file: &LiveFile, shelf: &Shelf, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
     let (monitors, floors) = file.with(|live| {
         let mut writer = Writer::begin(live)?;
         let floors = &mut Arc::make_mut(&mut writer.index).floors;
@@ -40,6 +43,12 @@ pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Out
         Ok((monitors, floors))
     })?;
     let mut pruned = Pruned::default();
+    // Floors are whole days. A month of hours that reaches over one goes when all of it is below.
+    let old =
+        shelf.drop_files(|sealed| sealed.period.to <= sealed.family.tier().map_or(floors.raw, |tier| floors.of(tier)));
+    for sealed in old {
+        *(if sealed.family == Family::Results { &mut pruned.results } else { &mut pruned.rollups }) += sealed.rows;
+    }
     let monitors: Vec<_> = monitors.into_iter().collect();
     for some in monitors.chunks(PRUNED_AT_ONCE) {
         let dropped = file.with(|live| {
@@ -60,8 +69,28 @@ pub(super) fn prune(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Out
     Ok(pruned)
 }
 
-/// The first day not before `from` and below `floor` in which a block of the monitor has results.
+/// The first day not before `from` and below `floor` in which the monitor has results.
 pub(super) fn next_day(
+    reader: &Reader<'_>,
+    monitor: MonitorId,
+    from: UnixMicros,
+    floor: UnixMicros,
+) -> Outcome<Option<Span>> {
+    let live = next_live_day(reader, monitor, from, floor)?;
+    let files = of_family(&reader.files, Family::Results).iter();
+    for file in files.filter(|file| file.period.from >= from && file.period.from < floor) {
+        if live.is_some_and(|live| live.from <= file.period.from) {
+            break;
+        }
+        if !reader.sealed_blocks(file, Some(monitor))?.is_empty() {
+            return Ok(Some(file.period));
+        }
+    }
+    Ok(live)
+}
+
+/// The same for the live file.
+pub(super) fn next_live_day(
     reader: &Reader<'_>,
     monitor: MonitorId,
     from: UnixMicros,
@@ -152,15 +181,26 @@ fn drop_rollups(
         if rollups.is_empty() {
             writer.write.take::<RollupChunk>(key, value)?;
         } else if rollups.len() < before {
-            let frame = chunk::encode(&mut writer.packer, &rollups)?;
+            let frame = chunk::encode(&mut writer.packer, &rollups, Effort::Quick)?;
             writer.write.put::<RollupChunk>(key, Some(value), frame)?;
         }
     }
     Ok(dropped)
 }
 
-/// Drops everything of a monitor.
-pub(super) fn forget(writer: &mut Writer<'_>, monitor: MonitorId) -> Outcome<()> {
+/// Drops everything of a monitor. What sealed files have of it is not read from here on; upkeep writes them anew.
+pub(super) fn forget(writer: &mut Writer<'_>, shelf: &Shelf, monitor: MonitorId) -> Outcome<()> {
+    let files = shelf.files();
+    let mut sealed = None;
+    for file in files.iter() {
+        if !of_monitor(&shelf.index(file)?, monitor).is_empty() {
+            sealed = sealed.max(Some(file.sequence));
+        }
+    }
+    if let Some(sequence) = sealed {
+        Arc::make_mut(&mut writer.index).forgotten.insert(monitor, sequence);
+        write_forgotten(writer)?;
+    }
     let Some(number) = writer.index.numbers.get(&monitor).copied() else { return Ok(()) };
     writer.write.take_all::<Block>(all_of(number))?;
     writer.write.take_all::<RollupChunk>(all_of(number))?;
@@ -171,8 +211,16 @@ pub(super) fn forget(writer: &mut Writer<'_>, monitor: MonitorId) -> Outcome<()>
     Ok(())
 }
 
+/// Writes whose sealed results are gone.
+pub(super) fn write_forgotten(writer: &Writer<'_>) -> Outcome<()> {
+    let forgotten: Vec<(MonitorId, u64)> = writer.index.forgotten.iter().map(|(id, until)| (*id, *until)).collect();
+    writer.write.set_metadata(FORGOTTEN_KEY, frame::seal_row(&forgotten)?)
+}
+
 /// The tables in the order of a scan; the number is the first byte of its cursor.
-const SCANNED: u8 = 5;
+const SCANNED: u8 = 6;
+/// Sealed files; the key is a file's sequence and the number of a frame in it.
+const SEALED: u8 = 5;
 /// Rows in a page of a scan, save that a block or a chunk is never split.
 const SCAN_ROWS: usize = 4_096;
 
@@ -189,6 +237,9 @@ pub(super) fn scan(reader: &mut Reader<'_>, cursor: Option<&ScanCursor>) -> Outc
             _ => return Err(Fault::new(StoreErrorKind::Misconfigured, "this cursor is not one of this store's")),
         },
     };
+    if table == SEALED {
+        return scan_sealed(reader, from);
+    }
     let mut batch = Batch::default();
     let mut last = None;
     let mut values: Vec<(u128, Vec<u8>)> = Vec::new();
@@ -217,8 +268,42 @@ pub(super) fn scan(reader: &mut Reader<'_>, cursor: Option<&ScanCursor>) -> Outc
         Some(next) if full => Some((table, next)),
         _ => Some((table + 1, 0)).filter(|(table, _)| *table < SCANNED),
     };
-    let next = next.map(|(table, key)| ScanCursor([&[table][..], &key.to_be_bytes()[..]].concat()));
-    Ok(ScanPage { batch, next })
+    Ok(ScanPage { batch, next: next.map(|(table, key)| scan_cursor(table, key)) })
+}
+
+fn scan_cursor(table: u8, key: u128) -> ScanCursor {
+    ScanCursor([&[table][..], &key.to_be_bytes()[..]].concat())
+}
+
+/// A frame of a sealed file, the first one from a key on. Files that are written anew meanwhile come once more: what was
+/// read is the same again.
+fn scan_sealed(reader: &mut Reader<'_>, key: u128) -> Outcome<ScanPage> {
+    let half = |key: u128| u64::try_from(key & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+    let (sequence, nth) = (half(key >> 64), usize::try_from(half(key)).unwrap_or(usize::MAX));
+    let mut files: Vec<_> = reader.files.iter().cloned().collect();
+    files.sort_by_key(|file| file.sequence);
+    let at = files.partition_point(|file| file.sequence < sequence);
+    let mut batch = Batch::default();
+    let Some(file) = files.get(at) else { return Ok(ScanPage { batch, next: None }) };
+    let nth = if file.sequence == sequence { nth } else { 0 };
+    let frames = reader.sealed_blocks(file, None)?;
+    if let Some(entry) = frames.get(nth) {
+        match file.family.tier() {
+            None => batch.results = reader.sealed_rows(file, entry)?,
+            Some(tier) => {
+                let floor = reader.index.floors.of(tier);
+                let rollups = reader.chunk(entry.monitor, tier, &file.frame(entry)?)?.into_iter();
+                batch.rollups = rollups.filter(|rollup| rollup.start >= floor).collect();
+            }
+        }
+    }
+    let place = |sequence: u64, nth: usize| u128::from(sequence) << 64 | nth as u128;
+    let next = match files.get(at + 1) {
+        _ if nth + 1 < frames.len() => Some(place(file.sequence, nth + 1)),
+        Some(later) => Some(place(later.sequence, 0)),
+        None => None,
+    };
+    Ok(ScanPage { batch, next: next.map(|key| scan_cursor(SEALED, key)) })
 }
 
 fn unpack(reader: &mut Reader<'_>, table: u8, values: &[(u128, Vec<u8>)], batch: &mut Batch) -> Outcome<()> {

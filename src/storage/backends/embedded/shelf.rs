@@ -1,0 +1,157 @@
+//! The sealed files of a folder: which there are, in the order of their periods.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::{error, warn};
+
+use super::fault::Outcome;
+use super::sealed::{Entry, Family, Indexes, Name, SealedError, SealedFile, SealedWriter, is_unfinished, salvage};
+use crate::model::{MonitorId, UnixMicros};
+
+/// The files at one moment, by family, oldest first, at most one a period.
+pub(super) type Files = Arc<Vec<Arc<SealedFile>>>;
+
+/// All sealed files of a folder.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    folder: PathBuf,
+    files: RwLock<Files>,
+    indexes: Indexes,
+}
+
+impl Shelf {
+    /// Opens what is there. What was never finished, or is replaced, is removed; a damaged file is kept aside, and what
+    /// can be read of it takes its place.
+    pub(super) fn open(folder: &Path, now: UnixMicros) -> Outcome<Self> {
+        let mut found: Vec<(Name, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_unfinished(&name) {
+                fs::remove_file(entry.path())?;
+            } else if let Some(name) = Name::parse(&name) {
+                found.push((name, entry.path()));
+            }
+        }
+        // The greatest first: of the files of a period that one counts.
+        found.sort_unstable_by_key(|(name, _)| std::cmp::Reverse(name.sequence));
+        let mut next = found.first().map_or(1, |(name, _)| name.sequence + 1);
+        let mut files: Vec<Arc<SealedFile>> = Vec::new();
+        let mut seen = HashSet::new();
+        for (name, path) in &found {
+            let file = match SealedFile::open(path).and_then(|file| file.read_index().map(|_| file)) {
+                Err(SealedError::Damaged(why)) => {
+                    // One that this was to replace is whole, and what it has not is still in the live file.
+                    let older = |(other, _): &&(Name, PathBuf)| {
+                        (other.family, other.period) == (name.family, name.period) && other.sequence < name.sequence
+                    };
+                    let is_only = found.iter().find(older).is_none();
+                    match mend(path, *name, why, is_only.then_some(next), now)? {
+                        Some(file) => file,
+                        None => continue,
+                    }
+                }
+                other => other?,
+            };
+            next = next.max(file.sequence + 1);
+            if seen.insert((file.family, file.period.from)) {
+                files.push(Arc::new(file));
+            } else {
+                fs::remove_file(file.path())?;
+            }
+        }
+        files.sort_unstable_by_key(|file| (file.family, file.period.from));
+        Ok(Self { folder: folder.to_owned(), files: RwLock::new(Arc::new(files)), indexes: Indexes::default() })
+    }
+
+    /// The files there are now. To be asked for after the live file's state was taken: what is sealed leaves the live
+    /// file after it is here.
+    pub(super) fn files(&self) -> Files {
+        Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The index of a file.
+    pub(super) fn index(&self, file: &SealedFile) -> Outcome<Arc<[Entry]>> {
+        Ok(self.indexes.of(file)?)
+    }
+
+    /// Begins the next file of a period, with a sequence greater than `above`.
+    pub(super) fn begin(&self, family: Family, from: UnixMicros, above: u64) -> Outcome<SealedWriter> {
+        let greatest = self.files().iter().map(|file| file.sequence).max().unwrap_or(0);
+        Ok(SealedWriter::begin(&self.folder, family, from, greatest.max(above) + 1)?)
+    }
+
+    /// Puts a file on the shelf in the place of the one of its period.
+    pub(super) fn put(&self, file: SealedFile) -> Arc<SealedFile> {
+        let file = Arc::new(file);
+        let key = |file: &Arc<SealedFile>| (file.family, file.period.from);
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let (old, mut new): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|other| key(other) == key(&file));
+        new.insert(new.partition_point(|other| key(other) < key(&file)), Arc::clone(&file));
+        *files = Arc::new(new);
+        drop(files);
+        old.iter().for_each(|old| unlink(old));
+        file
+    }
+
+    /// Takes files off the shelf for good.
+    pub(super) fn drop_files(&self, gone: impl Fn(&SealedFile) -> bool) -> Vec<Arc<SealedFile>> {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let (dropped, kept): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| gone(file));
+        *files = Arc::new(kept);
+        drop(files);
+        dropped.iter().for_each(|file| unlink(file));
+        dropped
+    }
+
+    /// Bytes of all files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.files().iter().map(|file| file.bytes).sum()
+    }
+
+    /// Every monitor with results in a file whose day ends at `until` or before.
+    pub(super) fn monitors(&self, until: UnixMicros) -> Outcome<HashSet<MonitorId>> {
+        let mut monitors = HashSet::new();
+        for file in of_family(&self.files(), Family::Results).iter().filter(|file| file.period.to <= until) {
+            monitors.extend(self.index(file)?.iter().map(|entry| entry.monitor));
+        }
+        Ok(monitors)
+    }
+}
+
+fn unlink(file: &SealedFile) {
+    if let Err(why) = fs::remove_file(file.path()) {
+        // It is removed at the next start.
+        warn!(file = %file.path().display(), %why, "a sealed file that is not needed cannot be removed");
+    }
+}
+
+/// The files of one family, oldest first.
+pub(super) fn of_family(files: &[Arc<SealedFile>], family: Family) -> &[Arc<SealedFile>] {
+    let from = files.partition_point(|file| file.family < family);
+    let to = files.partition_point(|file| file.family <= family);
+    &files[from..to]
+}
+
+/// Keeps a damaged file aside and writes what can be read of it to one with this sequence; none where nothing can, or
+/// where none is wanted.
+fn mend(path: &Path, name: Name, why: &str, sequence: Option<u64>, now: UnixMicros) -> Outcome<Option<SealedFile>> {
+    let frames = salvage(path, name.family)?;
+    let kept = super::file::free_name(path, now);
+    error!(kept = %kept.display(), frames = frames.len(), why, "a sealed file is damaged: it is kept aside");
+    let mended = match (path.parent(), sequence) {
+        (Some(folder), Some(sequence)) if !frames.is_empty() => {
+            let mut writer = SealedWriter::begin(folder, name.family, name.period.from, sequence)?;
+            for (monitor, frame) in &frames {
+                writer.add(*monitor, frame)?;
+            }
+            Some(writer.finish()?)
+        }
+        _ => None,
+    };
+    fs::rename(path, &kept)?;
+    Ok(mended)
+}
