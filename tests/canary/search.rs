@@ -1,14 +1,14 @@
 //! Finds a text in bytes, however it was written there.
 
 /// A text that is found again in every usual way of writing it.
-pub struct Canary {
+pub(crate) struct Canary {
     text: String,
     forms: Vec<(String, Vec<u8>)>,
 }
 
 impl Canary {
     /// One that nothing else looks like. Its ends change under percent encoding and in JSON, its middle does not.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let core = uuid::Uuid::new_v4().simple().to_string();
         let text = format!("Kn&{core}=+\"");
         let mut forms = vec![
@@ -35,18 +35,18 @@ impl Canary {
         Self { text, forms }
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The way in which it stands in some bytes.
-    pub fn found_in(&self, bytes: &[u8]) -> Option<&str> {
+    pub(crate) fn found_in(&self, bytes: &[u8]) -> Option<&str> {
         let holds = |form: &[u8]| bytes.windows(form.len()).any(|part| part == form);
         self.forms.iter().find(|(_, form)| holds(form)).map(|(name, _)| name.as_str())
     }
 
     #[track_caller]
-    pub fn must_not_be_in(&self, what: &str, bytes: &[u8]) {
+    pub(crate) fn must_not_be_in(&self, what: &str, bytes: &[u8]) {
         if let Some(form) = self.found_in(bytes) {
             let near = String::from_utf8_lossy(bytes).into_owned();
             panic!("the canary is in {what}, {form}:\n{}", near.chars().take(20_000).collect::<String>());
