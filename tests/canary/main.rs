@@ -77,7 +77,7 @@ fn watch(session: &Session, config: &str, log: &str, vars: &[(&str, &str)], form
 fn wait_for_results(session: &Session, config: &str) {
     until("all are checked", || {
         let lines = session.run(&["status", "--json", "--config", config]).json();
-        let down = lines.iter().filter(|line| line["state"] == "down").count();
+        let down = lines.iter().filter(|line| line["live"] == true && line["state"] == "down").count();
         (down == 4).then_some(())
     });
 }
@@ -146,7 +146,7 @@ fn life(session: &Session, canary: &Canary, place: &str, vars: &[(&str, &str)]) 
     let mut said = vec![("set".to_owned(), [set.out, set.err].concat().into_bytes())];
     let config = session.write_config(&config(&echo(), &name));
     for (round, (format, end)) in
-        [("text", "-KILL"), ("json", "-SEGV"), ("text", "-ABRT"), ("json", "-TERM")].iter().enumerate()
+        [("text", "-KILL"), ("json", "-QUIT"), ("text", "-ABRT"), ("json", "-TERM")].iter().enumerate()
     {
         let mut child = watch(session, &config, &format!("log-{round}"), vars, format);
         wait_for_results(session, &config);

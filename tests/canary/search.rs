@@ -3,34 +3,33 @@
 /// A text that is found again in every usual way of writing it.
 pub(crate) struct Canary {
     text: String,
-    forms: Vec<(String, Vec<u8>)>,
+    forms: Vec<(String, String)>,
 }
 
 impl Canary {
-    /// One that nothing else looks like. Its ends change under percent encoding and in JSON, its middle does not.
+    /// One that nothing else looks like. Its ends change under percent encoding, its middle does not.
     pub(crate) fn new() -> Self {
         let core = uuid::Uuid::new_v4().simple().to_string();
-        let text = format!("Kn&{core}=+\"");
+        let text = format!("Kn&{core}=+");
+        let ascii = |bytes: Vec<u8>| bytes.into_iter().map(char::from).collect::<String>();
+        let each = |form: &dyn Fn(u8) -> String| core.bytes().map(form).collect::<String>();
         let mut forms = vec![
-            ("plain".to_owned(), core.clone().into_bytes()),
-            ("upper case".to_owned(), core.to_uppercase().into_bytes()),
-            ("percent-encoded".to_owned(), core.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).collect()),
-            ("hexadecimal".to_owned(), core.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()),
-            ("UTF-16 LE".to_owned(), core.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-            ("UTF-16 BE".to_owned(), core.encode_utf16().flat_map(u16::to_be_bytes).collect()),
-            ("reversed".to_owned(), core.bytes().rev().collect()),
+            ("plain".to_owned(), core.clone()),
+            ("upper case".to_owned(), core.to_uppercase()),
+            ("percent-encoded".to_owned(), each(&|byte| format!("%{byte:02X}"))),
+            ("hexadecimal".to_owned(), each(&|byte| format!("{byte:02x}"))),
+            ("UTF-16 LE".to_owned(), ascii(core.encode_utf16().flat_map(u16::to_le_bytes).collect())),
+            ("UTF-16 BE".to_owned(), ascii(core.encode_utf16().flat_map(u16::to_be_bytes).collect())),
+            ("reversed".to_owned(), core.chars().rev().collect()),
         ];
         let listed: Vec<String> = core.bytes().map(|byte| byte.to_string()).collect();
-        forms.push(("list of bytes".to_owned(), listed.join(", ").into_bytes()));
-        forms.push(("compact list of bytes".to_owned(), listed.join(",").into_bytes()));
+        forms.push(("list of bytes".to_owned(), listed.join(", ")));
+        forms.push(("compact list of bytes".to_owned(), listed.join(",")));
         for shift in 0..3 {
             let whole = &core.as_bytes()[shift..];
             let base64 = base64(&whole[..whole.len() / 3 * 3]);
-            forms.push((format!("base64, {shift} bytes later"), base64.clone().into_bytes()));
-            forms.push((
-                format!("base64 for URLs, {shift} later"),
-                base64.replace('+', "-").replace('/', "_").into_bytes(),
-            ));
+            forms.push((format!("base64, {shift} bytes later"), base64.clone()));
+            forms.push((format!("base64 for URLs, {shift} later"), base64.replace('+', "-").replace('/', "_")));
         }
         Self { text, forms }
     }
@@ -41,8 +40,9 @@ impl Canary {
 
     /// The way in which it stands in some bytes.
     pub(crate) fn found_in(&self, bytes: &[u8]) -> Option<&str> {
-        let holds = |form: &[u8]| bytes.windows(form.len()).any(|part| part == form);
-        self.forms.iter().find(|(_, form)| holds(form)).map(|(name, _)| name.as_str())
+        // All forms are ASCII, which this leaves as it is; text is searched fast also without optimisation.
+        let text = String::from_utf8_lossy(bytes);
+        self.forms.iter().find(|(_, form)| text.contains(form.as_str())).map(|(name, _)| name.as_str())
     }
 
     #[track_caller]
