@@ -14,6 +14,7 @@ pub mod control;
 pub mod deliver;
 pub mod discover;
 pub mod event;
+pub mod hardening;
 pub mod journal;
 pub mod memory;
 pub mod model;

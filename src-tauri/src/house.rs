@@ -12,6 +12,7 @@ use hallmonitor::config::{self, Config, LoadError, Vars};
 use hallmonitor::model::error_chain;
 use hallmonitor::record::Board;
 use hallmonitor::screen::{Failed, FileProblem};
+use hallmonitor::secret::{Remembering, Vault};
 use tokio::sync::watch;
 
 /// What could not start is tried again after this time.
@@ -40,6 +41,8 @@ enum Start {
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) places: Places,
+    /// Nobody is asked at the start of the desktop: what is locked is read once it is unlocked.
+    vault: Arc<dyn Vault>,
     app: Mutex<Option<App>>,
     start: watch::Sender<Start>,
 }
@@ -50,7 +53,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl House {
     pub(crate) fn new(places: Places) -> Self {
-        Self { places, app: Mutex::new(None), start: watch::Sender::new(Start::Begun) }
+        let vault = Arc::new(app::system_vault(&places.data_dir, &places.vars, None));
+        let vault = Arc::new(Remembering::new(vault));
+        Self { places, vault, app: Mutex::new(None), start: watch::Sender::new(Start::Begun) }
     }
 
     /// Starts the core; tries again until that works or it is over. Blocks: belongs on a thread of its own. `running`
@@ -96,7 +101,8 @@ impl House {
 
     fn try_open(&self) -> Result<App, Failed> {
         let Places { config, data_dir, vars } = &self.places;
-        let options = Options::new(config.clone(), data_dir.clone(), vars.clone());
+        let vault = Arc::clone(&self.vault);
+        let options = Options { vault, ..Options::new(config.clone(), data_dir.clone(), vars.clone()) };
         let read = match app::load(&options) {
             Err(LoadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 // A first run: nothing is watched until a person says what.

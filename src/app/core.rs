@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::fleet::Fleet;
 use crate::clock::Clock;
 use crate::config::{Config, LoadError, Vars, parse};
-use crate::deliver::Delivery;
+use crate::deliver::{ConfiguredStore, Delivery};
 use crate::event::{Event, Events};
 use crate::model::{MonitorId, Row, UnixMicros};
 use crate::record::{DataFolder, Instance, LedgerEntry, LocalState, Recorder, StateFile};
@@ -27,6 +27,8 @@ pub(super) struct Core {
     pub(super) recorder: Arc<Recorder>,
     pub(super) runner: RunnerHandle,
     pub(super) delivery: Delivery,
+    /// How the store is opened.
+    pub(super) store: ConfiguredStore,
     pub(super) instance: Instance,
     pub(super) ledger: Vec<LedgerEntry>,
     pub(super) started: UnixMicros,
@@ -49,7 +51,7 @@ pub(super) struct InForce {
     pub(super) hash: u64,
     /// What was read.
     pub(super) text: Arc<str>,
-    /// Some monitors wait for something that may come.
+    /// Some monitors or the store wait for something that may come.
     pub(super) waiting: bool,
     /// The backend, which a change of the file does not change before the next start.
     pub(super) backend: &'static str,
@@ -88,12 +90,16 @@ impl Core {
         for (monitor, reason) in &change.unable {
             tracing::warn!(monitor = monitor.name, reason, "a monitor cannot run yet");
         }
+        let storage = &config.storage;
+        let backend = storage.backend.id();
+        if backend == self.store.backend && storage.backend.contact() == self.store.contact {
+            self.store.settings.put(&storage.backend, storage.waiting.as_deref());
+        }
         let mut in_force = lock(&self.in_force);
         in_force.hash = config.hash;
         in_force.text = Arc::clone(&config.text);
-        in_force.waiting = !change.unable.is_empty();
+        in_force.waiting = !change.unable.is_empty() || storage.waiting.is_some();
         in_force.refused = None;
-        let backend = config.storage.backend.id();
         in_force.other_backend = (backend != in_force.backend).then_some(backend);
         drop(in_force);
         self.recorder.set_monitors(change.runnable, change.unable);

@@ -159,8 +159,11 @@ impl Files {
             vault: Arc::clone(&self.options.vault),
         };
         let configured = config::load(&self.options.config, &self.options.vars, &*self.options.vault).ok();
-        let config = match configured.map(|config| config.storage.backend) {
-            Some(config) if config.contact() == entry.fingerprint => config,
+        let config = match configured.map(|config| config.storage) {
+            Some(storage) if storage.backend.contact() == entry.fingerprint => match storage.waiting {
+                Some(why) => return Err(why),
+                None => storage.backend,
+            },
             _ => {
                 BackendConfig::from_object(&entry.backend, serde_json::json!({})).map_err(|error| error.to_string())?
             }

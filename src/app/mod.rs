@@ -11,6 +11,7 @@
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
 //! | `shown.rs` | a row of the board as an answer |
 //! | `screens/` | what a window may ask |
+//! | `vault.rs` | the vault of this machine |
 //! | `files.rs` | answers from the files of a data folder that nobody holds |
 
 mod answers;
@@ -23,6 +24,7 @@ mod recall;
 mod screens;
 mod shown;
 mod start;
+mod vault;
 mod wiring;
 
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ use tokio::sync::{broadcast, watch};
 use self::core::Core;
 pub use self::files::offline;
 pub use self::screens::{Interest, Screens};
+pub use self::vault::{PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, system_vault};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigFile, LoadError, Vars};
 use crate::control::Answers;
@@ -68,7 +71,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// This machine's clocks and network, and an empty vault.
+    /// This machine's clocks and network, and an empty vault in memory; [`system_vault`] is the one of this machine.
     #[must_use]
     pub fn new(config: PathBuf, data_dir: PathBuf, vars: Vars) -> Self {
         Self {

@@ -16,7 +16,7 @@ use super::recall::{Recalled, recall};
 use super::wiring::{ToJournal, ToRecorder};
 use super::{App, Options, StartError};
 use crate::config::Config;
-use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions};
+use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions, StoreSettings};
 use crate::event::Events;
 use crate::journal::{Reader, Recovered};
 use crate::model::{Incident, InstanceId, MonitorId, Row, UnixMicros};
@@ -46,7 +46,8 @@ impl App {
 
         let events = Events::new();
         let recorder_of_delivery = Arc::new(OnceLock::new());
-        let delivery = start_delivery(&options, config, &state, &events, &recorder_of_delivery)?;
+        let store = opener(&options, config, state.instance.id);
+        let delivery = start_delivery(&options, config, store.clone(), &events, &recorder_of_delivery)?;
         let recorder = Arc::new(Recorder::new(
             options.clock.clone(),
             Arc::new(ToJournal(delivery.journal().clone())),
@@ -73,6 +74,7 @@ impl App {
             recorder,
             runner: handle,
             delivery,
+            store,
             fleet: Mutex::new(Fleet::new(state.instance.id, probe_env, state.remembered)),
             instance: state.instance,
             ledger: state.ledger,
@@ -123,14 +125,15 @@ pub(super) fn opener(options: &Options, config: &Config, instance: InstanceId) -
         clock: options.clock.clone(),
         vault: options.vault.clone(),
     };
-    let contact = config.storage.backend.contact();
-    ConfiguredStore { config: config.storage.backend.clone(), env, contact }
+    let storage = &config.storage;
+    let settings = StoreSettings::new(&storage.backend, storage.waiting.as_deref());
+    ConfiguredStore { backend: storage.backend.id(), settings, env, contact: storage.backend.contact() }
 }
 
 fn start_delivery(
     options: &Options,
     config: &Config,
-    state: &LocalState,
+    store: ConfiguredStore,
     events: &Events,
     recorder: &Arc<OnceLock<Weak<Recorder>>>,
 ) -> Result<Delivery, StartError> {
@@ -138,8 +141,7 @@ fn start_delivery(
     delivery.retention = config.storage.retention;
     let recorder = recorder.clone();
     delivery.undecided = Arc::new(move |monitor| undecided_since(&recorder, monitor));
-    let opener = opener(options, config, state.instance.id);
-    let (delivery, recovered) = Delivery::start(delivery, Arc::new(opener))?;
+    let (delivery, recovered) = Delivery::start(delivery, Arc::new(store))?;
     report(&recovered);
     Ok(delivery)
 }

@@ -71,6 +71,7 @@ pub(super) enum Command {
     Pause(Pause),
     Resume(Resume),
     CheckNow(CheckNow),
+    Secrets(Secrets),
     Completions(Completions),
 }
 
@@ -217,6 +218,66 @@ pub(super) struct Resume {
 pub(super) struct CheckNow {
     #[command(flatten)]
     pub(super) which: Which,
+}
+
+/// Keep passwords and tokens in the vault, for `${secret:NAME}` in the configuration.
+///
+/// The vault is the system's keychain; where there is none, the kernel's key ring, which loses what it holds when the
+/// machine restarts, then a file in the data folder, encrypted under a passphrase (HALLMONITOR_VAULT_PASSPHRASE,
+/// HALLMONITOR_VAULT_PASSPHRASE_FILE, or a question at the terminal). Nothing is ever kept in plain text.
+#[derive(Debug, ArgGroup)]
+pub(super) struct Secrets {
+    #[command(subcommand)]
+    pub(super) command: SecretsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretsCommand {
+    Set(SetSecret),
+    Forget(ForgetSecret),
+    /// List the names of the secrets that were set here, never their values.
+    List,
+    Where(WhereSecret),
+}
+
+/// Keep a secret: what is typed at a hidden prompt or comes on standard input, never an argument.
+#[derive(Debug, ArgGroup)]
+#[command(after_help = "Example: pass show router | hallmonitor secrets set router-password")]
+pub(super) struct SetSecret {
+    /// Its name: letters, digits, `-`, `_`, `.`; at most 128.
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Keep it there and nowhere else; by default in the first of these that the system has.
+    #[arg(long = "in", value_enum, value_name = "PLACE")]
+    pub(super) place: Option<PlaceWord>,
+}
+
+/// A place of the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlaceWord {
+    /// The system's keychain.
+    Service,
+    /// The kernel's key ring; lost when the machine restarts.
+    Kernel,
+    /// The encrypted file in the data folder.
+    File,
+}
+
+/// Forget a secret.
+#[derive(Debug, ArgGroup)]
+pub(super) struct ForgetSecret {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+}
+
+/// Say which place a secret is in and whether it can be read; without a name, which places there are, which one takes
+/// new secrets, and what is wrong with the others.
+#[derive(Debug, ArgGroup)]
+pub(super) struct WhereSecret {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<String>,
 }
 
 /// Write completions for a shell.

@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Platform, Vars};
 use crate::control::{self, Answer, AnswerError, Answers, AskError, Request};
 use crate::model::UnixMicros;
+use crate::secret::{Chain, Remembering, Vault};
 
 /// Folders, clock, zone, output, and somebody to ask.
 pub(super) struct Desk {
@@ -27,6 +28,12 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     /// The local zone.
     pub(super) zone: TimeZone,
+    /// Passwords and tokens.
+    pub(super) vault: Arc<Chain>,
+    /// The same for what reads the configuration again and again.
+    pub(super) remembering: Arc<dyn Vault>,
+    /// Whether somebody is there who can be asked.
+    pub(super) has_person: bool,
     /// Whether JSON lines are wanted.
     pub(super) json: bool,
     /// Colours on standard output.
@@ -49,9 +56,15 @@ impl Desk {
             std::path::absolute(&path).map_err(|error| Trouble::Wrong(format!("{}: {error}", path.display())))
         };
         let stdout = io::stdout();
+        let data_dir = chosen(&common.data_dir, &|| config::data_dir(Platform::HERE, &vars))?;
+        let has_person = io::stdin().is_terminal() || io::stderr().is_terminal();
+        let vault = Arc::new(open::vault(&data_dir, &vars, has_person));
         Ok(Self {
             config: chosen(&common.config, &|| config::config_file(Platform::HERE, &vars))?,
-            data_dir: chosen(&common.data_dir, &|| config::data_dir(Platform::HERE, &vars))?,
+            remembering: Arc::new(Remembering::new(Arc::<Chain>::clone(&vault))),
+            vault,
+            has_person,
+            data_dir,
             paint: common.color.decide(&vars, &stdout),
             vars,
             clock: Arc::new(SystemClock),

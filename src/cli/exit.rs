@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::control::{AnswerError, AskError};
 use crate::model::error_chain;
+use crate::secret::VaultError;
 
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub(super) enum Trouble {
     /// The answer is no.
     #[error(transparent)]
     Answer(AnswerError),
+    /// The vault did not do it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 impl From<AskError> for Trouble {
@@ -77,9 +81,10 @@ impl Trouble {
             }
         }
         match self {
-            Self::Wrong(_) => Exit::Wrong,
+            Self::Wrong(_) | Self::Vault(VaultError::BadName { .. }) => Exit::Wrong,
             Self::Answer(AnswerError::UnknownMonitor { .. }) => Exit::Down,
-            Self::Output(_) | Self::Unable(_) | Self::Ask(_) | Self::Answer(_) => Exit::Unable,
+            Self::Vault(error) if error.is_missing() => Exit::Down,
+            Self::Output(_) | Self::Unable(_) | Self::Ask(_) | Self::Answer(_) | Self::Vault(_) => Exit::Unable,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - `open`: the only file that starts the core, opens its files or reads the configuration.
 //! - `desk`: what every command has at hand: folders, clock, output, and somebody to ask.
 //! - `words`, `paint`, `columns`, `json`: how things are told.
+//! - `hidden`: questions whose answer is not shown.
 //! - one file a command; `live` is the table of `run`, `announce` its lines, `logs` where its log goes.
 #![allow(clippy::redundant_pub_crate, reason = "the rooms of the command are private to it")]
 
@@ -20,6 +21,7 @@ mod columns;
 mod completions;
 mod desk;
 mod exit;
+mod hidden;
 mod history;
 mod incidents;
 mod json;
@@ -29,6 +31,7 @@ mod logs;
 mod open;
 mod paint;
 mod run;
+mod secrets;
 mod span;
 mod status;
 mod steer;
@@ -83,6 +86,7 @@ async fn dispatch(desk: &mut Desk, args: Args, matches: &clap::ArgMatches) -> Re
         Command::Pause(pause) => steer::pause(desk, pause).await,
         Command::Resume(resume) => steer::resume(desk, resume).await,
         Command::CheckNow(check) => steer::check_now(desk, check).await,
+        Command::Secrets(secrets) => secrets::secrets(desk, &secrets),
         Command::Completions(completions) => completions::completions(desk, &completions),
     }
 }

@@ -8,12 +8,14 @@ use tokio::sync::broadcast;
 
 use super::desk::Desk;
 use super::exit::Trouble;
+use super::hidden::AtTerminal;
 use crate::app::{self, App, Options, StartError};
 use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
 use crate::event::Event;
 use crate::model::{MonitorId, error_chain};
 use crate::probe::KindConfig;
+use crate::secret::{AskPassphrase, Asking, Chain};
 
 /// A core that watches.
 pub(super) struct Running {
@@ -77,6 +79,8 @@ pub(super) enum Refused {
 
 /// Starts watching what the configuration says.
 pub(super) fn start(desk: &Desk, config: &config::Config) -> Result<Running, Trouble> {
+    // Whoever watches the table expects no question any more.
+    desk.vault.ask(Asking::Nothing);
     let app = App::start(options(desk), config).map_err(refused_start)?;
     Ok(Running {
         answers: app.answers(),
@@ -91,7 +95,14 @@ pub(super) fn start(desk: &Desk, config: &config::Config) -> Result<Running, Tro
 
 fn options(desk: &Desk) -> Options {
     let options = Options::new(desk.config.clone(), desk.data_dir.clone(), desk.vars.clone());
-    Options { clock: Arc::clone(&desk.clock), ..options }
+    let vault = Arc::clone(&desk.remembering);
+    Options { clock: Arc::clone(&desk.clock), vault, ..options }
+}
+
+/// The vault of this machine. A person at the terminal may be asked for the passphrase of its file.
+pub(super) fn vault(data_dir: &Path, vars: &config::Vars, has_person: bool) -> Chain {
+    let person = has_person.then(|| -> Box<dyn AskPassphrase> { Box::new(AtTerminal) });
+    app::system_vault(data_dir, vars, person)
 }
 
 fn refused_start(error: StartError) -> Trouble {

@@ -10,7 +10,12 @@ use super::value::{Reader, Stop, Value, interpret};
 use super::vars::Vars;
 
 /// Variables with our prefix that are read elsewhere.
-const OTHER_VARIABLES: &[&str] = &["HALLMONITOR_CONFIG", "HALLMONITOR_DATA_DIR"];
+const OTHER_VARIABLES: &[&str] = &[
+    "HALLMONITOR_CONFIG",
+    "HALLMONITOR_DATA_DIR",
+    "HALLMONITOR_VAULT_PASSPHRASE",
+    "HALLMONITOR_VAULT_PASSPHRASE_FILE",
+];
 
 /// What the sections hold, by the whole path of the key.
 pub(super) struct Given<'n, 't> {
@@ -49,6 +54,15 @@ impl<'n, 't> Given<'n, 't> {
             Some((Value::Map(map), _)) => map,
             _ => BTreeMap::new(),
         }
+    }
+
+    /// Takes out why a value is missing; none where there is one, or where nothing is missing.
+    pub(super) fn take_missing(&mut self, path: &str) -> Option<String> {
+        if self.has(path) {
+            return None;
+        }
+        let at = self.missing.iter().position(|(missing, ..)| missing == path)?;
+        Some(self.missing.remove(at).2)
     }
 
     pub(super) fn list(&self, path: &str) -> Option<&'n Node<'t>> {

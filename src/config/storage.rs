@@ -7,7 +7,7 @@ use super::problem::{Problem, nearest, quoted};
 use super::schema::ABSENT_BACKENDS;
 use super::section::{Given, report_missing};
 use super::value::Reader;
-use crate::model::{FieldSpec, clean_text};
+use crate::model::{FieldKind, FieldSpec, clean_text};
 use crate::storage::{BACKENDS, BackendConfig, Retention};
 
 /// Where history is kept, and for how long.
@@ -17,12 +17,17 @@ pub struct Storage {
     pub backend: BackendConfig,
     /// How long each tier is kept.
     pub retention: Retention,
+    /// What a secret setting of the backend waits for: until it comes, the store is not opened, and the journal keeps
+    /// what it should have.
+    pub waiting: Option<String>,
 }
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the settings: a password may be among them.
-        f.debug_struct("Storage").field("backend", &self.backend.id()).field("retention", &self.retention).finish()
+        let mut shown = f.debug_struct("Storage");
+        shown.field("backend", &self.backend.id()).field("retention", &self.retention);
+        shown.field("waiting", &self.waiting).finish()
     }
 }
 
@@ -33,6 +38,7 @@ const OLD_RETENTION_DAYS: u32 = 30;
 pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option<Storage> {
     let word = given.text("storage.backend").unwrap_or("embedded").to_ascii_lowercase();
     let chosen = if word == "badger" { "embedded" } else { word.as_str() };
+    let waiting = take_waiting(given, chosen);
     report_missing(reader, given, &[chosen, &word]);
     for path in ["storage.enableAggregation", "storage.badger.enableAggregation"] {
         if given.toggle(path) == Some(false)
@@ -52,8 +58,17 @@ pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option
         refuse(reader, given, &word);
         return None;
     };
-    let backend = backend(reader, given, id, fields)?;
-    Some(Storage { backend, retention })
+    let waiting = waiting.filter(|_| *id == chosen);
+    let backend = backend(reader, given, id, fields, waiting.is_some())?;
+    Some(Storage { backend, retention, waiting })
+}
+
+/// What the secret settings of a backend wait for: a locked keychain must not keep monitors from being watched. Any other
+/// setting says where the store is, and cannot come later.
+fn take_waiting(given: &mut Given<'_, '_>, chosen: &str) -> Option<String> {
+    let (id, fields) = BACKENDS.iter().find(|(id, _)| *id == chosen)?;
+    let secret = fields.iter().filter(|field| field.kind == FieldKind::Secret);
+    secret.filter_map(|field| given.take_missing(&format!("storage.{id}.{}", field.key))).reduce(|first, _| first)
 }
 
 /// Whether one of HallMonitor's old switches says that nothing is kept.
@@ -90,6 +105,7 @@ fn backend(
     given: &mut Given<'_, '_>,
     id: &str,
     fields: &[FieldSpec],
+    waits: bool,
 ) -> Option<BackendConfig> {
     let mut object = serde_json::Map::new();
     let mut origins = Vec::with_capacity(fields.len());
@@ -99,7 +115,7 @@ fn backend(
         if let Some((value, origin)) = given.take(&path) {
             object.insert(field.key.to_owned(), value.into_json());
             origins.push((field.key, place, origin));
-        } else if field.required {
+        } else if field.required && !(waits && field.kind == FieldKind::Secret) {
             let problem = reader.problems.error_at(place, format!("`{path}` is required"));
             problem.allowed(field.doc);
         }
@@ -112,7 +128,12 @@ fn backend(
             return None;
         }
     };
-    let Err(faults) = config.validate() else { return Some(config) };
+    let mut faults = config.validate().err().unwrap_or_default();
+    let is_secret = |key| fields.iter().any(|field| field.key == key && field.kind == FieldKind::Secret);
+    faults.retain(|fault| !(waits && is_secret(fault.key)));
+    if faults.is_empty() {
+        return Some(config);
+    }
     let foreign = origins.iter().any(|(_, _, origin)| *origin != Origin::Written);
     for fault in faults {
         let place = origins.iter().find(|(key, ..)| *key == fault.key).and_then(|(_, place, _)| *place);

@@ -40,7 +40,7 @@ use dead_letters::DeadLetters;
 use deliverer::Deliverer;
 use head::{Head, SHARES};
 pub use history::History;
-pub use open::{ConfiguredStore, OpenStore};
+pub use open::{ConfiguredStore, OpenStore, StoreSettings};
 pub use shared::DeliveryStatus;
 use shared::{Intake, Limits, Progress, Shared, lock};
 use tokio::sync::Notify;

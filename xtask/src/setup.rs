@@ -58,6 +58,14 @@ const TESTS: &[Need] = &[
     program("nsenter", "util-linux", "tests put a router into a second namespace"),
     program("setpriv", "util-linux", "tests run without privileges"),
     program("chromium", "chromium", "tests of the screens run in a browser"),
+    program("dbus-daemon", "dbus", "tests of the vault have a session bus of their own"),
+    program("gnome-keyring-daemon", "gnome-keyring", "tests of the vault use a real keychain"),
+    Need {
+        proof: Proof::Python("dbus"),
+        package: "python3-dbus",
+        why: "tests of the vault are a keychain that is unwell",
+    },
+    Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests of the vault are a keychain that is unwell" },
 ];
 
 /// What drives the real app as a person and a desktop do.

@@ -17,7 +17,7 @@ pub(super) fn basic_auth(user_info: &str) -> HeaderValue {
 }
 
 /// Turns `%XX` into its byte (RFC 3986 section 2.1); a `%` without two digits stays.
-fn unescape(text: &str) -> Vec<u8> {
+pub(super) fn unescape(text: &str) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
@@ -37,9 +37,10 @@ fn unescape(text: &str) -> Vec<u8> {
     plain
 }
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Base64 with padding (RFC 4648 section 4).
 fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
@@ -51,6 +52,22 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// What base64 stands for; the bytes before the first character that is none.
+pub(super) fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut group, mut bits) = (0_u32, 0);
+    for letter in text.bytes() {
+        let Some(sextet) = ALPHABET.iter().position(|known| *known == letter) else { break };
+        group = group << 6 | u32::try_from(sextet).unwrap_or(0);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(group >> bits & 0xff).unwrap_or(0));
+        }
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -69,6 +86,7 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(base64(plain.as_bytes()), text);
+            assert_eq!(decoded(text), plain.as_bytes());
         }
     }
 

@@ -5,10 +5,12 @@
 //! - `request`: what is sent, and what of it survives a redirect
 //! - `url`: addresses, and where redirects lead
 //! - `basic_auth`: user information of an address as a header
+//! - `echo`: servers that repeat a password
 //! - `exchange`: one request and its answer on one connection
 //! - `probe`: one check from the name's look-up to the verdict
 
 mod basic_auth;
+mod echo;
 mod exchange;
 mod probe;
 mod request;

@@ -9,10 +9,10 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SERVER
 use http::{HeaderName, Response, StatusCode, Version};
 use tokio::net::TcpStream;
 
-use super::Http;
 use super::exchange::{Exchange, Io, Marks};
 use super::request::{Hop, Plan};
 use super::url::is_private_to_machine;
+use super::{Http, echo};
 use crate::model::{FactKey, Facts, Failure, FieldError, Phases, Verdict};
 use crate::probe::net::{Certificate, Fault, Host, Leaf, Lookup, Tls, connect, phase_us, time_is_left};
 use crate::probe::{Attempt, Observation, Probe, ProbeEnv};
@@ -289,6 +289,7 @@ impl<'a> Check<'a> {
             (Ok(()), None) => Observation::up(),
         };
         observation.facts = self.facts;
+        echo::cut_out(&mut observation, &self.plan.first);
         observation.phases = Phases { total_us: Some(phase_us(self.attempt.elapsed_us())), ..self.phases };
         observation
     }

@@ -102,6 +102,11 @@ impl Hop {
         Ok(Self { own: kept(headers), tls_name: tls_name(&url)?, url })
     }
 
+    /// The headers of the settings.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.own.iter().flat_map(|own| own.iter())
+    }
+
     /// The request: only reference counts, one map and the host's name are new.
     pub(super) fn request(&self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());

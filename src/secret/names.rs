@@ -1,0 +1,69 @@
+//! Which names there are, and where each secret is: a list in the data folder, without a single value. Not every place
+//! can be listed, and none of them without unlocking it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Place, VaultError, private};
+
+/// Largest list, in bytes.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The version of the list that is written and read.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct List {
+    version: u32,
+    names: BTreeMap<String, Place>,
+}
+
+/// The list of names.
+#[derive(Debug)]
+pub(super) struct Names {
+    path: PathBuf,
+}
+
+impl Names {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { path: folder.join("names.json") }
+    }
+
+    /// All names with their places.
+    pub(super) fn all(&self) -> Result<BTreeMap<String, Place>, VaultError> {
+        let bytes = private::read(&self.path, LIMIT).map_err(|error| self.fault(&error))?;
+        let Some(bytes) = bytes else { return Ok(BTreeMap::new()) };
+        let list: List = serde_json::from_slice(&bytes).map_err(|error| self.fault(&error))?;
+        if list.version != VERSION {
+            return Err(self.fault(&format!("it is of version {}, which this version does not read", list.version)));
+        }
+        Ok(list.names)
+    }
+
+    /// Where a name is known to be.
+    pub(super) fn place(&self, name: &str) -> Result<Option<Place>, VaultError> {
+        Ok(self.all()?.get(name).copied())
+    }
+
+    /// Notes where a name is; none when it is nowhere any more.
+    pub(super) fn note(&self, name: &str, place: Option<Place>) -> Result<(), VaultError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let _lock = private::lock(folder).map_err(|error| self.fault(&error))?;
+        let mut names = self.all()?;
+        let before = match place {
+            Some(place) => names.insert(name.to_owned(), place),
+            None => names.remove(name),
+        };
+        if before == place {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec_pretty(&List { version: VERSION, names }).map_err(|error| self.fault(&error))?;
+        private::replace(&self.path, &bytes).map_err(|error| self.fault(&error))
+    }
+
+    fn fault(&self, why: &dyn ToString) -> VaultError {
+        VaultError::Names { path: self.path.clone(), why: why.to_string() }
+    }
+}
