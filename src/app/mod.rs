@@ -34,7 +34,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
-pub use self::files::offline;
+pub use self::files::{offline, store};
 pub use self::screens::{Interest, Screens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigFile, LoadError, Vars};

@@ -10,7 +10,7 @@
 //! - `open`: the only file that starts the core, opens its files or reads the configuration.
 //! - `desk`: what every command has at hand: folders, clock, output, and somebody to ask.
 //! - `words`, `paint`, `columns`, `json`: how things are told.
-//! - one file a command; `live` is the table of `run`, `announce` its lines, `logs` where its log goes.
+//! - one file a command, those about the store in `storage/`; `live` is the table of `run`, `announce` its lines, `logs` where its log goes.
 #![allow(clippy::redundant_pub_crate, reason = "the rooms of the command are private to it")]
 
 mod announce;
@@ -32,6 +32,7 @@ mod run;
 mod span;
 mod status;
 mod steer;
+mod storage;
 mod uptime;
 mod validate;
 mod words;
@@ -83,6 +84,7 @@ async fn dispatch(desk: &mut Desk, args: Args, matches: &clap::ArgMatches) -> Re
         Command::Pause(pause) => steer::pause(desk, pause).await,
         Command::Resume(resume) => steer::resume(desk, resume).await,
         Command::CheckNow(check) => steer::check_now(desk, check).await,
+        Command::Storage(storage) => storage::storage(desk, &storage).await,
         Command::Completions(completions) => completions::completions(desk, &completions),
     }
 }

@@ -8,12 +8,14 @@ use tokio::sync::broadcast;
 
 use super::desk::Desk;
 use super::exit::Trouble;
+use super::validate;
 use crate::app::{self, App, Options, StartError};
 use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
 use crate::event::Event;
 use crate::model::{MonitorId, error_chain};
 use crate::probe::KindConfig;
+use crate::storage::{BackendConfig, BackendEnv};
 
 /// A core that watches.
 pub(super) struct Running {
@@ -108,6 +110,12 @@ pub(super) fn offline(desk: &Desk) -> Result<Arc<dyn Answers>, Trouble> {
         )));
     }
     app::offline(options(desk)).map_err(refused_start)
+}
+
+/// The store that the configuration names, and what it may use.
+pub(super) fn store(desk: &Desk) -> Result<(BackendConfig, BackendEnv), Trouble> {
+    let config = load(desk, &desk.config).map_err(|refused| validate::trouble(&desk.config, &refused))?;
+    app::store(&options(desk), &config).map_err(refused_start)
 }
 
 /// Reads a configuration file, for whoever only looks at it.
