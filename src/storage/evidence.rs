@@ -88,9 +88,8 @@ async fn read_back<R: ReadRows + ?Sized>(
     Ok(())
 }
 
-/// The rollups of one UTC day of a monitor, of every tier, that are not there yet, from its results. All of the day must
-/// be in the past. A store makes them before it drops a day's results: hours and days are there by then as a rule, the
-/// 5-minute tier is made here.
+/// The hour and day rollups of one UTC day of a monitor that are not there yet, from its results. All of the day must
+/// be in the past. A store makes them before it drops a day's results.
 ///
 /// # Errors
 /// Whatever the rows' reads give.
@@ -99,10 +98,10 @@ pub async fn missing_rollups<R: ReadRows + ?Sized>(
     monitor: MonitorId,
     day: Span,
 ) -> Result<Vec<Rollup>, StoreError> {
-    let mut missing: BTreeSet<(Tier, UnixMicros)> = BTreeSet::new();
-    for &tier in Tier::ALL {
-        let buckets = Tier::Day.width_us() / tier.width_us();
-        missing.extend((0..buckets).map(|bucket| (tier, day.from.plus_us(bucket * tier.width_us()))));
+    let mut missing: BTreeSet<(Tier, UnixMicros)> =
+        (0..24).map(|hour| (Tier::Hour, day.from.plus_us(hour * Tier::Hour.width_us()))).collect();
+    missing.insert((Tier::Day, day.from));
+    for tier in [Tier::Hour, Tier::Day] {
         for rollup in rows.rollups(&RollupQuery { monitor, tier, span: day }).await? {
             missing.remove(&(tier, rollup.start));
         }

@@ -117,7 +117,8 @@ fn a_call_to_a_frozen_server_ends() {
         let all = rows(3, 20);
         store.append(&batch(&all[..10])).await.expect("appends");
         server.signal("STOP");
-        let error = tokio::time::timeout(Duration::from_secs(20), store.append(&batch(&all[10..])));
+        let rest = batch(&all[10..]);
+        let error = tokio::time::timeout(Duration::from_secs(20), store.append(&rest));
         let error = error.await.expect("ends by itself").expect_err("nobody answers");
         assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
         let error = tokio::time::timeout(Duration::from_secs(20), open(&settings));

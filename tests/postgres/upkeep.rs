@@ -1,6 +1,6 @@
 //! Partitions and floors.
 
-use hallmonitor::model::{Span, Tier, UnixMicros};
+use hallmonitor::model::{Tier, UnixMicros};
 use hallmonitor::storage::conformance::Fixture;
 use hallmonitor::storage::{Batch, Retention, RollupQuery};
 
@@ -53,7 +53,7 @@ fn a_partition_that_somebody_dropped_is_made_again() {
 }
 
 #[test]
-fn what_is_pruned_is_unreadable_at_once_and_its_rollups_of_every_tier_are_there() {
+fn what_is_pruned_is_unreadable_at_once_and_its_rollups_are_there() {
     block(async {
         let settings = server().database("pruned").await;
         let store = open(&settings).await.expect("opens");
@@ -69,17 +69,11 @@ fn what_is_pruned_is_unreadable_at_once_and_its_rollups_of_every_tier_are_there(
         assert_eq!(pruned.results, (all.len() - kept.len()) as u64);
         assert_eq!(read(&*other, Some(monitor)).await.expect("reads"), kept, "every process obeys");
         assert!(!tables("pruned").await.iter().any(|table| table == "result_20260301"), "the space is back");
-        for (tier, buckets) in [(Tier::FiveMinutes, 2 * 288), (Tier::Hour, 48), (Tier::Day, 2)] {
+        for (tier, buckets) in [(Tier::Hour, 48), (Tier::Day, 2)] {
             let rollups = store.rollups(&RollupQuery { monitor, tier, span: EVER }).await.expect("reads");
             assert_eq!(rollups.len(), buckets, "{tier}");
             assert_eq!(rollups.iter().map(|rollup| rollup.checks).sum::<u64>(), pruned.results, "{tier}");
         }
-        // Short ranges of what is gone are answered from the 5-minute tier.
-        let span = Span::new(start(), start().plus_us(60 * MINUTE));
-        let query = hallmonitor::storage::SeriesQuery { monitor, span, buckets: 12, now };
-        let series = store.series(&query).await.expect("answers");
-        assert_eq!((series.tier, series.buckets.len()), (Some(Tier::FiveMinutes), 12));
-        assert_eq!(series.buckets.iter().map(|bucket| bucket.checks).sum::<u64>(), 60);
     });
 }
 
