@@ -62,9 +62,7 @@ impl<'a> Walk<'a> {
         }
         let began = self.clock.mono();
         let (outcome, gave) = match work.await {
-            Ok((gave, detail)) => {
-                (StepOutcome::Ok { detail, took: self.clock.mono().since(began) }, Some(gave))
-            }
+            Ok((gave, detail)) => (StepOutcome::Ok { detail, took: self.clock.mono().since(began) }, Some(gave)),
             Err(error) => (StepOutcome::Failed { error }, None),
         };
         self.failed = gave.is_none();

@@ -13,6 +13,7 @@ macro_rules! backends {
         /// The settings of a backend of any kind.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "there is one of it")]
         pub enum BackendConfig {
             $(#[doc = concat!("Settings of backend `", stringify!($module), "`.")] $config(super::backends::$module::$config)),+
         }

@@ -50,8 +50,11 @@ fn on_a_small_disk() {
         fs::remove_file(filler).expect("makes room");
         store.append(&batch(&refused)).await.expect("goes on");
         kept.extend(refused);
-        kept.sort_by_key(|row| (row.time, row.monitor));
-        assert_eq!(read(&*store, None).await.expect("reads"), kept, "nothing acknowledged is lost");
+        // A monitor at a time: sorting all of them needs room on that disk.
+        for rows in kept.chunks(1_000) {
+            let read = read(&*store, Some(rows[0].monitor)).await.expect("reads");
+            assert_eq!(read, rows, "nothing acknowledged is lost");
+        }
         store.close().await.expect("closes");
     });
     drop(server);

@@ -36,12 +36,8 @@ fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
     options.first_retry = Some(Duration::from_millis(50));
     options.save_every_us = 0;
     // What is old by the calendar stays.
-    options.retention = hallmonitor::storage::Retention {
-        raw_days: None,
-        five_minutes_days: None,
-        hour_days: None,
-        day_days: None,
-    };
+    options.retention =
+        hallmonitor::storage::Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
     let opener = ConfiguredStore {
         config: BackendConfig::Postgres(settings.clone()),
         env: env_of(1),
@@ -92,10 +88,13 @@ fn a_frozen_server_costs_time_and_no_rows() {
         let delivery = delivery(folder.path(), &settings);
         let all = stream(2, 5, 4_000);
         for (at, part) in all.chunks(2_000).enumerate() {
-            part.iter().for_each(|row| delivery.journal().push(&Row::Result(row.clone())));
-            if at == 3 || at == 7 {
+            let freezes = at == 3 || at == 7;
+            if freezes {
                 // Its connections stay open and nothing answers.
                 server.signal("STOP");
+            }
+            part.iter().for_each(|row| delivery.journal().push(&Row::Result(row.clone())));
+            if freezes {
                 until("the fault is told", async || delivery.status().fault).await;
                 server.signal("CONT");
             }

@@ -12,14 +12,8 @@ use crate::refusal::assert_told;
 use crate::{block, open, own_server};
 
 const DAY: Duration = Duration::from_secs(86_400);
-const ALL: [SslMode; 6] = [
-    SslMode::Disable,
-    SslMode::Allow,
-    SslMode::Prefer,
-    SslMode::Require,
-    SslMode::VerifyCa,
-    SslMode::VerifyFull,
-];
+const ALL: [SslMode; 6] =
+    [SslMode::Disable, SslMode::Allow, SslMode::Prefer, SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull];
 
 /// An authority with its certificate in a file.
 struct Authority {
@@ -74,7 +68,8 @@ fn a_good_certificate_is_taken_in_every_mode() {
     block(async {
         let settings = Postgres { host: "localhost".to_owned(), ..server.database("good").await };
         for mode in ALL {
-            let protected = tried(&settings, mode, &authority).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+            let protected =
+                tried(&settings, mode, &authority).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
             let expected = !matches!(mode, SslMode::Disable | SslMode::Allow);
             assert_eq!(protected, expected, "{mode:?}");
         }

@@ -78,7 +78,8 @@ fn a_newer_schema_is_left_alone() {
 fn an_encoding_that_does_not_hold_every_text_is_refused() {
     block(async {
         server().database("encoding").await;
-        let make = "CREATE DATABASE latin OWNER hallmonitor ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
+        let make =
+            "CREATE DATABASE latin OWNER hallmonitor ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
         server().execute("postgres", make).await;
         let error = open(&server().settings("latin")).await.expect_err("is refused");
         assert_told(&error, StoreErrorKind::Misconfigured, &["encoding LATIN1", "ENCODING 'UTF8'"]);
@@ -88,7 +89,8 @@ fn an_encoding_that_does_not_hold_every_text_is_refused() {
 #[test]
 fn nobody_there_is_told() {
     block(async {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let free =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let settings = Postgres { port: free.port(), ..server().settings("any") };
         let error = open(&settings).await.expect_err("is not there");
         assert_told(&error, StoreErrorKind::Unavailable, &["nobody listens there"]);
@@ -136,7 +138,10 @@ fn a_lock_of_another_session_is_told_and_got_over() {
         let all = rows(3, 20);
         store.append(&batch(&all[..10])).await.expect("appends");
         let mut other = server().admin("locked").await;
-        sqlx::raw_sql("BEGIN; LOCK TABLE hallmonitor.result IN ACCESS EXCLUSIVE MODE").execute(&mut other).await.expect("locks");
+        sqlx::raw_sql("BEGIN; LOCK TABLE hallmonitor.result IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut other)
+            .await
+            .expect("locks");
         let error = store.append(&batch(&all[10..])).await.expect_err("is locked");
         assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
         let error = read(&*store, None).await.expect_err("is locked");
@@ -198,11 +203,12 @@ fn hostile_names_of_schema_and_program_mean_themselves() {
         let status = store.check().await.expect("checks");
         assert!(status.size_bytes.is_some_and(|bytes| bytes > 0), "{status:?}");
         let mut admin = server().admin("hostile").await;
-        let there: bool = sqlx::query_scalar("SELECT bool_and(n IN (SELECT nspname FROM pg_namespace)) FROM unnest($1::text[]) n")
-            .bind(vec![schema, "public".to_owned()])
-            .fetch_one(&mut admin)
-            .await
-            .expect("asks");
+        let there: bool =
+            sqlx::query_scalar("SELECT bool_and(n IN (SELECT nspname FROM pg_namespace)) FROM unnest($1::text[]) n")
+                .bind(vec![schema, "public".to_owned()])
+                .fetch_one(&mut admin)
+                .await
+                .expect("asks");
         assert!(there, "both schemas are there");
         let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
             .bind(application_name)

@@ -108,7 +108,9 @@ fn a_user_who_may_only_write_rows_is_enough() {
         let owner = server().database("least").await;
         let make = format!("CREATE ROLE clerk LOGIN PASSWORD '{}'", PASSWORD.replace('\'', "''"));
         server().execute("least", &make).await;
-        server().execute("least", "REVOKE CREATE ON DATABASE least FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC").await;
+        server()
+            .execute("least", "REVOKE CREATE ON DATABASE least FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC")
+            .await;
         let clerk = Postgres { user: "clerk".to_owned(), ..owner.clone() };
 
         // Before: refused, with the next step.

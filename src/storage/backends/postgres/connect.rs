@@ -26,20 +26,14 @@ pub(super) struct Way {
 
 impl Way {
     /// Finds out how the server wants to be talked to, and gives the first connection with it.
-    pub(super) async fn find(
-        settings: &Postgres,
-        operation: &'static str,
-    ) -> Result<(Self, PgConnection), StoreError> {
+    pub(super) async fn find(settings: &Postgres, operation: &'static str) -> Result<(Self, PgConnection), StoreError> {
         let pem = authorities(settings, operation).await?;
         let found = Self::try_all(settings, pem.as_deref()).await;
         found.map_err(|error| fault::fault(settings, operation, &error))
     }
 
     /// Tries the modes that the setting means; gives the error of the first.
-    pub(super) async fn try_all(
-        settings: &Postgres,
-        pem: Option<&[u8]>,
-    ) -> Result<(Self, PgConnection), sqlx::Error> {
+    pub(super) async fn try_all(settings: &Postgres, pem: Option<&[u8]>) -> Result<(Self, PgConnection), sqlx::Error> {
         let mut first: Option<sqlx::Error> = None;
         for mode in modes(settings.sslmode) {
             let way = Self { options: options(settings, &settings.host, settings.port, *mode, pem) };
@@ -117,10 +111,7 @@ fn options(settings: &Postgres, host: &str, port: u16, mode: PgSslMode, pem: Opt
 }
 
 /// The certificates of the authorities that the settings name.
-pub(super) async fn authorities(
-    settings: &Postgres,
-    operation: &'static str,
-) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) async fn authorities(settings: &Postgres, operation: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(file) = settings.ca_file.clone().filter(|_| settings.sslmode.verifies()) else { return Ok(None) };
     let shown = file.display().to_string();
     let unusable = |why: String| {

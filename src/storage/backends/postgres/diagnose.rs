@@ -99,11 +99,7 @@ async fn enter(settings: &Postgres) -> Told<Result<PgConnection, sqlx::Error>> {
     Ok((found.map(|(_, connection)| connection), detail))
 }
 
-async fn passed(
-    settings: &Postgres,
-    entered: &mut Result<PgConnection, sqlx::Error>,
-    at: Gate,
-) -> Told<()> {
+async fn passed(settings: &Postgres, entered: &mut Result<PgConnection, sqlx::Error>, at: Gate) -> Told<()> {
     let connection = match entered {
         Ok(connection) => connection,
         Err(error) => {
@@ -152,7 +148,8 @@ async fn rights(connection: &mut PgConnection, settings: &Postgres) -> Told<()> 
     if missing.is_empty() {
         return Ok(((), "rows can be read, written and deleted, partitions made and dropped".to_owned()));
     }
-    let what = format!("user `{}` lacks {missing}: {}", settings.user, schema::grants(&settings.schema, &settings.user));
+    let what =
+        format!("user `{}` lacks {missing}: {}", settings.user, schema::grants(&settings.schema, &settings.user));
     Err(StoreError::new(StoreErrorKind::Unauthorized, ID, OPERATION, what))
 }
 
@@ -162,8 +159,7 @@ async fn timescale(connection: &mut PgConnection, settings: &Postgres) -> Told<(
     if let Some(version) = schema::timescale(connection).await.map_err(failed)? {
         return Ok(((), version));
     }
-    let available: Option<String> =
-        sqlx::query_scalar(AVAILABLE).fetch_optional(connection).await.map_err(failed)?;
+    let available: Option<String> = sqlx::query_scalar(AVAILABLE).fetch_optional(connection).await.map_err(failed)?;
     let detail = match available {
         Some(version) => format!("{version} could be had: CREATE EXTENSION timescaledb, before the schema is made"),
         None => "not on this server, and not needed".to_owned(),

@@ -72,10 +72,9 @@ fn told(settings: &Postgres, error: &sqlx::Error) -> (StoreErrorKind, String) {
             ),
         ),
         sqlx::Error::PoolClosed => (Unavailable, "the store is closed".to_owned()),
-        sqlx::Error::Protocol(what) => (
-            Unavailable,
-            format!("{address} does not speak as PostgreSQL does: {}", clean_text(what, SAID_BYTES)),
-        ),
+        sqlx::Error::Protocol(what) => {
+            (Unavailable, format!("{address} does not speak as PostgreSQL does: {}", clean_text(what, SAID_BYTES)))
+        }
         sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
             (Corrupt, format!("a stored row cannot be read: {}", clean_text(&error.to_string(), SAID_BYTES)))
         }
@@ -132,10 +131,9 @@ fn refused(settings: &Postgres, address: &str, code: &str, said: &str) -> (Store
                 settings.pool_max
             ),
         ),
-        "57014" => (
-            Unavailable,
-            format!("the server gave up: {said}; `statementTimeout` is {}", settings.statement_timeout),
-        ),
+        "57014" => {
+            (Unavailable, format!("the server gave up: {said}; `statementTimeout` is {}", settings.statement_timeout))
+        }
         "55P03" => (Unavailable, format!("another session holds a lock: {said}; it is tried again")),
         "25006" => (Misconfigured, format!("{address} takes no writes: {said}; name the primary server as `host`")),
         "26000" => (

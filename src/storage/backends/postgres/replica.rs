@@ -97,7 +97,8 @@ impl Replicas {
 impl Replica {
     /// A connection, if the replica has played back the log up to `written`.
     async fn knows(&self, written: &str) -> Result<Option<PoolConnection<Server>>, sqlx::Error> {
-        const ASK: &str = "SELECT pg_is_in_recovery() AND coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)";
+        const ASK: &str =
+            "SELECT pg_is_in_recovery() AND coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)";
         let mut connection = self.pool.acquire().await?;
         let knows: bool = sqlx::query_scalar(ASK).bind(written).fetch_one(&mut *connection).await?;
         Ok(knows.then_some(connection))

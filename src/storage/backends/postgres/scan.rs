@@ -87,7 +87,7 @@ pub(super) async fn page(connection: &mut PgConnection, instance: i32, place: Pl
     Ok(ScanPage { batch, next: next.map(Place::cursor) })
 }
 
-fn full<'r>(rows: &'r [PgRow]) -> Option<&'r PgRow> {
+fn full(rows: &[PgRow]) -> Option<&PgRow> {
     rows.last().filter(|_| rows.len() >= ROWS)
 }
 
@@ -180,8 +180,7 @@ async fn rollups(
             let begin = begin.max(floors.of(next.as_str(), number));
             let left = ROWS - batch.rollups.len();
             let asked = sqlx::query(READ).bind(number).bind(next.as_str()).bind(Stamp(begin));
-            let rows =
-                asked.bind(i64::try_from(left).unwrap_or(ROWS_ASKED)).fetch_all(&mut *connection).await?;
+            let rows = asked.bind(i64::try_from(left).unwrap_or(ROWS_ASKED)).fetch_all(&mut *connection).await?;
             for row in &rows {
                 batch.rollups.push(read::rollup(row, monitor)?);
             }

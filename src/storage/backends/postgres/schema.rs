@@ -98,13 +98,15 @@ pub(super) async fn ready(
 
 /// The version of the schema; 0 where there is none.
 pub(super) async fn version(connection: &mut PgConnection, settings: &Postgres) -> Result<i32, sqlx::Error> {
-    let table = format!("{}.migration", quoted(&settings.schema));
-    let there: bool =
-        sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(&mut *connection).await?;
+    // Not `to_regclass`: a session remembers what that did not find, also after another one has made it.
+    const THERE: &str = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                         WHERE n.nspname = $1 AND c.relname = 'migration')";
+    let there: bool = sqlx::query_scalar(THERE).bind(&settings.schema).fetch_one(&mut *connection).await?;
     if !there {
         return Ok(0);
     }
-    sqlx::query_scalar("SELECT coalesce(max(number), 0) FROM migration").fetch_one(connection).await
+    let read = format!("SELECT coalesce(max(number), 0) FROM {}.migration", quoted(&settings.schema));
+    sqlx::query_scalar(AssertSqlSafe(read)).fetch_one(connection).await
 }
 
 /// Whether the server and the database can hold what is to be kept.
@@ -118,7 +120,10 @@ async fn fit(connection: &mut PgConnection, settings: &Postgres, operation: &'st
     let (shown, encoding): (String, String) = (row.try_get(1).map_err(get)?, row.try_get(2).map_err(get)?);
     let refuse = |kind, what| Err(StoreError::new(kind, ID, operation, what));
     if number < OLDEST_SERVER {
-        return refuse(StoreErrorKind::Incompatible, format!("PostgreSQL {shown} is too old; version 12 or later is needed"));
+        return refuse(
+            StoreErrorKind::Incompatible,
+            format!("PostgreSQL {shown} is too old; version 12 or later is needed"),
+        );
     }
     if encoding != "UTF8" {
         let what = format!(
@@ -171,8 +176,8 @@ async fn migrate(
 async fn steps(work: &mut PgConnection, settings: &Postgres, from: i32) -> Result<(), sqlx::Error> {
     let schema = quoted(&settings.schema);
     if from == 0 {
-        let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
-            .bind(&schema)
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
+            .bind(&settings.schema)
             .fetch_one(&mut *work)
             .await?;
         if !there {

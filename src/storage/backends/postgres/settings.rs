@@ -265,10 +265,7 @@ mod tests {
             "replicas": "a:b", "applicationName": "ä", "port": 0,
         }));
         let keys: Vec<_> = wrong.faults().iter().map(|fault| fault.key).collect();
-        assert_eq!(
-            keys,
-            ["host", "database", "schema", "applicationName", "port", "poolMin", "caFile", "replicas"]
-        );
+        assert_eq!(keys, ["host", "database", "schema", "applicationName", "port", "poolMin", "caFile", "replicas"]);
     }
 
     #[test]

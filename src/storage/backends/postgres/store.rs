@@ -264,8 +264,11 @@ impl ReadRows for PostgresStore {
     }
 
     async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
-        self.reads("monitors", |mut connection, instance| async move { read::monitors(&mut connection, instance).await })
-            .await
+        self.reads(
+            "monitors",
+            |mut connection, instance| async move { read::monitors(&mut connection, instance).await },
+        )
+        .await
     }
 }
 
@@ -303,9 +306,10 @@ impl ResultStore for PostgresStore {
             return if self.home.closed.load(Ordering::Acquire) { Err(closed("append")) } else { Ok(()) };
         }
         let batch = batch.clone();
-        self.writes("append", move |mut connection, home| async move {
-            append::append(&mut connection, &home, batch).await
-        })
+        self.writes(
+            "append",
+            move |mut connection, home| async move { append::append(&mut connection, &home, batch).await },
+        )
         .await
     }
 
@@ -351,9 +355,10 @@ impl ResultStore for PostgresStore {
     async fn scan(&self, cursor: Option<ScanCursor>) -> Result<ScanPage, StoreError> {
         let place = scan::Place::read(cursor.as_ref())
             .map_err(|what| StoreError::new(StoreErrorKind::Misconfigured, ID, "scan", what))?;
-        self.reads("scan", move |mut connection, instance| async move {
-            scan::page(&mut connection, instance, place).await
-        })
+        self.reads(
+            "scan",
+            move |mut connection, instance| async move { scan::page(&mut connection, instance, place).await },
+        )
         .await
     }
 

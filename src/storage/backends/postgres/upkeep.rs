@@ -20,11 +20,7 @@ const DELETED_AT_ONCE: i64 = 20_000;
 
 /// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
 /// what is below; then the space is given back.
-pub(super) async fn prune(
-    store: &PostgresStore,
-    policy: &Retention,
-    now: UnixMicros,
-) -> Result<Pruned, StoreError> {
+pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
     if let Some(floor) = policy.floor(None, now) {
         roll_up(store, policy, now, floor).await?;
     }
