@@ -130,7 +130,7 @@ fn every_problem_of_a_section_has_its_place() {
         ),
         (
             "storage: {backend: postgres, postgres: {statementTimeout: 1us}}",
-            "f.yml:1:59: `storage.postgres.statementTimeout`: `1us` is out of range",
+            "f.yml:1:59: `storage.postgres.statementTimeout`: `1us` is too short (min 100ms)",
         ),
         ("storage: {backend: InfluxDB}", "f.yml:1:20: `storage.backend`: `influxdb` is not in this version"),
         ("storage: {retention: {raw: 30}}", "f.yml:1:28: `storage.retention.raw`: `30` is a number without a unit"),

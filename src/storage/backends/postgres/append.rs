@@ -90,30 +90,36 @@ fn tidied(mut batch: Batch) -> Batch {
     batch
 }
 
+/// The partitions that a batch needs. The days after those of its results too, so that at midnight nobody waits.
+fn wanted(batch: &Batch, floors: &Floors) -> BTreeSet<Partition> {
+    let raw = floors.of(RAW, 0);
+    let day = |time: UnixMicros| time.floor_to(Tier::Day.width_us());
+    let days: BTreeSet<UnixMicros> =
+        batch.results.iter().filter(|row| row.time >= raw).map(|row| day(row.time)).collect();
+    let mut wanted: BTreeSet<Partition> = days
+        .into_iter()
+        .flat_map(|day| [date(day), date(day.plus_us(Tier::Day.width_us()))])
+        .map(Partition::Results)
+        .collect();
+    let kept = batch.rollups.iter().filter(|row| row.start >= floors.of(row.tier.as_str(), 0));
+    wanted.extend(kept.map(|row| Partition::Rollups(row.tier, date(row.start).first_of_month())));
+    wanted
+}
+
 async fn make_partitions(
     connection: &mut PgConnection,
     home: &Home,
     batch: &Batch,
     floors: &Floors,
 ) -> Result<(), sqlx::Error> {
-    let raw = floors.of(RAW, 0);
-    let days = batch.results.iter().filter(|row| row.time >= raw).map(|row| Partition::Results(date(row.time)));
-    let months = batch.rollups.iter().filter(|row| row.start >= floors.of(row.tier.as_str(), 0));
-    let months = months.map(|row| Partition::Rollups(row.tier, date(row.start).first_of_month()));
-    let wanted: BTreeSet<Partition> = days.chain(months).collect();
-    let missing: Vec<Partition> = {
+    let wanted = wanted(batch, floors);
+    let made: Vec<Partition> = {
         let known = home.partitions();
         wanted.into_iter().filter(|partition| !known.contains(partition)).collect()
     };
-    if missing.is_empty() {
+    if made.is_empty() {
         return Ok(());
     }
-    // The next ones too, so that at midnight nobody waits.
-    let ahead = missing.iter().filter_map(|partition| match partition {
-        Partition::Results(day) => day.tomorrow().ok().map(Partition::Results),
-        Partition::Rollups(..) => None,
-    });
-    let made: BTreeSet<Partition> = missing.iter().copied().chain(ahead).collect();
     let days = made.iter().filter_map(|partition| match partition {
         Partition::Results(day) => Some(day.to_string()),
         Partition::Rollups(..) => None,

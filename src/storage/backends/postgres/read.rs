@@ -26,6 +26,14 @@ macro_rules! result_columns {
          r.total_us, r.verdict, r.failure, r.message, r.facts::text"
     };
 }
+/// Number, id and floor of every monitor of instance `$1`: the same as `floor_of`, for many at once.
+macro_rules! monitors {
+    () => {
+        "(SELECT n.number, n.id, coalesce(greatest((SELECT until FROM floor WHERE instance = $1 AND tier = 'raw' \
+         AND monitor = 0), f.until), '-infinity') AS floor FROM monitor n LEFT JOIN floor f ON f.instance = $1 \
+         AND f.tier = 'raw' AND f.monitor = n.number WHERE n.instance = $1) m"
+    };
+}
 /// Columns of a result before its monitor's id.
 const RESULT_COLUMNS: usize = 13;
 
@@ -163,11 +171,14 @@ async fn of_all(
 
 /// Time of the newest result before a time.
 async fn newest(connection: &mut PgConnection, instance: i32, before: UnixMicros) -> Outcome<Option<UnixMicros>> {
-    const READ: &str = "SELECT max(n.time) FROM monitor m CROSS JOIN LATERAL (SELECT r.time FROM result r \
-         WHERE r.monitor = m.number AND r.time < $2 AND r.time >= floor_of($1, m.number, $3) \
-         ORDER BY r.time DESC LIMIT 1) n WHERE m.instance = $1";
+    const READ: &str = concat!(
+        "SELECT max(r.time) FROM ",
+        monitors!(),
+        " CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time < $2 AND time >= m.floor \
+         ORDER BY time DESC LIMIT 1) r"
+    );
     let newest: Option<Stamp> =
-        sqlx::query_scalar(READ).bind(instance).bind(Stamp(before)).bind(RAW).fetch_one(connection).await?;
+        sqlx::query_scalar(READ).bind(instance).bind(Stamp(before)).fetch_one(connection).await?;
     Ok(newest.map(|newest| newest.0))
 }
 
@@ -181,10 +192,11 @@ async fn of_all_in(
     const READ: &str = concat!(
         "SELECT ",
         result_columns!(),
-        ", m.id FROM (SELECT number, id, floor_of($1, number, $6) AS floor FROM monitor WHERE instance = $1) m \
-         CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time >= $2 AND time < $3 \
+        ", m.id FROM ",
+        monitors!(),
+        " CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time >= $2 AND time < $3 \
          AND time >= m.floor) r \
-         WHERE (r.time, m.id) < ($4, $5) ORDER BY r.time DESC, m.id DESC LIMIT $7"
+         WHERE (r.time, m.id) < ($4, $5) ORDER BY r.time DESC, m.id DESC LIMIT $6"
     );
     let past_all = PageCursor { time: UnixMicros::MAX, monitor: MonitorId::new(uuid::Uuid::max()) };
     let after = after.unwrap_or(past_all);
@@ -194,7 +206,6 @@ async fn of_all_in(
         .bind(Stamp(span.to))
         .bind(Stamp(after.time))
         .bind(after.monitor.uuid())
-        .bind(RAW)
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await?;
@@ -210,14 +221,14 @@ pub(super) async fn latest(
     const READ: &str = concat!(
         "SELECT ",
         result_columns!(),
-        ", m.id FROM unnest($2::uuid[]) WITH ORDINALITY AS asked (id, place) \
-         JOIN monitor m ON m.instance = $1 AND m.id = asked.id \
-         CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time < $3 \
-         AND time >= floor_of($1, m.number, $4) ORDER BY time DESC LIMIT 1) r ORDER BY asked.place"
+        ", m.id FROM unnest($2::uuid[]) WITH ORDINALITY AS asked (id, place) JOIN ",
+        monitors!(),
+        " ON m.id = asked.id CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time < $3 \
+         AND time >= m.floor ORDER BY time DESC LIMIT 1) r ORDER BY asked.place"
     );
     let ids: Vec<uuid::Uuid> = monitors.iter().map(|monitor| monitor.uuid()).collect();
     let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
-    let rows = sqlx::query(READ).bind(instance).bind(ids).bind(Stamp(until)).bind(RAW).fetch_all(connection).await?;
+    let rows = sqlx::query(READ).bind(instance).bind(ids).bind(Stamp(until)).fetch_all(connection).await?;
     rows.iter().map(|row| result(row, MonitorId::new(row.try_get(RESULT_COLUMNS)?))).collect()
 }
 
@@ -414,15 +425,18 @@ pub(super) async fn results_after(
 
 /// Size, ends and version.
 pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine: Engine) -> Outcome<StoreStatus> {
-    const ENDS: &str = "SELECT min(first.time), max(last.time) FROM monitor m \
-         CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number \
-         AND time >= floor_of($1, m.number, $2) ORDER BY time LIMIT 1) first \
-         CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number \
-         AND time >= floor_of($1, m.number, $2) ORDER BY time DESC LIMIT 1) last WHERE m.instance = $1";
+    const ENDS: &str = concat!(
+        "SELECT min(first.time), max(last.time) FROM ",
+        monitors!(),
+        " CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time >= m.floor \
+         ORDER BY time LIMIT 1) first \
+         CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time >= m.floor \
+         ORDER BY time DESC LIMIT 1) last"
+    );
     const SIZE: &str = "SELECT current_setting('server_version'), \
          coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c \
          WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relkind = 'r'";
-    let ends = sqlx::query(ENDS).bind(instance).bind(RAW).fetch_one(&mut *connection).await?;
+    let ends = sqlx::query(ENDS).bind(instance).fetch_one(&mut *connection).await?;
     let size = sqlx::query(SIZE).fetch_one(&mut *connection).await?;
     let mut version = format!("PostgreSQL {}", size.try_get::<String, _>(0)?);
     let mut size_bytes = Some(counted(size.try_get(1)?));

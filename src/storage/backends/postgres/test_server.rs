@@ -36,7 +36,7 @@ const STEPS: u32 = 1_200;
 /// What ends the server when this process has ended, however it ended: it reads until nobody can write any more.
 const WATCH: &str = "cat >/dev/null; pid=$(head -n 1 \"$1/data/postmaster.pid\" 2>/dev/null); if [ -n \"$pid\" ]; then \
      kill -CONT \"$pid\"; kill -QUIT \"$pid\"; n=0; while kill -0 \"$pid\" && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); \
-     done; kill -KILL \"$pid\"; fi 2>/dev/null; rm -rf \"$1\"/*; rmdir \"$1\"";
+     done; kill -KILL \"$pid\"; fi 2>/dev/null; rm -rf \"$1\"";
 
 /// What a server is to be.
 #[derive(Debug, Clone, Default)]
