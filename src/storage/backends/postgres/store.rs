@@ -180,9 +180,11 @@ impl Home {
         if !self.replicas.are_there() {
             return Ok(());
         }
+        // What was committed is flushed, unless the server was told not to wait for that.
+        const WRITTEN: &str = "SELECT (CASE current_setting('synchronous_commit') WHEN 'off' \
+                               THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END)::text";
         let mut connection = self.connection().await?;
-        let position: String =
-            sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(&mut *connection).await?;
+        let position: String = sqlx::query_scalar(WRITTEN).fetch_one(&mut *connection).await?;
         self.replicas.written(position);
         Ok(())
     }
