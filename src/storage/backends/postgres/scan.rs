@@ -232,7 +232,8 @@ mod tests {
         ] {
             assert_eq!(Place::read(Some(&place.cursor())), Ok(place));
         }
-        for wrong in [vec![], vec![9; 26], vec![0; 25], vec![3; 26]] {
+        let of_no_tier = [&[3][..], &[0; 25][..]].concat();
+        for wrong in [vec![], vec![9; 26], vec![0; 25], of_no_tier] {
             Place::read(Some(&ScanCursor(wrong))).expect_err("is refused");
         }
     }
