@@ -16,7 +16,7 @@ use crate::control::{Answer, AnswerError, Answers, MonitorName, MonitorStatus, R
 use crate::deliver::History;
 use crate::event::Events;
 use crate::journal::Reader;
-use crate::model::{KnownMonitor, Monitor, Row, Thresholds, error_chain};
+use crate::model::{InstanceId, KnownMonitor, Monitor, Row, Thresholds, error_chain};
 use crate::probe::KINDS;
 use crate::record::{AliveFile, BoardRow, DataFolder, LedgerEntry, LocalState, Recorder, RowSink, StateFile};
 use crate::storage::{BackendConfig, BackendEnv, ResultStore};
@@ -31,6 +31,17 @@ pub fn offline(options: Options) -> Result<Arc<dyn Answers>, StartError> {
     let state =
         StateFile::new(data_dir).load()?.state.unwrap_or_else(|| LocalState::new(uuid::Uuid::nil(), String::new()));
     Ok(Arc::new(Files { folder, state, clock: options.clock.clone(), history: OnceCell::new(), options }))
+}
+
+/// The store that a configuration names, as the instance of the data folder. Nothing is opened or held.
+///
+/// # Errors
+/// The state file cannot be read.
+pub fn store(options: &Options, config: &config::Config) -> Result<(BackendConfig, BackendEnv), StartError> {
+    let state = StateFile::new(&options.data_dir).load()?.state;
+    let instance = state.map_or(InstanceId::new(uuid::Uuid::nil()), |state| state.instance.id);
+    let opener = super::start::opener(options, config, instance);
+    Ok((config.storage.backend.clone(), opener.env))
 }
 
 /// A monitor as far as a store remembers it; when it runs is in its results.

@@ -36,7 +36,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
-pub use self::files::offline;
+pub use self::files::{offline, store};
 pub use self::screens::{Interest, Screens};
 pub use self::vault::{PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, system_vault};
 use crate::clock::{Clock, SystemClock};

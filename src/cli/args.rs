@@ -72,6 +72,7 @@ pub(super) enum Command {
     Resume(Resume),
     CheckNow(CheckNow),
     Secrets(Secrets),
+    Storage(Storage),
     Completions(Completions),
 }
 
@@ -278,6 +279,27 @@ pub(super) struct WhereSecret {
     /// Its name.
     #[arg(value_name = "NAME")]
     pub(super) name: Option<String>,
+}
+
+/// Where history is kept: look at the way there, prepare it.
+#[derive(Debug, ArgGroup)]
+pub(super) struct Storage {
+    #[command(subcommand)]
+    pub(super) command: StorageCommand,
+}
+
+/// What can be done about the store.
+#[derive(Debug, Subcommand)]
+pub(super) enum StorageCommand {
+    /// Look at the way to the store that the configuration names, step by step; exit with 1 when a step fails.
+    ///
+    /// It writes one value and reads it back, and makes the schema of a new store where it may.
+    Test,
+    /// Bring the schema of the store up to date, as a user who may, and say which rights the one who watches needs.
+    ///
+    /// Another user than that of the configuration: HALLMONITOR_STORAGE_POSTGRES_USER and
+    /// HALLMONITOR_STORAGE_POSTGRES_PASSWORD.
+    MigrateSchema,
 }
 
 /// Write completions for a shell.

@@ -11,7 +11,8 @@
 //! - `desk`: what every command has at hand: folders, clock, output, and somebody to ask.
 //! - `words`, `paint`, `columns`, `json`: how things are told.
 //! - `hidden`: questions whose answer is not shown.
-//! - one file a command; `live` is the table of `run`, `announce` its lines, `logs` where its log goes.
+//! - one file a command, those about the store in `storage/`; `live` is the table of `run`, `announce` its lines, `logs`
+//!   where its log goes.
 #![allow(clippy::redundant_pub_crate, reason = "the rooms of the command are private to it")]
 
 mod announce;
@@ -35,6 +36,7 @@ mod secrets;
 mod span;
 mod status;
 mod steer;
+mod storage;
 mod uptime;
 mod validate;
 mod words;
@@ -87,6 +89,7 @@ async fn dispatch(desk: &mut Desk, args: Args, matches: &clap::ArgMatches) -> Re
         Command::Resume(resume) => steer::resume(desk, resume).await,
         Command::CheckNow(check) => steer::check_now(desk, check).await,
         Command::Secrets(secrets) => secrets::secrets(desk, &secrets),
+        Command::Storage(storage) => storage::storage(desk, &storage).await,
         Command::Completions(completions) => completions::completions(desk, &completions),
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use super::desk::Desk;
 use super::exit::Trouble;
 use super::hidden::AtTerminal;
+use super::validate;
 use crate::app::{self, App, Options, StartError};
 use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
@@ -16,6 +17,7 @@ use crate::event::Event;
 use crate::model::{MonitorId, error_chain};
 use crate::probe::KindConfig;
 use crate::secret::{AskPassphrase, Asking, Chain};
+use crate::storage::{BackendConfig, BackendEnv};
 
 /// A core that watches.
 pub(super) struct Running {
@@ -119,6 +121,15 @@ pub(super) fn offline(desk: &Desk) -> Result<Arc<dyn Answers>, Trouble> {
         )));
     }
     app::offline(options(desk)).map_err(refused_start)
+}
+
+/// The store that the configuration names, and what it may use.
+pub(super) fn store(desk: &Desk) -> Result<(BackendConfig, BackendEnv), Trouble> {
+    let config = load(desk, &desk.config).map_err(|refused| validate::trouble(&desk.config, &refused))?;
+    match &config.storage.waiting {
+        Some(why) => Err(Trouble::Unable(format!("the store cannot be opened: {why}"))),
+        None => app::store(&options(desk), &config).map_err(refused_start),
+    }
 }
 
 /// Reads a configuration file, for whoever only looks at it.

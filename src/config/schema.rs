@@ -348,22 +348,6 @@ const BADGER: &[Key] = &[
     Key::new("enableAggregation", TOGGLE, Some("true"), "Hour and day figures, which are always kept."),
 ];
 
-const POSTGRES: &[Key] = &[
-    Key::new("host", TEXT, Some("localhost"), "Host of the server."),
-    Key::new("port", integer(1, 65_535), Some("5432"), "Port of the server."),
-    Key::new("database", TEXT, Some("hallmonitor"), "Name of the database."),
-    Key::new("user", TEXT, Some("hallmonitor"), "Who logs in."),
-    Key::new("password", SECRET, None, "The password: `${secret:NAME}` keeps it out of the file."),
-    Key::new(
-        "sslmode",
-        Shape::Field(FieldKind::Choice(&["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])),
-        Some("disable"),
-        "How the connection is protected.",
-    ),
-    Key::new("enableTimescale", TOGGLE, Some("false"), "Stood in HallMonitor's example and was never read."),
-    RETENTION_DAYS,
-];
-
 const INFLUXDB: &[Key] = &[
     Key::new("url", TEXT, Some("http://localhost:8086"), "Address of the server."),
     Key::new("token", SECRET, None, "The token: `${secret:NAME}` keeps it out of the file."),
@@ -373,7 +357,10 @@ const INFLUXDB: &[Key] = &[
 ];
 
 /// Backends that HallMonitor had besides Badger, with its settings: understood where this version has them not.
-pub(super) const ABSENT_BACKENDS: &[(&str, &[Key])] = &[("postgres", POSTGRES), ("influxdb", INFLUXDB)];
+pub(super) const ABSENT_BACKENDS: &[(&str, &[Key])] = &[("influxdb", INFLUXDB)];
+
+/// Backends of HallMonitor that this version has too: they take its name for `storage.retention.raw`.
+const OLD_BACKENDS: &[&str] = &["postgres", "influxdb"];
 
 const ALERTING: &[Key] = &[
     Key::new("enabled", TOGGLE, Some("false"), "Whether alerts are sent.").without_effect(NO_ALERTS),
@@ -395,7 +382,7 @@ pub fn sections() -> Vec<Section> {
     ];
     for (id, fields) in BACKENDS {
         let mut keys: Vec<Key> = fields.iter().map(|field| Key::of(*field)).collect();
-        if ABSENT_BACKENDS.iter().any(|(known, _)| known == id) {
+        if OLD_BACKENDS.contains(id) {
             keys.push(RETENTION_DAYS);
         }
         sections.push(Section { path: format!("storage.{id}"), doc: "Settings of this backend.", keys });

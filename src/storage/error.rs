@@ -27,6 +27,23 @@ pub enum StoreErrorKind {
     Internal,
 }
 
+impl StoreErrorKind {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Unauthorized => "unauthorized",
+            Self::Misconfigured => "misconfigured",
+            Self::Incompatible => "incompatible",
+            Self::Corrupt => "corrupt",
+            Self::Full => "full",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// A fault of a store: what, where, and in which operation.
 #[derive(Debug, Error)]
 #[error("{backend} storage: {operation}: {what}")]

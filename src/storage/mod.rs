@@ -8,6 +8,7 @@
 //! | `mod.rs` | the traits: what a store does, what a backend is |
 //! | `query.rs` | what goes into a store and what is asked of it |
 //! | `error.rs` | why a store did not do what was asked |
+//! | `diagnose.rs` | a look at a store, step by step |
 //! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
 //! | `registry.rs` | the list of backends |
@@ -20,6 +21,7 @@ pub mod answer;
 pub mod backends;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+pub mod diagnose;
 mod error;
 mod evidence;
 mod query;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
@@ -155,6 +158,21 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
 
     /// Opens the store, making it where there is none.
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError>;
+
+    /// Brings what the store is kept in up to date and tells what there is: for whoever may change it where the one who
+    /// watches may not. Opening does the same where it may.
+    ///
+    /// # Errors
+    /// Whatever opening gives.
+    async fn migrate(&self, env: &BackendEnv) -> Result<String, StoreError> {
+        self.open(env).await?.close().await?;
+        Ok(format!("{} is up to date", self.contact()))
+    }
+
+    /// Looks at the way to the store and at the store, step by step; writes one value.
+    async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
+        diagnose::plain(self, env).await
+    }
 
     /// Settings of an empty store for one test, of which `env` has the folder; none where this machine lacks what the
     /// backend needs.

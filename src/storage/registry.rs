@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, BackendEnv, BackendId, ResultStore, StoreError};
+use super::{Backend, BackendEnv, BackendId, ResultStore, Step, StoreError};
 use crate::model::{FieldError, FieldSpec};
 
 macro_rules! backends {
@@ -13,6 +13,7 @@ macro_rules! backends {
         /// The settings of a backend of any kind.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "there is one of it")]
         pub enum BackendConfig {
             $(#[doc = concat!("Settings of backend `", stringify!($module), "`.")] $config(super::backends::$module::$config)),+
         }
@@ -70,6 +71,19 @@ macro_rules! backends {
             pub async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
                 match self { $(Self::$config(config) => config.open(env).await),+ }
             }
+
+            /// See [`Backend::migrate`].
+            ///
+            /// # Errors
+            /// Whatever the backend gives.
+            pub async fn migrate(&self, env: &BackendEnv) -> Result<String, StoreError> {
+                match self { $(Self::$config(config) => config.migrate(env).await),+ }
+            }
+
+            /// See [`Backend::diagnose`].
+            pub async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
+                match self { $(Self::$config(config) => config.diagnose(env).await),+ }
+            }
         }
     };
 }
@@ -77,4 +91,5 @@ macro_rules! backends {
 backends! {
     embedded::Embedded,
     none::Nothing,
+    postgres::Postgres,
 }

@@ -1,7 +1,7 @@
 //! The command as a person runs it: the real binary, real servers on loopback, exit codes and output.
 //!
-//! `usage` needs nothing, `check` and `validate` a file, `told` somebody who answers on a control socket, `run` the
-//! whole core.
+//! `usage` needs nothing, `check` and `validate` a file, `storage` a database server, `told` somebody who answers on a
+//! control socket, `run` the whole core.
 
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 mod check;
 #[cfg(unix)]
 mod run;
+mod storage;
 #[cfg(unix)]
 mod told;
 mod usage;

@@ -8,7 +8,9 @@ use crate::{hallmonitor, run, run_in, said};
 fn help_names_commands_exit_codes_and_folders() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for word in ["run", "check", "validate", "status", "history", "uptime", "incidents", "pause", "completions"] {
+    for word in
+        ["run", "check", "validate", "status", "history", "uptime", "incidents", "pause", "storage", "completions"]
+    {
         assert!(help.out.contains(&format!("\n  {word}")), "{word} in {}", help.out);
     }
     for word in ["Exit codes", "Examples", "HALLMONITOR_CONFIG", "--data-dir", "--json"] {

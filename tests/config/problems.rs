@@ -121,10 +121,17 @@ fn every_problem_of_a_section_has_its_place() {
         ),
         (
             "storage: {backend: redis}",
-            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `none`",
+            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `none`, `postgres`",
         ),
         ("storage: {backend: embeded}", "f.yml:1:20: `storage.backend`: `embeded` is no backend"),
-        ("storage: {backend: postgres}", "f.yml:1:20: `storage.backend`: `postgres` is not in this version"),
+        (
+            "storage: {backend: postgres, postgres: {poolMin: 9, poolMax: 2}}",
+            "f.yml:1:50: `storage.postgres.poolMin`: must not be above `poolMax`, which is 2",
+        ),
+        (
+            "storage: {backend: postgres, postgres: {statementTimeout: 1us}}",
+            "f.yml:1:59: `storage.postgres.statementTimeout`: `1us` is too short (min 100ms)",
+        ),
         ("storage: {backend: InfluxDB}", "f.yml:1:20: `storage.backend`: `influxdb` is not in this version"),
         ("storage: {retention: {raw: 30}}", "f.yml:1:28: `storage.retention.raw`: `30` is a number without a unit"),
         (

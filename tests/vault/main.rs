@@ -8,7 +8,9 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
+use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
 use serde_json::Value;
 
 use crate::support_keychain::{Said, Session, files_below, until};
@@ -217,6 +219,48 @@ fn a_keychain_that_is_unlocked_later_is_seen_while_others_are_watched() {
     session.unlock();
     until("the monitor with the secret is up", || state("needs").filter(|line| line["state"] == "up"));
     assert!(seen.try_iter().any(|token| token == "opened"));
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The password of the store is in a keychain that is locked at the start: checks go on and nothing is lost; once it is
+/// unlocked, the server has everything from the first check on.
+#[test]
+fn a_store_waits_for_its_password_while_checks_go_on() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let server_of_rows = TestServer::start(&Wanted::default()).expect("PostgreSQL is on this machine");
+    let settings = runtime.block_on(server_of_rows.database("waiting"));
+    let mut session = Session::unlocked();
+    session.set("pg", &settings.password).expect(0);
+    session.end_keychain();
+    session.start_keyring(None);
+    let (url, seen) = server();
+    let config = session.write_config(&format!(
+        "storage:\n  backend: postgres\n  postgres:\n    host: 127.0.0.1\n    port: {}\n    database: waiting\n    user: {}\n    \
+         password: \"${{secret:pg}}\"\nmonitoring:\n  groups:\n    - name: all\n      monitors:\n        - {{name: plain, \
+         type: http, url: \"{url}\", interval: 1s}}\n",
+        settings.port, settings.user
+    ));
+    let looked = session.run(&["storage", "test", "--config", &config]);
+    assert_ne!(looked.code, Some(0), "it cannot be opened yet");
+    let mut child = session
+        .hallmonitor(&["run", "--config", &config])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    for _ in 0..3 {
+        seen.recv_timeout(Duration::from_secs(20)).expect("checks go on");
+    }
+    session.unlock();
+    let rows = || -> Option<i64> {
+        runtime.block_on(async {
+            let mut admin = server_of_rows.admin("waiting").await;
+            sqlx::query_scalar("SELECT count(*) FROM hallmonitor.result").fetch_one(&mut admin).await.ok()
+        })
+    };
+    let delivered = until("rows reach the server", || rows().filter(|rows| *rows > 0));
+    assert!(delivered >= 3, "{delivered} rows: those from before it was unlocked too");
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -12,6 +12,8 @@ enum Proof {
     Library(&'static str),
     /// A module of Python.
     Python(&'static str),
+    /// A program that Debian keeps in a folder for each version of its server: that folder, and the program.
+    Versioned(&'static str, &'static str),
 }
 
 /// Something that is needed, the Debian package it comes in, and what for.
@@ -66,6 +68,12 @@ const TESTS: &[Need] = &[
         why: "tests of the vault are a keychain that is unwell",
     },
     Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests of the vault are a keychain that is unwell" },
+    Need {
+        proof: Proof::Versioned("/usr/lib/postgresql", "initdb"),
+        package: "postgresql",
+        why: "tests of the postgres backend run against a real server of their own",
+    },
+    program("pgrep", "procps", "tests freeze a server with all its processes"),
 ];
 
 /// What drives the real app as a person and a desktop do.
@@ -149,12 +157,18 @@ fn is_there(need: &Need) -> bool {
         Proof::Library(library) => shell::works("pkg-config", &["--exists", library]),
         // Debian's packages are for Debian's Python, whatever else is first in PATH.
         Proof::Python(module) => shell::works("/usr/bin/python3", &["-c", &format!("import {module}")]),
+        Proof::Versioned(folder, program) => shell::found(program) || has_version(folder, program),
     }
+}
+
+fn has_version(folder: &str, program: &str) -> bool {
+    let versions = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin").join(program).is_file())
 }
 
 fn name(need: &Need) -> &'static str {
     match need.proof {
-        Proof::Program(name) | Proof::Library(name) | Proof::Python(name) => name,
+        Proof::Program(name) | Proof::Library(name) | Proof::Python(name) | Proof::Versioned(_, name) => name,
     }
 }
 

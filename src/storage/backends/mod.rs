@@ -2,3 +2,4 @@
 
 pub mod embedded;
 pub mod none;
+pub mod postgres;

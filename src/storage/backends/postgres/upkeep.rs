@@ -1,0 +1,202 @@
+//! Prune and forget.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Row as _};
+
+use super::append::RAW;
+use super::fault::state;
+use super::read::number_of;
+use super::store::PostgresStore;
+use super::wire::{Numbered, Stamp, counted};
+use crate::model::{MonitorId, Span, Tier, UnixMicros};
+use crate::storage::{Batch, Pruned, ResultStore, Retention, StoreError, missing_rollups};
+
+type Outcome<T> = Result<T, sqlx::Error>;
+
+/// What the server says when somebody else holds a lock for too long.
+const LOCKED: &str = "55P03";
+/// Rows that one statement deletes.
+const DELETED_AT_ONCE: i64 = 20_000;
+
+/// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
+/// what is below; then the space is given back.
+pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+    if let Some(floor) = policy.floor(None, now) {
+        roll_up(store, policy, now, floor).await?;
+    }
+    let policy = *policy;
+    store
+        .writes("prune", move |mut connection, home| async move {
+            raise_floors(&mut connection, home.instance, &policy, now).await
+        })
+        .await?;
+    let mut pruned = Pruned { results: count_below(store, RAW).await?, rollups: 0 };
+    for tier in Tier::ALL {
+        pruned.rollups += count_below(store, tier.as_str()).await?;
+    }
+    drop_partitions(store).await?;
+    delete_below(store).await?;
+    Ok(pruned)
+}
+
+/// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
+async fn roll_up(
+    store: &PostgresStore,
+    policy: &Retention,
+    now: UnixMicros,
+    floor: UnixMicros,
+) -> Result<(), StoreError> {
+    let monitors: Vec<Numbered> = store
+        .writes("prune", |mut connection, home| async move {
+            const READ: &str = "SELECT number, id FROM monitor WHERE instance = $1 ORDER BY number";
+            let rows = sqlx::query(READ).bind(home.instance).fetch_all(&mut *connection).await?;
+            rows.iter().map(|row| Ok((row.try_get(0)?, MonitorId::new(row.try_get(1)?)))).collect()
+        })
+        .await?;
+    for (number, monitor) in monitors {
+        let mut from = UnixMicros::MIN;
+        while let Some(day) = next_day(store, number, from, floor).await? {
+            let mut rollups = missing_rollups(store, monitor, day).await?;
+            rollups.retain(|rollup| policy.floor(Some(rollup.tier), now).is_none_or(|floor| rollup.start >= floor));
+            if !rollups.is_empty() {
+                store.append(&Batch { rollups, ..Batch::default() }).await?;
+            }
+            from = day.to;
+        }
+    }
+    Ok(())
+}
+
+/// The first day not before `from` and below `floor` in which a monitor has results that are still read.
+async fn next_day(
+    store: &PostgresStore,
+    number: i32,
+    from: UnixMicros,
+    floor: UnixMicros,
+) -> Result<Option<Span>, StoreError> {
+    const READ: &str = "SELECT time FROM result WHERE monitor = $2 AND time >= greatest($3, floor_of($1, $2, $5)) \
+                        AND time < $4 ORDER BY time LIMIT 1";
+    let first: Option<Stamp> = store
+        .writes("prune", move |mut connection, home| async move {
+            sqlx::query_scalar(READ)
+                .bind(home.instance)
+                .bind(number)
+                .bind(Stamp(from))
+                .bind(Stamp(floor))
+                .bind(RAW)
+                .fetch_optional(&mut *connection)
+                .await
+        })
+        .await?;
+    Ok(first.map(|first| Tier::Day.bucket(first.0)))
+}
+
+/// Raises the floors; they never sink.
+async fn raise_floors(
+    connection: &mut PgConnection,
+    instance: i32,
+    policy: &Retention,
+    now: UnixMicros,
+) -> Outcome<()> {
+    const RAISE: &str = "INSERT INTO floor AS f (instance, monitor, tier, until) VALUES ($1, 0, $2, $3) \
+         ON CONFLICT (instance, tier, monitor) DO UPDATE SET until = greatest(f.until, excluded.until)";
+    let mut work = connection.begin().await?;
+    for tier in [None].into_iter().chain(Tier::ALL.iter().copied().map(Some)) {
+        if let Some(floor) = policy.floor(tier, now) {
+            let word = tier.map_or(RAW, Tier::as_str);
+            sqlx::query(RAISE).bind(instance).bind(word).bind(Stamp(floor)).execute(&mut *work).await?;
+        }
+    }
+    work.commit().await
+}
+
+/// Rows of this instance below the floor of a tier.
+async fn count_below(store: &PostgresStore, tier: &'static str) -> Result<u64, StoreError> {
+    const RESULTS: &str = "SELECT count(*) FROM result WHERE time < floor_of($1, 0, $2) \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
+    const ROLLUPS: &str = "SELECT count(*) FROM rollup WHERE tier = $2 AND start < floor_of($1, 0, $2) \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
+    let count: i64 = store
+        .writes("prune", move |mut connection, home| async move {
+            let read = if tier == RAW { RESULTS } else { ROLLUPS };
+            sqlx::query_scalar(read).bind(home.instance).bind(tier).fetch_one(&mut *connection).await
+        })
+        .await?;
+    Ok(counted(count))
+}
+
+/// Drops what every instance has given up. Where somebody reads it, that is left for the next time.
+async fn drop_partitions(store: &PostgresStore) -> Result<(), StoreError> {
+    store
+        .writes("prune", |mut connection, home| async move {
+            let dropped = sqlx::query_scalar::<_, i32>("SELECT drop_partitions()").fetch_one(&mut *connection).await;
+            match dropped {
+                Ok(0) => {}
+                Ok(dropped) => {
+                    home.partitions().clear();
+                    tracing::debug!(dropped, "partitions were dropped");
+                }
+                Err(error) if state(&error).is_some_and(|state| state == LOCKED) => {
+                    tracing::info!("old partitions are in use; they are dropped later");
+                }
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Deletes what of this instance is left below the floors, a part at a time.
+async fn delete_below(store: &PostgresStore) -> Result<(), StoreError> {
+    const RESULTS: &str = "WITH old AS (SELECT r.monitor, r.time FROM result r WHERE r.time < floor_of($1, 0, 'raw') \
+         AND r.monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1)) LIMIT $2) \
+         DELETE FROM result r USING old WHERE r.monitor = old.monitor AND r.time = old.time \
+         AND r.time < floor_of($1, 0, 'raw')";
+    const ROLLUPS: [&str; 3] = [
+        "DELETE FROM rollup WHERE tier = '5m' AND start < floor_of($1, 0, '5m') \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))",
+        "DELETE FROM rollup WHERE tier = 'hour' AND start < floor_of($1, 0, 'hour') \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))",
+        "DELETE FROM rollup WHERE tier = 'day' AND start < floor_of($1, 0, 'day') \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))",
+    ];
+    const GAPS: &str = "DELETE FROM gap WHERE ended < floor_of($1, 0, 'raw') \
+         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
+    loop {
+        let deleted = store
+            .writes("prune", |mut connection, home| async move {
+                let some = sqlx::query(RESULTS).bind(home.instance).bind(DELETED_AT_ONCE);
+                some.execute(&mut *connection).await.map(|done| done.rows_affected())
+            })
+            .await?;
+        if deleted < DELETED_AT_ONCE.unsigned_abs() {
+            break;
+        }
+    }
+    for rest in ROLLUPS.into_iter().chain([GAPS]) {
+        store
+            .writes("prune", move |mut connection, home| async move {
+                sqlx::query(rest).bind(home.instance).execute(&mut *connection).await.map(drop)
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Drops everything of a monitor.
+pub(super) async fn forget(connection: &mut PgConnection, instance: i32, monitor: MonitorId) -> Outcome<()> {
+    let mut work = connection.begin().await?;
+    if let Some(number) = number_of(&mut work, instance, monitor).await? {
+        for delete in [
+            "DELETE FROM result WHERE monitor = $1",
+            "DELETE FROM rollup WHERE monitor = $1",
+            "DELETE FROM gap WHERE monitor = $1",
+            "DELETE FROM incident WHERE monitor = $1",
+            "DELETE FROM floor WHERE monitor = $1",
+            "DELETE FROM monitor WHERE number = $1",
+        ] {
+            sqlx::query(delete).bind(number).execute(&mut *work).await?;
+        }
+    }
+    work.commit().await
+}

@@ -1,0 +1,66 @@
+//! Values as the server knows them.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef, Postgres};
+use sqlx::{Decode, Encode, Type};
+
+use crate::model::{MonitorId, UnixMicros};
+
+/// Object numbers of `timestamptz` and its array, the same on every server.
+const STAMP: Oid = Oid(1184);
+const STAMPS: Oid = Oid(1185);
+/// 2000-01-01T00:00:00Z, where the server begins to count microseconds.
+const EPOCH_US: i64 = 946_684_800_000_000;
+
+/// A time as `timestamptz`, exact to the microsecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(pub(super) UnixMicros);
+
+impl Type<Postgres> for Stamp {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(STAMP)
+    }
+
+    fn compatible(ty: &PgTypeInfo) -> bool {
+        ty.oid() == Some(STAMP)
+    }
+}
+
+impl PgHasArrayType for Stamp {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(STAMPS)
+    }
+}
+
+impl Encode<'_, Postgres> for Stamp {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        buffer.extend_from_slice(&(self.0.micros() - EPOCH_US).to_be_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Stamp {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.format() == PgValueFormat::Text {
+            return Err("a time came as text".into());
+        }
+        let bytes: [u8; 8] = value.as_bytes()?.try_into()?;
+        // Infinities and times outside of our range are clamped to it.
+        Ok(Self(UnixMicros::new(i64::from_be_bytes(bytes).saturating_add(EPOCH_US))))
+    }
+}
+
+/// A count. All of them are at most 2^53.
+pub(super) fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A count that was stored.
+pub(super) fn counted(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A row of the monitors of an instance: number and id.
+pub(super) type Numbered = (i32, MonitorId);

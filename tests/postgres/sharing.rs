@@ -1,0 +1,146 @@
+//! Several instances on one server, and users with few rights.
+
+use std::sync::Arc;
+
+use hallmonitor::model::{MonitorId, Tier};
+use hallmonitor::storage::backends::postgres::Postgres;
+use hallmonitor::storage::backends::postgres::test_server::PASSWORD;
+use hallmonitor::storage::conformance::Fixture;
+use hallmonitor::storage::{
+    Backend, Batch, GapQuery, IncidentQuery, ResultStore, Retention, RollupQuery, StoreErrorKind,
+};
+
+use crate::{DAY, EVER, MINUTE, batch, block, env_of, read, rows, server, start};
+
+async fn everything(store: &dyn ResultStore, monitor: MonitorId) -> Batch {
+    let rollups = RollupQuery { monitor, tier: Tier::Hour, span: EVER };
+    let incidents = IncidentQuery { monitor: None, span: EVER, limit: 1_000 };
+    Batch {
+        results: read(store, None).await.expect("reads"),
+        rollups: store.rollups(&rollups).await.expect("reads"),
+        gaps: store.gaps(&GapQuery { monitor: None, span: EVER }).await.expect("reads"),
+        incidents: store.incidents(&incidents).await.expect("reads"),
+        monitors: store.monitors().await.expect("reads"),
+    }
+}
+
+#[test]
+fn two_instances_share_a_schema_and_never_mix() {
+    block(async {
+        let settings = server().database("shared").await;
+        let one = settings.open(&env_of(1)).await.expect("opens");
+        let two = settings.open(&env_of(2)).await.expect("opens");
+        // The very same monitor on both, as after a copy of the configuration, with other rows.
+        let mut fixture = Fixture::new(1);
+        let monitor = fixture.monitor();
+        let mut batch = |start| Batch {
+            results: fixture.results(monitor, start, MINUTE, 300),
+            rollups: vec![fixture.rollup(monitor, Tier::Hour, start)],
+            gaps: vec![fixture.gap(monitor, start, MINUTE), fixture.gap(MonitorId::ALL, start, MINUTE)],
+            incidents: vec![fixture.incident(monitor, start, None)],
+            monitors: vec![fixture.known(monitor, start)],
+        };
+        let (of_one, of_two) = (batch(start()), batch(start()));
+        one.append(&of_one).await.expect("appends");
+        two.append(&of_two).await.expect("appends");
+        let sorted = |mut batch: Batch| {
+            batch.gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
+            batch
+        };
+        assert_eq!(everything(&*one, monitor).await, sorted(of_one.clone()));
+        assert_eq!(everything(&*two, monitor).await, sorted(of_two.clone()));
+        one.set_metadata("colour", b"red").await.expect("writes");
+        assert_eq!(two.metadata("colour").await.expect("reads"), None);
+        let id = one.metadata("store_id").await.expect("reads").expect("is there");
+        assert_eq!(two.metadata("store_id").await.expect("reads"), Some(id), "the store is one");
+        assert_ne!(one.metadata("instance").await.expect("reads"), two.metadata("instance").await.expect("reads"));
+        assert_eq!(one.check().await.expect("checks").newest, of_one.results.last().map(|row| row.time));
+
+        // What one forgets or gives up stays with the other.
+        let now = start().plus_us(40 * DAY);
+        one.prune(&Retention::default(), now).await.expect("prunes");
+        assert!(read(&*one, None).await.expect("reads").is_empty());
+        assert_eq!(everything(&*two, monitor).await, sorted(of_two.clone()));
+        one.forget(monitor).await.expect("forgets");
+        assert_eq!(everything(&*two, monitor).await, sorted(of_two));
+        // Only when both have given it up the partition goes.
+        let there = partitions("shared", "result_20260301").await;
+        assert!(there);
+        let pruned = two.prune(&Retention::default(), now).await.expect("prunes");
+        assert_eq!(pruned.results, 300);
+        assert!(!partitions("shared", "result_20260301").await);
+    });
+}
+
+async fn partitions(database: &str, name: &str) -> bool {
+    let mut admin = server().admin(database).await;
+    sqlx::query_scalar("SELECT to_regclass('hallmonitor.' || $1) IS NOT NULL")
+        .bind(name)
+        .fetch_one(&mut admin)
+        .await
+        .expect("asks")
+}
+
+#[test]
+fn many_instances_open_an_empty_database_at_once() {
+    block(async {
+        let settings = Arc::new(server().database("crowd").await);
+        let mut tasks = tokio::task::JoinSet::new();
+        for instance in 1..=8u128 {
+            let settings = Arc::clone(&settings);
+            tasks.spawn(async move {
+                let store = settings.open(&env_of(instance)).await?;
+                store.append(&batch(&rows(3, 500))).await?;
+                let kept = read(&*store, None).await?.len();
+                store.close().await?;
+                Ok::<_, hallmonitor::storage::StoreError>(kept)
+            });
+        }
+        for kept in tasks.join_all().await {
+            assert_eq!(kept.expect("opens and writes"), 500);
+        }
+    });
+}
+
+#[test]
+fn a_user_who_may_only_write_rows_is_enough() {
+    block(async {
+        let owner = server().database("least").await;
+        let make = format!("CREATE ROLE clerk LOGIN PASSWORD '{}'", PASSWORD.replace('\'', "''"));
+        server().execute("least", &make).await;
+        server()
+            .execute("least", "REVOKE CREATE ON DATABASE least FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC")
+            .await;
+        let clerk = Postgres { user: "clerk".to_owned(), ..owner.clone() };
+
+        // Before: refused, with the next step.
+        let error = clerk.open(&env_of(1)).await.expect_err("nothing is there");
+        assert_eq!(error.kind, StoreErrorKind::Unauthorized);
+        assert!(error.to_string().contains("migrate-schema"), "{error}");
+
+        // The other user makes the schema and gives the rights that are named.
+        let said = owner.migrate(&env_of(1)).await.expect("migrates");
+        let grants = said.split_once("needs: ").expect("names the rights").1.replace("TO \"hallmonitor\"", "TO clerk");
+        server().execute("least", &grants).await;
+
+        let store = clerk.open(&env_of(1)).await.expect("opens");
+        let all = rows(4, 3 * 1_440);
+        store.append(&batch(&all)).await.expect("makes its partitions");
+        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        let now = start().plus_us(33 * DAY);
+        let pruned = store.prune(&Retention::default(), now).await.expect("drops its partitions");
+        assert_eq!(pruned.results, all.len() as u64);
+        assert!(!partitions("least", "result_20260301").await, "the partition is dropped");
+        store.check().await.expect("checks");
+        let steps = format!("{:?}", clerk.diagnose(&env_of(1)).await);
+        assert!(!steps.contains("Failed"), "{steps}");
+
+        // And it may really not do more.
+        let options = sqlx::postgres::PgConnectOptions::new_without_pgpass();
+        let options = options.host("127.0.0.1").port(server().port()).username("clerk").password(PASSWORD);
+        let mut direct = sqlx::ConnectOptions::connect(&options.database("least")).await.expect("connects");
+        for refused in ["CREATE TABLE hallmonitor.mine ()", "DROP TABLE hallmonitor.result", "CREATE SCHEMA mine"] {
+            sqlx::raw_sql(refused).execute(&mut direct).await.expect_err(refused);
+        }
+    });
+}
