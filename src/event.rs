@@ -69,6 +69,11 @@ pub enum Event {
         /// What is wrong; none when all is well.
         fault: Option<String>,
     },
+    /// The journal reached its limit: results that wait for a store were summed up by the hour.
+    JournalCondensed {
+        /// How many.
+        results: u64,
+    },
     /// The backend cannot be written, or can be again.
     StorageState {
         /// What is wrong; none when all is well.

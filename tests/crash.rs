@@ -1,5 +1,6 @@
 //! The process is killed at random moments: nothing that was acknowledged is lost, nothing is there twice, and what is
-//! stored is at every moment a prefix of what was produced. 10 rounds; 100 with `HM_SOAK=1`.
+//! stored is at every moment a prefix of what was produced. Once with one store, and once while the store is switched
+//! again and again: then each row is in one of the stores. 10 rounds; 100 with `HM_SOAK=1`.
 
 #![allow(clippy::expect_used, reason = "a fault here is a failed run")]
 
@@ -33,6 +34,7 @@ const LEAST: u64 = 1_000;
 /// A store of one file: 8 bytes a result, its number. Whole numbers are synced before `append` returns.
 #[derive(Debug)]
 struct FileStore {
+    name: String,
     kept: Mutex<(File, BTreeSet<u64>)>,
 }
 
@@ -45,7 +47,8 @@ impl FileStore {
         file.set_len(bytes.len() as u64).expect("cuts a torn number");
         let known: BTreeSet<u64> = numbers.iter().copied().collect();
         assert_eq!(known.len(), numbers.len(), "a row is stored twice");
-        Self { kept: Mutex::new((file, known)) }
+        let name = path.file_name().expect("name").to_string_lossy().into_owned();
+        Self { name, kept: Mutex::new((file, known)) }
     }
 }
 
@@ -103,7 +106,7 @@ impl ResultStore for FileStore {
         Ok(())
     }
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok((key == "store_id").then(|| b"file".to_vec()))
+        Ok((key == "store_id").then(|| format!("id of {}", self.name).into_bytes()))
     }
     async fn set_metadata(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
         unsupported("set_metadata")
@@ -122,7 +125,15 @@ impl ResultStore for FileStore {
     }
 }
 
+#[derive(Clone)]
 struct Opener(PathBuf);
+
+impl Opener {
+    /// While there is this file the store is away.
+    fn shut(&self) -> PathBuf {
+        self.0.with_extension("shut")
+    }
+}
 
 #[async_trait]
 impl OpenStore for Opener {
@@ -130,9 +141,12 @@ impl OpenStore for Opener {
         "file"
     }
     fn contact(&self) -> String {
-        "file".to_owned()
+        self.0.file_name().expect("name").to_string_lossy().into_owned()
     }
     async fn open(&self) -> Result<Arc<dyn ResultStore>, StoreError> {
+        if self.shut().exists() {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "file", "open", "it is away"));
+        }
         Ok(Arc::new(FileStore::open(&self.0)))
     }
 }
@@ -152,13 +166,33 @@ fn row(number: u64) -> Row {
     })
 }
 
-fn start(dir: &Path) -> Delivery {
+fn start(dir: &Path, store: &str) -> Delivery {
     let mut options = DeliveryOptions::new(dir.to_owned(), Arc::new(SystemClock), Events::new());
     options.journal.close_after = Duration::from_millis(5);
     options.journal.segment_bytes = 256 * 1024;
     options.head_bytes = 64 * 1024;
     options.save_every_us = 50_000;
-    Delivery::start(options, Arc::new(Opener(dir.join("store")))).expect("starts").0
+    options.first_retry = Some(Duration::from_millis(20));
+    options.others = STORES.iter().map(|name| Arc::new(Opener(dir.join(name))) as Arc<dyn OpenStore>).collect();
+    Delivery::start(options, Arc::new(Opener(dir.join(store)))).expect("starts").0
+}
+
+/// The stores that are switched between.
+const STORES: &[&str] = &["first", "second", "third"];
+
+/// The store that the configuration names.
+fn wanted(dir: &Path) -> String {
+    fs::read_to_string(dir.join("wanted")).unwrap_or_else(|_| "first".to_owned())
+}
+
+/// As a person does: the file first, then the running program notices. Now and then the store is away.
+fn switch(dir: &Path, delivery: &Delivery, chance: usize) {
+    let name = STORES[chance % STORES.len()];
+    let opener = Opener(dir.join(name));
+    let _ = if chance.is_multiple_of(5) { fs::write(opener.shut(), "") } else { fs::remove_file(opener.shut()) };
+    fs::write(dir.join("wanted.new"), name).expect("writes");
+    fs::rename(dir.join("wanted.new"), dir.join("wanted")).expect("renames");
+    delivery.switch(Arc::new(opener)).expect("switches");
 }
 
 /// Not a test by itself: produces rows until it is killed, when the test below starts it.
@@ -167,7 +201,9 @@ fn child() {
     let Some(dir) = std::env::var_os("HM_CRASH_DIR") else { return };
     let first: u64 =
         std::env::var_os("HM_CRASH_FIRST").and_then(|n| n.into_string().ok()?.parse().ok()).expect("first");
-    let delivery = start(Path::new(&dir));
+    let dir = Path::new(&dir);
+    let switches = std::env::var_os("HM_CRASH_SWITCH").is_some();
+    let delivery = if switches { start(dir, &wanted(dir)) } else { start(dir, "store") };
     let mut number = first;
     let mut step = 1;
     while number < first + MOST {
@@ -175,6 +211,10 @@ fn child() {
         for _ in 0..step {
             delivery.journal().push(&row(number));
             number += 1;
+            // In the middle of what is being written.
+            if switches && number.is_multiple_of(331) {
+                switch(dir, &delivery, Uuid::new_v4().as_u128() as usize % 1_000);
+            }
         }
         assert!(delivery.journal().flush(LONG));
         writeln!(std::io::stdout(), "\nacknowledged {number}").expect("the parent listens");
@@ -192,8 +232,12 @@ impl Drop for Victim {
     }
 }
 
-fn spawn(dir: &Path, first: u64) -> (Victim, BufReader<ChildStdout>) {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
+fn spawn(dir: &Path, first: u64, switches: bool) -> (Victim, BufReader<ChildStdout>) {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    if switches {
+        command.env("HM_CRASH_SWITCH", "1");
+    }
+    let mut child = command
         .args(["--exact", "child", "--nocapture"])
         .env("HM_CRASH_DIR", dir)
         .env("HM_CRASH_FIRST", first.to_string())
@@ -210,8 +254,8 @@ fn acknowledged(line: &str) -> Option<u64> {
 }
 
 /// One life and death of a child; gives the number after the last row that it acknowledged.
-fn round(dir: &Path, first: u64) -> u64 {
-    let (mut victim, out) = spawn(dir, first);
+fn round(dir: &Path, first: u64, switches: bool) -> u64 {
+    let (mut victim, out) = spawn(dir, first, switches);
     let mut lines = out.lines().map_while(Result::ok);
     let mut acked = first;
     while acked < first + LEAST {
@@ -232,12 +276,12 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_doubled() {
     let store = dir.path().join("store");
     let mut first = 0;
     for number in 0..rounds {
-        let acked = round(dir.path(), first);
+        let acked = round(dir.path(), first, false);
         assert!(acked >= first + LEAST, "round {number}: too few acknowledged to prove anything");
         let before = numbers_in(&fs::read(&store).unwrap_or_default());
         assert!(before.iter().copied().eq(0..before.len() as u64), "round {number}: the store is no prefix");
         // The next life brings what waits.
-        let delivery = start(dir.path());
+        let delivery = start(dir.path(), "store");
         let produced = first_not_journaled(&delivery);
         let delivered = (0..12_000).any(|_| {
             std::thread::sleep(Duration::from_millis(5));
@@ -251,6 +295,47 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_doubled() {
         assert_eq!(stored.len() as u64, produced, "round {number}: all that is journaled is stored");
         first = stored.len() as u64;
     }
+}
+
+#[test]
+fn killed_at_any_moment_of_a_switch_each_row_is_in_one_store() {
+    let rounds = if std::env::var_os("HM_SOAK").is_some() { 100 } else { 10 };
+    let dir = tempfile::tempdir().expect("folder");
+    let numbers = |name: &str| numbers_in(&fs::read(dir.path().join(name)).unwrap_or_default());
+    let mut first = 0;
+    for number in 0..rounds {
+        let acked = round(dir.path(), first, true);
+        assert!(acked >= first + LEAST, "round {number}: too few acknowledged to prove anything");
+        // Every third life ends before all is delivered.
+        for name in STORES.iter().filter(|_| number % 3 != 0 || number + 1 == rounds) {
+            let _ = fs::remove_file(Opener(dir.path().join(name)).shut());
+        }
+        let delivery = start(dir.path(), &wanted(dir.path()));
+        let produced = first_not_journaled(&delivery);
+        let settled = || {
+            let former = delivery.history().former_stores();
+            delivery.status().backlog_rows == 0 && former.iter().all(|former| former.backlog_rows == 0)
+        };
+        let away = STORES.iter().any(|name| Opener(dir.path().join(name)).shut().exists());
+        let delivered = away
+            || (0..12_000).any(|_| {
+                std::thread::sleep(Duration::from_millis(5));
+                settled()
+            });
+        assert!(delivered, "round {number}: {:?} {:?}", delivery.status(), delivery.history().former_stores());
+        assert!(delivery.stop(LONG), "round {number}");
+        let each: Vec<Vec<u64>> = STORES.iter().map(|name| numbers(name)).collect();
+        assert!(each.iter().all(|rows| rows.is_sorted()), "round {number}: out of order");
+        let mut all: Vec<u64> = each.concat();
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "round {number}: a row is in two stores");
+        assert!(produced >= acked, "round {number}: {produced} journaled of {acked} acknowledged");
+        if !away {
+            assert!(all.iter().copied().eq(0..produced), "round {number}: {} of {produced} are stored", all.len());
+        }
+        first = produced;
+    }
+    assert!(STORES.iter().all(|name| !numbers(name).is_empty()), "every store was used");
 }
 
 /// Rows are numbered from 0, journal records from 1.

@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use super::core::{Core, lock};
 use super::reads::{Reads, source_of};
 use super::shown::monitor_status;
+use super::storage;
 use crate::control::{
-    Answer, AnswerError, Answers, Fault, Holder, MonitorName, OwnGap, Request, Schedule, Status, Storage, find_monitor,
+    Answer, AnswerError, Answers, Fault, Holder, MAX_PAGE, MonitorName, OwnGap, Request, Schedule, Status, Storage,
+    find_monitor,
 };
 use crate::model::{MonitorId, UnixMicros};
 use crate::record::BoardRow;
@@ -37,6 +39,22 @@ impl Answers for Live {
             Request::Incidents { monitor, span, limit } => {
                 let reads = self.reads().await?;
                 Ok(Answer::Incidents(reads.incidents(monitor, span, limit).await?))
+            }
+            Request::Storage => Ok(Answer::Storage(Box::new(storage::report(&self.0).await))),
+            Request::VerifyStore => {
+                let why = || self.0.delivery.status().fault.unwrap_or_else(|| "the store is being opened".to_owned());
+                storage::verified(self.0.delivery.history().verify_store().await, why)
+            }
+            Request::DeadLetters { limit } => {
+                Ok(Answer::DeadLetters(storage::letters(self.0.delivery.dead_letters(limit.min(MAX_PAGE)))?))
+            }
+            Request::RetryLetters { letters } => {
+                let count = self.0.delivery.retry_letters(&letters).map_err(storage::letters_fault)?;
+                Ok(Answer::LettersChanged { count, live: true })
+            }
+            Request::DropLetters { letters } => {
+                let count = self.0.delivery.drop_letters(&letters).map_err(storage::letters_fault)?;
+                Ok(Answer::LettersChanged { count, live: true })
             }
             Request::CheckNow { monitors } => self.steer(&monitors, |core, ids| core.runner.check_now(ids)).await,
             Request::Pause { monitors, until } => self.steer(&monitors, move |core, ids| core.pause(ids, until)).await,
@@ -146,8 +164,8 @@ pub(super) fn faults_of(core: &Core) -> Vec<Fault> {
     if let Some(refused) = &in_force.refused {
         add("configuration", format!("the file is refused and the last good version stays in force: {refused}"));
     }
-    if let Some(backend) = in_force.other_backend {
-        add("configuration", format!("storage.backend is now `{backend}`: restart Hall Monitor to use it"));
+    if let Some(fault) = &in_force.storage_fault {
+        add("storage", format!("history goes on to the former store, as the switch cannot be noted: {fault}"));
     }
     drop(in_force);
     let journal = core.delivery.journal().figures();
@@ -160,7 +178,22 @@ pub(super) fn faults_of(core: &Core) -> Vec<Fault> {
         add("storage", format!("{fault}; {} rows wait in the journal", delivery.backlog_rows));
     }
     if delivery.dead_letters > 0 {
-        add("storage", format!("{} rows were refused for good: see dead-letters.jsonl", delivery.dead_letters));
+        let rows = delivery.dead_letters;
+        add("storage", format!("{rows} rows were refused for good: see `hallmonitor storage dead-letters list`"));
+    }
+    for former in core.delivery.history().former_stores() {
+        if let Some(fault) = former.fault.filter(|_| former.backlog_rows > 0) {
+            add("storage", format!("{} rows wait for {}: {fault}", former.backlog_rows, former.contact));
+        }
+    }
+    let condensed = core.delivery.metrics().condensed;
+    if let (Some(limit), is_over) = core.delivery.journal_limit()
+        && (is_over || condensed > 0)
+    {
+        let over = if is_over { "; it is larger, and nothing in it can be summed up now" } else { "" };
+        let what =
+            format!("it reached its limit of {limit} bytes: {condensed} results were summed up by the hour{over}");
+        add("journal", what);
     }
     if core.stuck.load(Ordering::Relaxed) {
         add("schedule", "no check was done for two intervals".to_owned());

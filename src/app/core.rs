@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::fleet::Fleet;
+use super::stores::{opener_of, others};
 use crate::clock::Clock;
-use crate::config::{Config, LoadError, Vars, parse};
-use crate::deliver::{ConfiguredStore, Delivery};
+use crate::config::{Config, LoadError, Storage, Vars, parse};
+use crate::deliver::{Delivery, Switched};
 use crate::event::{Event, Events};
-use crate::model::{MonitorId, Row, UnixMicros};
-use crate::record::{DataFolder, Instance, LedgerEntry, LocalState, Recorder, StateFile};
+use crate::model::{MonitorId, Row, UnixMicros, error_chain};
+use crate::record::{DataFolder, Instance, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, RunnerHandle};
 use crate::secret::Vault;
+use crate::storage::{BackendConfig, BackendEnv};
 
 /// What the keeper and the answers share.
 #[derive(Debug)]
@@ -27,10 +29,7 @@ pub(super) struct Core {
     pub(super) recorder: Arc<Recorder>,
     pub(super) runner: RunnerHandle,
     pub(super) delivery: Delivery,
-    /// How the store is opened.
-    pub(super) store: ConfiguredStore,
     pub(super) instance: Instance,
-    pub(super) ledger: Vec<LedgerEntry>,
     pub(super) started: UnixMicros,
     pub(super) stuck: Arc<AtomicBool>,
     pub(super) fleet: Mutex<Fleet>,
@@ -45,7 +44,6 @@ pub(super) struct Core {
 }
 
 /// What is known of the configuration that is in force.
-#[derive(Default)]
 pub(super) struct InForce {
     /// See [`crate::config::content_hash`].
     pub(super) hash: u64,
@@ -53,12 +51,29 @@ pub(super) struct InForce {
     pub(super) text: Arc<str>,
     /// Some monitors or the store wait for something that may come.
     pub(super) waiting: bool,
-    /// The backend, which a change of the file does not change before the next start.
-    pub(super) backend: &'static str,
+    /// Where history goes.
+    pub(super) storage: BackendConfig,
+    /// A secret of it was missing when it was put in force.
+    pub(super) storage_waits: bool,
+    /// Why it does not go where the file says.
+    pub(super) storage_fault: Option<String>,
     /// Why the file as it is now is not in force.
     pub(super) refused: Option<String>,
-    /// The backend of the file is another one than that in force.
-    pub(super) other_backend: Option<&'static str>,
+}
+
+impl InForce {
+    /// Nothing was read yet; history goes there.
+    pub(super) fn new(storage: &Storage) -> Self {
+        Self {
+            hash: 0,
+            text: Arc::default(),
+            waiting: false,
+            storage: storage.backend.clone(),
+            storage_waits: storage.waiting.is_some(),
+            storage_fault: None,
+            refused: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for InForce {
@@ -77,8 +92,8 @@ impl Core {
     pub(super) fn apply(&self, config: &Config, first: FirstCheck) {
         let _steering = lock(&self.steering);
         let mut change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
-        if first == FirstCheck::Spread {
-            // At the start a store that is new, or was begun anew, learns every monitor.
+        if self.use_storage(&config.storage) || first == FirstCheck::Spread {
+            // A store that is new, or was begun anew, learns every monitor.
             change.known = lock(&self.fleet).known(&change);
         }
         for known in change.known {
@@ -91,16 +106,12 @@ impl Core {
             tracing::warn!(monitor = monitor.name, reason, "a monitor cannot run yet");
         }
         let storage = &config.storage;
-        let backend = storage.backend.id();
-        if backend == self.store.backend && storage.backend.contact() == self.store.contact {
-            self.store.settings.put(&storage.backend, storage.waiting.as_deref());
-        }
         let mut in_force = lock(&self.in_force);
         in_force.hash = config.hash;
         in_force.text = Arc::clone(&config.text);
-        in_force.waiting = !change.unable.is_empty() || storage.waiting.is_some();
+        let waits = storage.waiting.is_some() || in_force.storage_fault.is_some();
+        in_force.waiting = !change.unable.is_empty() || waits;
         in_force.refused = None;
-        in_force.other_backend = (backend != in_force.backend).then_some(backend);
         drop(in_force);
         self.recorder.set_monitors(change.runnable, change.unable);
         let paused = self.recorder.board().paused();
@@ -108,6 +119,46 @@ impl Core {
         self.runner.set(change.start, first);
         // After a restart, or where a pending one came to run: pauses are state and outlive the file.
         self.runner.pause(&paused);
+    }
+
+    /// Has history go where the configuration says; tells whether that is another store than before.
+    fn use_storage(&self, storage: &Storage) -> bool {
+        let env = BackendEnv {
+            data_dir: self.folder.path().to_owned(),
+            instance: self.instance.id,
+            clock: Arc::clone(&self.clock),
+            vault: Arc::clone(&self.vault),
+        };
+        self.delivery.set_retention(storage.retention);
+        self.delivery.set_journal_limit(storage.journal_limit);
+        self.delivery.know(&others(storage, &self.delivery.ledger(), &env));
+        let (now, waited) = {
+            let in_force = lock(&self.in_force);
+            (in_force.storage.clone(), in_force.storage_waits)
+        };
+        // One that is open stays open while a secret of it is missing.
+        let waits = storage.waiting.is_some() && now.contact() == storage.backend.contact();
+        if waits || now == storage.backend && !waited {
+            lock(&self.in_force).storage_fault = None;
+            return false;
+        }
+        let opener = opener_of(&storage.backend, storage.waiting.as_deref(), &env);
+        let switched = self.delivery.switch(Arc::new(opener));
+        let mut in_force = lock(&self.in_force);
+        match switched {
+            Ok(switched) => {
+                in_force.storage = storage.backend.clone();
+                in_force.storage_waits = storage.waiting.is_some();
+                in_force.storage_fault = None;
+                switched == Switched::Other
+            }
+            Err(error) => {
+                let fault = error_chain(&error);
+                tracing::error!(fault, "history goes on to the former store; the switch is tried again");
+                in_force.storage_fault = Some(fault);
+                false
+            }
+        }
     }
 
     /// Reads the file again. What is refused changes nothing. Blocks on the file and on the vault.
@@ -176,7 +227,8 @@ impl Core {
         let state = LocalState {
             instance: self.instance.clone(),
             remembered: lock(&self.fleet).remembered().to_vec(),
-            ledger: self.ledger.clone(),
+            // It has a file of its own.
+            ledger: Vec::new(),
             recorded,
         };
         if let Err(error) = self.state_file.save(&state) {

@@ -9,17 +9,22 @@ use tokio::sync::OnceCell;
 
 use super::reads::Reads;
 use super::shown::monitor_status;
+use super::start::env_of;
+use super::storage;
+use super::stores::{earlier, others};
 use super::{Options, StartError};
 use crate::clock::Clock;
 use crate::config;
-use crate::control::{Answer, AnswerError, Answers, MonitorName, MonitorStatus, Request, Source, Status, Storage};
-use crate::deliver::History;
+use crate::control::{
+    Answer, AnswerError, Answers, MAX_PAGE, MonitorName, MonitorStatus, Request, Source, Status, Storage, StorageReport,
+};
+use crate::deliver::{DeadLetters, History, LedgerEntry, OpenStore, read_ledger};
 use crate::event::Events;
 use crate::journal::Reader;
-use crate::model::{InstanceId, KnownMonitor, Monitor, Row, Thresholds, error_chain};
+use crate::model::{KnownMonitor, Monitor, Row, Thresholds, error_chain};
 use crate::probe::KINDS;
-use crate::record::{AliveFile, BoardRow, DataFolder, LedgerEntry, LocalState, Recorder, RowSink, StateFile};
-use crate::storage::{BackendConfig, BackendEnv, ResultStore};
+use crate::record::{AliveFile, BoardRow, DataFolder, LocalState, Recorder, RowSink, StateFile};
+use crate::storage::ResultStore;
 
 /// Opens the files of a data folder. It is held until the answers are dropped.
 ///
@@ -31,17 +36,6 @@ pub fn offline(options: Options) -> Result<Arc<dyn Answers>, StartError> {
     let state =
         StateFile::new(data_dir).load()?.state.unwrap_or_else(|| LocalState::new(uuid::Uuid::nil(), String::new()));
     Ok(Arc::new(Files { folder, state, clock: options.clock.clone(), history: OnceCell::new(), options }))
-}
-
-/// The store that a configuration names, as the instance of the data folder. Nothing is opened or held.
-///
-/// # Errors
-/// The state file cannot be read.
-pub fn store(options: &Options, config: &config::Config) -> Result<(BackendConfig, BackendEnv), StartError> {
-    let state = StateFile::new(&options.data_dir).load()?.state;
-    let instance = state.map_or(InstanceId::new(uuid::Uuid::nil()), |state| state.instance.id);
-    let opener = super::start::opener(options, config, instance);
-    Ok((config.storage.backend.clone(), opener.env))
 }
 
 /// A monitor as far as a store remembers it; when it runs is in its results.
@@ -84,6 +78,23 @@ impl Answers for Files {
             Request::Incidents { monitor, span, limit } => {
                 Ok(Answer::Incidents(self.reads().await?.incidents(monitor, span, limit).await?))
             }
+            Request::Storage => Ok(Answer::Storage(Box::new(self.storage().await?))),
+            Request::VerifyStore => {
+                let (history, source) = self.history.get_or_try_init(|| self.open()).await?;
+                let why = || source.note.clone().unwrap_or_else(|| "the store is not open".to_owned());
+                storage::verified(history.verify_store().await, why)
+            }
+            Request::DeadLetters { limit } => {
+                Ok(Answer::DeadLetters(storage::letters(self.letters().list(limit.min(MAX_PAGE)))?))
+            }
+            Request::RetryLetters { letters } => {
+                let count = self.letters().retry(&letters).map_err(storage::letters_fault)?;
+                Ok(Answer::LettersChanged { count, live: false })
+            }
+            Request::DropLetters { letters } => {
+                let count = self.letters().drop_letters(&letters).map_err(storage::letters_fault)?;
+                Ok(Answer::LettersChanged { count, live: false })
+            }
             Request::Version | Request::CheckNow { .. } | Request::Pause { .. } | Request::Resume { .. } => {
                 Err(AnswerError::NotRunning)
             }
@@ -122,7 +133,8 @@ impl Files {
             ..monitor_status(row, None)
         };
         let monitors = self.board().iter().map(shown).collect();
-        let storage = self.state.ledger.last();
+        let ledger = self.ledger();
+        let storage = ledger.last();
         Status {
             live: false,
             monitors,
@@ -145,40 +157,63 @@ impl Files {
     }
 
     async fn open(&self) -> Result<(History, Source), AnswerError> {
-        let entry = self.state.ledger.last().cloned().unwrap_or(LedgerEntry {
+        let ledger = self.ledger();
+        let entry = ledger.last().cloned().unwrap_or(LedgerEntry {
             backend: "none".to_owned(),
             fingerprint: "none".to_owned(),
+            contact: "none".to_owned(),
             from: self.clock.wall(),
             to: None,
         });
-        let (store, note) = match self.open_store(&entry).await {
+        let stores = self.stores(&ledger);
+        let (store, note) = match Self::open_store(&entry, &stores).await {
             Ok(store) => (Some(store), None),
             Err(what) => (None, Some(format!("only what waits in the journal: {what}"))),
         };
         let keeps_history = store.as_ref().is_none_or(|store| store.capabilities().keeps_history);
-        let history = History::offline(self.folder.path(), &entry.fingerprint, store)
+        let history = History::offline(self.folder.path(), &entry.contact, store, &stores, Arc::clone(&self.clock))
             .map_err(|error| AnswerError::Storage { what: error_chain(&error) })?;
-        Ok((history, Source { backend: entry.backend, keeps_history, note }))
+        Ok((history, Source { backend: entry.backend, keeps_history, note, kept: Vec::new() }))
     }
 
-    /// Opens the store that rows last went to, with the settings of the configuration where it still names that one.
-    async fn open_store(&self, entry: &LedgerEntry) -> Result<Arc<dyn ResultStore>, String> {
-        let env = BackendEnv {
-            data_dir: self.folder.path().to_owned(),
-            instance: self.state.instance.id,
-            clock: Arc::clone(&self.clock),
-            vault: Arc::clone(&self.options.vault),
-        };
-        let configured = config::load(&self.options.config, &self.options.vars, &*self.options.vault).ok();
-        let config = match configured.map(|config| config.storage) {
-            Some(storage) if storage.backend.contact() == entry.fingerprint => match storage.waiting {
-                Some(why) => return Err(why),
-                None => storage.backend,
-            },
-            _ => {
-                BackendConfig::from_object(&entry.backend, serde_json::json!({})).map_err(|error| error.to_string())?
-            }
-        };
-        config.open(&env).await.map_err(|error| error_chain(&error))
+    fn letters(&self) -> DeadLetters {
+        DeadLetters::open(self.folder.path())
+    }
+
+    /// How storage is doing, as far as files tell.
+    async fn storage(&self) -> Result<StorageReport, AnswerError> {
+        let (history, source) = self.history.get_or_try_init(|| self.open()).await?;
+        let checked = history.check_store().await;
+        let ledger = self.ledger();
+        Ok(StorageReport {
+            backend: source.backend.clone(),
+            contact: ledger.last().map_or_else(|| source.backend.clone(), |entry| entry.contact.clone()),
+            fault: source.note.clone().or_else(|| checked.as_ref()?.as_ref().err().map(|error| error_chain(error))),
+            store: checked.and_then(Result::ok),
+            ledger,
+            ..storage::of_files(history, &self.options)
+        })
+    }
+
+    /// Which store has which time.
+    fn ledger(&self) -> Vec<LedgerEntry> {
+        let ledger = read_ledger(self.folder.path());
+        if ledger.is_empty() { earlier(&self.state.ledger) } else { ledger }
+    }
+
+    /// How stores are opened, with the settings of the configuration where it still names them.
+    fn stores(&self, ledger: &[LedgerEntry]) -> Vec<Arc<dyn OpenStore>> {
+        let env = env_of(&self.options, self.state.instance.id);
+        let vault = &*self.options.vault;
+        let configured = config::load(&self.options.config, &self.options.vars, vault).ok();
+        let usual = || config::without_file(&self.options.config, &self.options.vars, vault).ok();
+        configured.or_else(usual).map_or_else(Vec::new, |config| others(&config.storage, ledger, &env))
+    }
+
+    /// Opens the store that rows last went to.
+    async fn open_store(entry: &LedgerEntry, stores: &[Arc<dyn OpenStore>]) -> Result<Arc<dyn ResultStore>, String> {
+        let opener = stores.iter().find(|store| store.contact() == entry.contact);
+        let opener = opener.ok_or_else(|| format!("the settings of {} are not in the configuration", entry.contact))?;
+        opener.open().await.map_err(|error| error_chain(&error))
     }
 }

@@ -9,6 +9,7 @@
 //! | `wiring.rs` | what rooms say to each other through traits |
 //! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
+//! | `stores.rs`, `storage.rs` | how stores are opened; how storage is doing, and which backend is to be used |
 //! | `shown.rs` | a row of the board as an answer |
 //! | `screens/` | what a window may ask |
 //! | `vault.rs` | the vault of this machine |
@@ -24,6 +25,8 @@ mod recall;
 mod screens;
 mod shown;
 mod start;
+mod storage;
+mod stores;
 mod vault;
 mod wiring;
 
@@ -36,8 +39,9 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
-pub use self::files::{offline, store};
+pub use self::files::offline;
 pub use self::screens::{Interest, Screens};
+pub use self::storage::{BackendChange, store};
 pub use self::vault::{PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, system_vault};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigFile, LoadError, Vars};

@@ -25,7 +25,7 @@ pub(super) fn source_of(delivery: &Delivery) -> Source {
         Some(fault) => format!("only what waits in the journal: {fault}"),
         None => "the store is being opened; only what waits in the journal is shown".to_owned(),
     });
-    Source { backend: status.backend.to_owned(), keeps_history, note }
+    Source { backend: status.backend.to_owned(), keeps_history, note, kept: Vec::new() }
 }
 
 impl From<KnownMonitor> for MonitorName {
@@ -56,6 +56,11 @@ impl Reads {
         find_monitor(name, self.names.iter().map(|named| (named.id, named.name.as_str())))
     }
 
+    /// Where an answer about this time was read, and what of it is elsewhere.
+    fn source_for(&self, span: Span) -> Source {
+        Source { kept: self.history.kept_elsewhere(span), ..self.source.clone() }
+    }
+
     fn named(&self, ids: impl Iterator<Item = MonitorId>) -> Vec<MonitorName> {
         let by_id: HashMap<MonitorId, &MonitorName> = self.names.iter().map(|named| (named.id, named)).collect();
         let mut ids: Vec<MonitorId> = ids.collect();
@@ -75,7 +80,7 @@ impl Reads {
         let query = ResultQuery { monitor, span, limit: limit.clamp(1, MAX_PAGE), after };
         let page = self.history.results(&query).await.map_err(fault)?;
         let monitors = self.named(page.results.iter().map(|result| result.monitor));
-        Ok(HistoryPage { source: self.source, monitors, results: page.results, next: page.next })
+        Ok(HistoryPage { source: self.source_for(span), monitors, results: page.results, next: page.next })
     }
 
     pub(super) async fn uptime(
@@ -92,7 +97,7 @@ impl Reads {
         let query = UptimeQuery { monitors: ids.clone(), span, now };
         let uptimes = self.history.uptime(&query).await.map_err(fault)?;
         let monitors = self.named(ids.into_iter());
-        Ok(UptimeList { source: self.source, monitors, uptimes })
+        Ok(UptimeList { source: self.source_for(span), monitors, uptimes })
     }
 
     pub(super) async fn incidents(
@@ -108,6 +113,6 @@ impl Reads {
         let more = incidents.len() > limit;
         incidents.truncate(limit);
         let monitors = self.named(incidents.iter().map(|incident| incident.monitor));
-        Ok(IncidentList { source: self.source, monitors, incidents, more })
+        Ok(IncidentList { source: self.source_for(span), monitors, incidents, more })
     }
 }

@@ -8,7 +8,7 @@ use super::{Options, StartError};
 use crate::config::Config;
 use crate::deliver::{ConfiguredStore, OpenStore};
 use crate::model::{Incident, InstanceId, KnownMonitor, Span, UnixMicros};
-use crate::record::{LedgerEntry, LocalState, RememberedMonitor, StateFile};
+use crate::record::{LocalState, RememberedMonitor, StateFile};
 use crate::storage::{IncidentQuery, StoreError};
 
 /// What earlier runs left.
@@ -36,7 +36,6 @@ pub(super) fn recall(file: &StateFile, options: &Options, config: &Config) -> Re
         if let Some(name) = name {
             state.instance.name = name;
         }
-        note_backend(&mut state, config, options);
         return Ok(Recalled { state, open: Vec::new() });
     }
     let name = name.unwrap_or_else(host_name);
@@ -51,7 +50,6 @@ pub(super) fn recall(file: &StateFile, options: &Options, config: &Config) -> Re
         still_open = open;
         state.remembered = known.into_iter().map(|known| RememberedMonitor { known, configured: true }).collect();
     }
-    note_backend(&mut state, config, options);
     Ok(Recalled { state, open: still_open })
 }
 
@@ -82,18 +80,4 @@ async fn remembered_by_store(opener: &dyn OpenStore) -> Result<Remembered, Store
     let open = store.incidents(&all).await?.into_iter().filter(Incident::is_open).collect();
     store.close().await?;
     Ok(Remembered { instance, known, open })
-}
-
-/// Keeps the ledger of where rows went since when.
-fn note_backend(state: &mut LocalState, config: &Config, options: &Options) {
-    let (backend, fingerprint) = (config.storage.backend.id().to_owned(), config.storage.backend.contact());
-    let now = options.clock.wall();
-    let last = state.ledger.last_mut();
-    if last.as_ref().is_some_and(|last| last.backend == backend && last.fingerprint == fingerprint) {
-        return;
-    }
-    if let Some(last) = last {
-        last.to = Some(now);
-    }
-    state.ledger.push(LedgerEntry { backend, fingerprint, from: now, to: None });
 }

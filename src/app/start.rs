@@ -13,13 +13,14 @@ use super::core::{Core, InForce};
 use super::fleet::Fleet;
 use super::keeper;
 use super::recall::{Recalled, recall};
+use super::stores::{earlier, opener_of, others};
 use super::wiring::{ToJournal, ToRecorder};
 use super::{App, Options, StartError};
 use crate::config::Config;
-use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions, StoreSettings};
+use crate::deliver::{ConfiguredStore, Delivery, DeliveryOptions, read_ledger};
 use crate::event::Events;
 use crate::journal::{Reader, Recovered};
-use crate::model::{Incident, InstanceId, MonitorId, Row, UnixMicros};
+use crate::model::{Incident, InstanceId, MonitorId, Row, State, UnixMicros};
 use crate::probe::ProbeEnv;
 use crate::record::{Alive, AliveFile, DataFolder, HoldError, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, Limits, Parts, Runner};
@@ -46,8 +47,7 @@ impl App {
 
         let events = Events::new();
         let recorder_of_delivery = Arc::new(OnceLock::new());
-        let store = opener(&options, config, state.instance.id);
-        let delivery = start_delivery(&options, config, store.clone(), &events, &recorder_of_delivery)?;
+        let delivery = start_delivery(&options, config, &state, &events, &recorder_of_delivery)?;
         let recorder = Arc::new(Recorder::new(
             options.clock.clone(),
             Arc::new(ToJournal(delivery.journal().clone())),
@@ -74,13 +74,11 @@ impl App {
             recorder,
             runner: handle,
             delivery,
-            store,
             fleet: Mutex::new(Fleet::new(state.instance.id, probe_env, state.remembered)),
             instance: state.instance,
-            ledger: state.ledger,
             started: options.clock.wall(),
             stuck,
-            in_force: Mutex::new(InForce { backend: config.storage.backend.id(), ..InForce::default() }),
+            in_force: Mutex::new(InForce::new(&config.storage)),
             steering: Mutex::new(()),
             state_file,
             muted_until: Mutex::new(None),
@@ -119,35 +117,49 @@ fn thread(name: &str, work: impl Future<Output = ()> + Send + 'static) -> std::i
 
 /// How the store that the configuration names is opened.
 pub(super) fn opener(options: &Options, config: &Config, instance: InstanceId) -> ConfiguredStore {
-    let env = BackendEnv {
+    opener_of(&config.storage.backend, config.storage.waiting.as_deref(), &env_of(options, instance))
+}
+
+/// What a store may use.
+pub(super) fn env_of(options: &Options, instance: InstanceId) -> BackendEnv {
+    BackendEnv {
         data_dir: options.data_dir.clone(),
         instance,
         clock: options.clock.clone(),
         vault: options.vault.clone(),
-    };
-    let storage = &config.storage;
-    let settings = StoreSettings::new(&storage.backend, storage.waiting.as_deref());
-    ConfiguredStore { backend: storage.backend.id(), settings, env, contact: storage.backend.contact() }
+    }
 }
 
 fn start_delivery(
     options: &Options,
     config: &Config,
-    store: ConfiguredStore,
+    state: &LocalState,
     events: &Events,
     recorder: &Arc<OnceLock<Weak<Recorder>>>,
 ) -> Result<Delivery, StartError> {
     let mut delivery = DeliveryOptions::new(options.data_dir.clone(), options.clock.clone(), events.clone());
     delivery.retention = config.storage.retention;
+    delivery.earlier = earlier(&state.ledger);
+    let ledger = [read_ledger(&options.data_dir), delivery.earlier.clone()].concat();
+    delivery.others = others(&config.storage, &ledger, &env_of(options, state.instance.id));
     let recorder = recorder.clone();
+    let of_down = recorder.clone();
     delivery.undecided = Arc::new(move |monitor| undecided_since(&recorder, monitor));
-    let (delivery, recovered) = Delivery::start(delivery, Arc::new(store))?;
+    delivery.down_since = Arc::new(move |monitor| down_since(&of_down, monitor));
+    delivery.journal_limit = config.storage.journal_limit;
+    let opener = opener(options, config, state.instance.id);
+    let (delivery, recovered) = Delivery::start(delivery, Arc::new(opener))?;
     report(&recovered);
     Ok(delivery)
 }
 
 fn undecided_since(recorder: &OnceLock<Weak<Recorder>>, monitor: MonitorId) -> Option<UnixMicros> {
     recorder.get()?.upgrade()?.undecided_since(monitor)
+}
+
+fn down_since(recorder: &OnceLock<Weak<Recorder>>, monitor: MonitorId) -> Option<UnixMicros> {
+    let row = recorder.get()?.upgrade()?.board().row(monitor)?;
+    (row.state == State::Down).then_some(row.since)
 }
 
 fn report(recovered: &Recovered) {

@@ -42,6 +42,9 @@ enum News {
     JournalState {
         fault: Option<String>,
     },
+    JournalCondensed {
+        results: u64,
+    },
     StorageState {
         fault: Option<String>,
     },
@@ -172,6 +175,7 @@ fn news(event: Event, told: &HashMap<MonitorId, Told>) -> Option<News> {
         Event::GapEnded { monitor, at, reason } if monitor.is_all() => News::GapEnded { at, reason },
         Event::ConfigRead { problems } => News::ConfigurationRead { problems },
         Event::JournalState { fault } => News::JournalState { fault: fault.as_deref().map(words::clean) },
+        Event::JournalCondensed { results } => News::JournalCondensed { results },
         Event::StorageState { fault } => News::StorageState { fault: fault.as_deref().map(words::clean) },
         Event::Watchdog { stuck } => News::Watchdog { stuck },
         // Incidents and a monitor's own gaps show in its state.
@@ -205,6 +209,9 @@ fn text(news: &News) -> String {
             format!("configuration refused with {problems}; the former one stays in force (see `hallmonitor validate`)")
         }
         News::JournalState { fault } => about("journal", fault),
+        News::JournalCondensed { results } => {
+            format!("journal       is at its limit: {results} results that wait were summed up by the hour")
+        }
         News::StorageState { fault } => about("storage", fault),
         News::Watchdog { stuck: true } => "fault         no check finishes any more".to_owned(),
         News::Watchdog { stuck: false } => "fault over    checks finish again".to_owned(),

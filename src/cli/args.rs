@@ -281,7 +281,7 @@ pub(super) struct WhereSecret {
     pub(super) name: Option<String>,
 }
 
-/// Where history is kept: look at the way there, prepare it.
+/// Where history is kept: how that is doing, the way there, rows that were refused, another backend.
 #[derive(Debug, ArgGroup)]
 pub(super) struct Storage {
     #[command(subcommand)]
@@ -300,6 +300,60 @@ pub(super) enum StorageCommand {
     /// Another user than that of the configuration: HALLMONITOR_STORAGE_POSTGRES_USER and
     /// HALLMONITOR_STORAGE_POSTGRES_PASSWORD.
     MigrateSchema,
+    /// How storage is doing: the store, what waits for it, how long writing takes; exit with 1 when there is a fault.
+    Status,
+    /// Read everything in the store and prove that it is whole; exit with 1 when something is damaged.
+    Check,
+    DeadLetters(DeadLetters),
+    Use(UseStore),
+}
+
+/// Rows that a store refused for good, with the reason.
+#[derive(Debug, ArgGroup)]
+pub(super) struct DeadLetters {
+    #[command(subcommand)]
+    pub(super) command: LettersCommand,
+}
+
+/// What can be done about refused rows.
+#[derive(Debug, Subcommand)]
+pub(super) enum LettersCommand {
+    /// List them, the newest first.
+    List {
+        /// Most letters.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Bring them to their store again; while nothing runs, the next start does.
+    Retry(WhichLetters),
+    /// Drop them for good.
+    Drop(WhichLetters),
+}
+
+/// Which refused rows.
+#[derive(Debug, ArgGroup)]
+pub(super) struct WhichLetters {
+    /// Those with this id, or whose id begins so; can be given several times.
+    #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub(super) id: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+/// Keep history in another backend from now on.
+///
+/// The configuration file is changed in place, its comments stay. A running Hall Monitor goes over without a stop: what is
+/// produced from then on goes to the new store, what is journaled before still goes to the former one. History is not
+/// moved.
+#[derive(Debug, ArgGroup)]
+pub(super) struct UseStore {
+    /// The backend.
+    #[arg(value_name = "BACKEND")]
+    pub(super) backend: String,
+    /// Change the file even where the store cannot be opened now.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// Write completions for a shell.

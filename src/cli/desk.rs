@@ -113,6 +113,10 @@ pub(super) fn unexpected(answer: &Answer) -> Trouble {
         Answer::History(_) => "history",
         Answer::Uptime(_) => "uptime",
         Answer::Incidents(_) => "incidents",
+        Answer::Storage(_) => "storage",
+        Answer::Verified(_) => "verified",
+        Answer::DeadLetters(_) => "dead letters",
+        Answer::LettersChanged { .. } => "letters changed",
         Answer::Done { .. } => "done",
     };
     Trouble::Unable(format!("the running Hall Monitor gave an answer of another kind ({name}); restart it"))

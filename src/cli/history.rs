@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 
+use jiff::tz::TimeZone;
+
 use super::args;
 use super::columns::left;
 use super::desk::{Desk, unexpected};
@@ -36,7 +38,7 @@ pub(super) async fn history(desk: &mut Desk, args: &args::History) -> Result<Exi
             other => return Err(unexpected(&other)),
         };
         if after.is_none() {
-            tell_source(&page.source)?;
+            tell_source(&page.source, &desk.zone)?;
         }
         names.extend(page.monitors.iter().map(|name| (name.id, name.clone())));
         write_page(desk, &page, &names, args.all)?;
@@ -54,12 +56,18 @@ pub(super) async fn history(desk: &mut Desk, args: &args::History) -> Result<Exi
 }
 
 /// Says on standard error what an answer lacks.
-pub(super) fn tell_source(source: &Source) -> io::Result<()> {
+pub(super) fn tell_source(source: &Source, zone: &TimeZone) -> io::Result<()> {
     if !source.keeps_history {
         writeln!(io::stderr(), "note: storage `{}` keeps no history; only what is in memory is shown", source.backend)?;
     }
     if let Some(note) = &source.note {
         writeln!(io::stderr(), "note: {}", words::clean(note))?;
+    }
+    for kept in &source.kept {
+        let contact = words::clean(&kept.contact);
+        let until = kept.to.map(|to| format!(" until {}", words::local(to, zone))).unwrap_or_default();
+        let why = kept.fault.as_deref().map(|fault| format!(" ({})", words::clean(fault))).unwrap_or_default();
+        writeln!(io::stderr(), "note: history was kept on {contact}{until}, which cannot be read now{why}")?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) async fn incidents(desk: &mut Desk, args: &args::Incidents) -> Result
         Answer::Incidents(list) => list,
         other => return Err(unexpected(&other)),
     };
-    tell_source(&list.source)?;
+    tell_source(&list.source, &desk.zone)?;
     if list.more {
         writeln!(io::stderr(), "note: only the newest {} are shown; ask for less time or more with --limit", limit)?;
     }

@@ -10,14 +10,14 @@ use super::desk::Desk;
 use super::exit::Trouble;
 use super::hidden::AtTerminal;
 use super::validate;
-use crate::app::{self, App, Options, StartError};
+use crate::app::{self, App, BackendChange, Options, StartError};
 use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
 use crate::event::Event;
 use crate::model::{MonitorId, error_chain};
 use crate::probe::KindConfig;
 use crate::secret::{AskPassphrase, Asking, Chain};
-use crate::storage::{BackendConfig, BackendEnv};
+use crate::storage::{BackendConfig, BackendEnv, StoreError};
 
 /// A core that watches.
 pub(super) struct Running {
@@ -130,6 +130,22 @@ pub(super) fn store(desk: &Desk) -> Result<(BackendConfig, BackendEnv), Trouble>
         Some(why) => Err(Trouble::Unable(format!("the store cannot be opened: {why}"))),
         None => app::store(&options(desk), &config).map_err(refused_start),
     }
+}
+
+/// The configuration file with another backend named, not yet saved.
+pub(super) fn backend_change(desk: &Desk, backend: &str) -> Result<BackendChange, Trouble> {
+    BackendChange::prepare(&options(desk), backend).map_err(|error| Trouble::Wrong(error_chain(&error)))
+}
+
+/// Opens the store of a change and asks it how it is.
+pub(super) async fn try_store(desk: &Desk, change: &BackendChange) -> Result<Result<(), StoreError>, Trouble> {
+    let (_, env) = app::store(&options(desk), &change.config).map_err(refused_start)?;
+    Ok(change.try_store(&env).await)
+}
+
+/// Saves a change of the configuration file.
+pub(super) fn save_backend(desk: &Desk, change: &BackendChange) -> Result<(), Trouble> {
+    change.save(&options(desk)).map_err(|error| Trouble::Unable(error_chain(&error)))
 }
 
 /// Reads a configuration file, for whoever only looks at it.

@@ -26,7 +26,7 @@ pub(super) async fn uptime(desk: &mut Desk, args: &args::Uptime) -> Result<Exit,
         Answer::Uptime(list) => list,
         other => return Err(unexpected(&other)),
     };
-    tell_source(&list.source)?;
+    tell_source(&list.source, &desk.zone)?;
     tell(desk, &list)?;
     Ok(Exit::Fine)
 }

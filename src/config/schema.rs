@@ -17,6 +17,8 @@ pub enum Shape {
     Texts,
     /// Whole days as in `30d`, or `forever`.
     Days,
+    /// A size as in `2GB`, or `none`.
+    Size,
     /// A list of maps or of anything else that has a reader of its own.
     List,
 }
@@ -28,6 +30,7 @@ impl Shape {
         let field = match self {
             Self::Texts => return "a list of texts, or one text with commas".to_owned(),
             Self::Days => return "whole days as in `30d`, or `forever`".to_owned(),
+            Self::Size => return "a size of at least 64MB as in `500MB`, `2GB`, or `none`".to_owned(),
             Self::List => return "a list".to_owned(),
             Self::Field(field) => field,
         };
@@ -334,6 +337,13 @@ const RETENTION: &[Key] = &[
     Key::new("day", Shape::Days, Some("forever"), "How long the day tier is kept."),
 ];
 
+const JOURNAL: &[Key] = &[Key::new(
+    "limit",
+    Shape::Size,
+    Some("none"),
+    "Most room for what waits on this machine for a store that is away. When it is reached, the oldest results are summed up by the hour; nothing else is dropped.",
+)];
+
 const RETENTION_DAYS: Key = Key::new(
     "retentionDays",
     integer(-1, 36_500),
@@ -379,6 +389,7 @@ pub fn sections() -> Vec<Section> {
         fixed("monitoring", "What is watched.", MONITORING),
         fixed("storage", "Where history is kept.", STORAGE),
         fixed("storage.retention", "For how long.", RETENTION),
+        fixed("storage.journal", "What waits on this machine until the store has it.", JOURNAL),
     ];
     for (id, fields) in BACKENDS {
         let mut keys: Vec<Key> = fields.iter().map(|field| Key::of(*field)).collect();

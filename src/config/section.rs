@@ -38,6 +38,11 @@ impl<'n, 't> Given<'n, 't> {
         self.values.contains_key(path)
     }
 
+    /// The backends of whose settings something is not there now.
+    pub(super) fn lacking(&self) -> BTreeSet<String> {
+        self.missing.iter().filter_map(|(path, ..)| backend_of(path)).map(str::to_owned).collect()
+    }
+
     /// Where a value stands; none for one of the environment.
     pub(super) fn place(&self, path: &str) -> Option<Place> {
         self.values.get(path).and_then(|found| found.place)
@@ -94,6 +99,13 @@ impl<'n, 't> Given<'n, 't> {
     pub(super) fn duration(&self, path: &str) -> Option<std::time::Duration> {
         match self.values.get(path)?.value {
             Value::Duration(duration) if !duration.is_zero() => Some(duration),
+            _ => None,
+        }
+    }
+
+    pub(super) fn size(&self, path: &str) -> Option<u64> {
+        match self.values.get(path)?.value {
+            Value::Size(bytes) => bytes,
             _ => None,
         }
     }
@@ -219,7 +231,7 @@ fn read_variables(reader: &mut Reader<'_>, sections: &[Section], vars: &Vars, gi
 /// The backend whose settings a path belongs to.
 fn backend_of(path: &str) -> Option<&str> {
     let (name, _) = path.strip_prefix("storage.")?.split_once('.')?;
-    (name != "retention").then_some(name)
+    (!["retention", "journal"].contains(&name)).then_some(name)
 }
 
 /// Notes what is missing in sections that are in force: all but those of other backends than the named ones.

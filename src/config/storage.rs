@@ -20,6 +20,11 @@ pub struct Storage {
     /// What a secret setting of the backend waits for: until it comes, the store is not opened, and the journal keeps
     /// what it should have.
     pub waiting: Option<String>,
+    /// Most bytes of the journal; none where it may grow.
+    pub journal_limit: Option<u64>,
+    /// The settings that the file has of the other backends, where they can be used: what still waits for one of them
+    /// gets there.
+    pub others: Vec<BackendConfig>,
 }
 
 impl fmt::Debug for Storage {
@@ -39,6 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option
     let word = given.text("storage.backend").unwrap_or("embedded").to_ascii_lowercase();
     let chosen = if word == "badger" { "embedded" } else { word.as_str() };
     let waiting = take_waiting(given, chosen);
+    let lacking = given.lacking();
     report_missing(reader, given, &[chosen, &word]);
     for path in ["storage.enableAggregation", "storage.badger.enableAggregation"] {
         if given.toggle(path) == Some(false)
@@ -60,7 +66,23 @@ pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option
     };
     let waiting = waiting.filter(|_| *id == chosen);
     let backend = backend(reader, given, id, fields, waiting.is_some())?;
-    Some(Storage { backend, retention, waiting })
+    let others = BACKENDS.iter().filter(|(other, _)| other != id && !lacking.contains(*other));
+    let others = others.filter_map(|(other, fields)| unused(given, other, fields)).collect();
+    let journal_limit = given.size("storage.journal.limit");
+    Some(Storage { backend, retention, waiting, journal_limit, others })
+}
+
+/// The settings of a backend that is not in use; whatever is wrong with them is no matter now.
+fn unused(given: &mut Given<'_, '_>, id: &str, fields: &[FieldSpec]) -> Option<BackendConfig> {
+    let mut object = serde_json::Map::new();
+    for field in fields {
+        match given.take(&format!("storage.{id}.{}", field.key)) {
+            Some((value, _)) => drop(object.insert(field.key.to_owned(), value.into_json())),
+            None if field.required => return None,
+            None => {}
+        }
+    }
+    BackendConfig::from_object(id, serde_json::Value::Object(object)).ok().filter(|config| config.validate().is_ok())
 }
 
 /// What the secret settings of a backend wait for: a locked keychain must not keep monitors from being watched. Any other

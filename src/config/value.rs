@@ -22,6 +22,8 @@ pub(super) enum Value {
     Map(BTreeMap<String, String>),
     /// Whole days; none for ever.
     Days(Option<u32>),
+    /// Bytes; none without a limit.
+    Size(Option<u64>),
 }
 
 impl Value {
@@ -35,6 +37,7 @@ impl Value {
             Self::Texts(texts) => texts.into(),
             Self::Map(map) => map.into_iter().collect(),
             Self::Days(days) => days.into(),
+            Self::Size(bytes) => bytes.into(),
         }
     }
 }
@@ -235,6 +238,7 @@ pub(super) fn interpret(shape: Shape, text: &str, plain: bool, folder: &Path) ->
             return Ok(Value::Texts(words.map(str::to_owned).collect()));
         }
         Shape::Days => return days(text, plain).map(Value::Days),
+        Shape::Size => return size(text).map(Value::Size),
         Shape::List => return Err(Fault::new("is a single value").allowed(shape.allowed())),
         Shape::Field(field) => field,
     };
@@ -305,6 +309,39 @@ fn length(text: &str, plain: bool, unit: &str) -> Result<Duration, Fault> {
         DurationFault::NoUnit => Fault::new("ends in a number without a unit"),
         DurationFault::Syntax => Fault::new("is no length of time"),
     })
+}
+
+/// Units of a size, longest first.
+const UNITS: &[(&str, u64)] = &[
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+];
+/// Smallest limit of the journal: some segments must fit.
+const LEAST_SIZE: u64 = 64_000_000;
+
+fn size(text: &str) -> Result<Option<u64>, Fault> {
+    let shape = Shape::Size;
+    let lower = text.trim().to_ascii_lowercase();
+    if lower == "none" {
+        return Ok(None);
+    }
+    let Some((number, unit)) = UNITS.iter().find_map(|(unit, bytes)| Some((lower.strip_suffix(unit)?.trim(), bytes)))
+    else {
+        let nearest = is_number(&lower).then(|| format!("{lower}MB"));
+        return Err(Fault { nearest, ..Fault::new("is no size with a unit").allowed(shape.allowed()) });
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*unit));
+    match bytes {
+        None => Err(Fault::new("is no size").allowed(shape.allowed())),
+        Some(bytes) if bytes < LEAST_SIZE => Err(Fault::new("is too small").allowed(shape.allowed())),
+        Some(bytes) => Ok(Some(bytes)),
+    }
 }
 
 fn days(text: &str, plain: bool) -> Result<Option<u32>, Fault> {

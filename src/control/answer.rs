@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use uuid::Uuid;
 
+use crate::deliver::{DeadLetter, FormerStore, LedgerEntry, StorageMetrics};
 use crate::model::{CheckResult, Failure, GapReason, Incident, IncidentId, MonitorId, State, UnixMicros, Verdict};
-use crate::storage::{PageCursor, Uptime};
+use crate::storage::{PageCursor, PoolUse, StoreStatus, Uptime, Verified};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,19 @@ pub enum Answer {
     Uptime(UptimeList),
     /// Incidents.
     Incidents(IncidentList),
+    /// How storage is doing.
+    Storage(Box<StorageReport>),
+    /// What was found when everything in the store was read.
+    Verified(Verified),
+    /// Rows that were refused for good.
+    DeadLetters(LetterList),
+    /// Refused rows are brought again, or were dropped.
+    LettersChanged {
+        /// How many.
+        count: u64,
+        /// Whether a running Hall Monitor does it; else the next start.
+        live: bool,
+    },
     /// It was done for these monitors.
     Done {
         /// Which, by name.
@@ -117,6 +132,67 @@ pub struct Storage {
     pub backlog_rows: Option<u64>,
 }
 
+/// How storage is doing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StorageReport {
+    /// Whether somebody is watching; else this is what the files tell.
+    pub live: bool,
+    /// The backend's word.
+    pub backend: String,
+    /// Backend and address.
+    pub contact: String,
+    /// `opening`, `open`, `fault` or `stopped`.
+    pub state: String,
+    /// What is wrong; none when all is well.
+    pub fault: Option<String>,
+    /// Since when `metrics` were counted.
+    pub since: Option<UnixMicros>,
+    /// Rows in the journal that the store has not got; an upper bound after a long fault.
+    pub backlog_rows: u64,
+    /// Bytes of those that are held in memory.
+    pub backlog_memory_bytes: u64,
+    /// About when the oldest of them was made.
+    pub oldest_waiting: Option<UnixMicros>,
+    /// When a row was last made durable.
+    pub last_write: Option<UnixMicros>,
+    /// Rows that were refused for good and are kept.
+    pub dead_letters: u64,
+    /// Results that were dropped before the journal, because nothing could be written for long.
+    pub dropped: u64,
+    /// Bytes of the journal on the disk.
+    pub journal_bytes: Option<u64>,
+    /// Most bytes of it; none where it may grow, or nothing runs.
+    pub journal_limit: Option<u64>,
+    /// What the store says of itself; none when it could not be asked.
+    pub store: Option<StoreStatus>,
+    /// What it uses of its connections, where it has any.
+    pub pool: Option<PoolUse>,
+    /// What was counted; none when nothing runs.
+    pub metrics: Option<StorageMetrics>,
+    /// Stores that were in use before.
+    pub former: Vec<FormerStore>,
+    /// Which store has which time, oldest first.
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// A row that was refused for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// Tells it from others.
+    pub id: Uuid,
+    /// The row, and why.
+    pub letter: DeadLetter,
+}
+
+/// Rows that were refused for good.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterList {
+    /// The newest first.
+    pub letters: Vec<Letter>,
+    /// Lines of the file that cannot be read; they are kept.
+    pub damaged: u64,
+}
+
 /// What one monitor is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonitorStatus {
@@ -176,6 +252,9 @@ pub struct Source {
     pub keeps_history: bool,
     /// What is missing from the answer and why, when something is.
     pub note: Option<String>,
+    /// Stores that have some of the time and cannot be read now.
+    #[serde(default)]
+    pub kept: Vec<FormerStore>,
 }
 
 /// What ids in an answer stand for.

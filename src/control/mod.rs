@@ -20,8 +20,8 @@ mod wire;
 use async_trait::async_trait;
 
 pub use self::answer::{
-    Answer, AnswerError, Fault, HistoryPage, Holder, IncidentList, MonitorName, MonitorStatus, OwnGap, Recent,
-    Schedule, Source, Status, Storage, UptimeList,
+    Answer, AnswerError, Fault, HistoryPage, Holder, IncidentList, Letter, LetterList, MonitorName, MonitorStatus,
+    OwnGap, Recent, Schedule, Source, Status, Storage, StorageReport, UptimeList,
 };
 pub use self::client::{AskError, ask};
 pub use self::find::find_monitor;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::deliver::Letters;
 use crate::model::{Span, UnixMicros};
 use crate::storage::PageCursor;
 
@@ -48,6 +49,25 @@ pub enum Request {
         span: Span,
         /// Most incidents, up to [`MAX_PAGE`].
         limit: usize,
+    },
+    /// How storage is doing. Answered with [`super::Answer::Storage`].
+    Storage,
+    /// Reads everything in the store in use to prove that it is whole. Answered with [`super::Answer::Verified`].
+    VerifyStore,
+    /// Rows that were refused for good, the newest first. Answered with [`super::Answer::DeadLetters`].
+    DeadLetters {
+        /// Most letters, up to [`MAX_PAGE`].
+        limit: usize,
+    },
+    /// Brings refused rows to their store again. Answered with [`super::Answer::LettersChanged`].
+    RetryLetters {
+        /// Which.
+        letters: Letters,
+    },
+    /// Drops refused rows for good. Answered with [`super::Answer::LettersChanged`].
+    DropLetters {
+        /// Which.
+        letters: Letters,
     },
     /// Checks now, besides the schedule. Answered with [`super::Answer::Done`].
     CheckNow {

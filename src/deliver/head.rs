@@ -1,8 +1,9 @@
 //! Rows that are durable in the journal and not yet in the backend: their encoded bytes, compact, in memory.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use crate::journal::{kind, peek};
+use crate::journal::{Cursor, kind, peek};
 use crate::model::{MonitorId, UnixMicros};
 
 /// The monitors are divided by hash into this many shares; a share is what is read and delivered together.
@@ -109,6 +110,8 @@ pub(super) struct Head {
     shares: Vec<Share>,
     /// For each share the number of the first row that may be undelivered; exact only while rows are spilled.
     delivered: Vec<u64>,
+    /// Numbers that are rows of other stores, in order; the last one has no end when this store gets no more.
+    holes: Vec<Range<u64>>,
     spilled: bool,
     mem_from: u64,
     /// Number after the last row.
@@ -123,10 +126,11 @@ pub(super) struct Head {
 
 impl Head {
     /// A head whose rows below `next` are in the journal only, as far as they are not delivered.
-    pub(super) fn new(delivered: Vec<u64>, next: u64) -> Self {
+    pub(super) fn new(cursor: &Cursor, next: u64) -> Self {
         let mut head = Self {
             shares: (0..SHARES).map(|_| Share::default()).collect(),
             delivered: Vec::new(),
+            holes: Vec::new(),
             spilled: false,
             mem_from: next,
             next,
@@ -135,15 +139,61 @@ impl Head {
             spilled_since: None,
             generation: 0,
         };
-        head.set_delivered(delivered);
+        head.set_cursor(cursor);
         head
     }
 
+    /// A head that never had a row.
+    pub(super) fn nothing(next: u64) -> Self {
+        let cursor = Cursor {
+            contact: String::new(),
+            store: None,
+            delivered: vec![next; SHARES],
+            until: Some(next),
+            holes: Vec::new(),
+        };
+        Self::new(&cursor, next)
+    }
+
     /// Takes over a store's cursor, before anything was delivered to it.
-    pub(super) fn set_delivered(&mut self, delivered: Vec<u64>) {
-        self.spilled = delivered.iter().any(|number| *number < self.mem_from);
-        self.delivered = delivered;
+    pub(super) fn set_cursor(&mut self, cursor: &Cursor) {
+        self.holes.clone_from(&cursor.holes);
+        self.holes.extend(cursor.until.map(|until| until..u64::MAX));
+        self.delivered.clone_from(&cursor.delivered);
         self.delivered.resize(SHARES, 0);
+        let limit = self.limit();
+        self.spilled = self.delivered.iter().any(|number| *number < limit);
+    }
+
+    /// Rows from this number on are another store's.
+    pub(super) fn end(&mut self, at: u64) {
+        self.next = at;
+        self.holes.push(at..u64::MAX);
+    }
+
+    /// Rows from this number on are this store's again.
+    pub(super) fn resume(&mut self, at: u64) {
+        self.next = at;
+        if let Some(hole) = self.holes.last_mut().filter(|hole| hole.end == u64::MAX) {
+            hole.end = at;
+        }
+        self.holes.retain(|hole| !hole.is_empty());
+    }
+
+    /// Rows from this number on are in memory.
+    pub(super) fn mem_from(&self) -> u64 {
+        self.mem_from
+    }
+
+    /// Number after the last row of this store that is in the journal only.
+    fn limit(&self) -> u64 {
+        let end = self.holes.last().filter(|hole| hole.end == u64::MAX).map_or(u64::MAX, |hole| hole.start);
+        self.mem_from.min(end)
+    }
+
+    /// Whether a number is a row of another store.
+    pub(super) fn is_others(&self, number: u64) -> bool {
+        self.holes.iter().any(|hole| hole.contains(&number))
     }
 
     /// Adds a durable row; numbers only grow.
@@ -171,17 +221,21 @@ impl Head {
     /// The numbers of rows that are undelivered but no longer in memory: from the first to just before the last.
     pub(super) fn spilled(&self) -> Option<(u64, u64)> {
         let from = self.delivered.iter().copied().min().unwrap_or(0);
-        (self.spilled && from < self.mem_from).then_some((from, self.mem_from))
+        (self.spilled && from < self.limit()).then_some((from, self.limit()))
     }
 
     /// Whether a row of a share is undelivered and in the journal's files only.
     pub(super) fn is_spilled(&self, share: usize, number: u64) -> bool {
-        self.spilled && number < self.mem_from && number >= self.delivered[share]
+        self.spilled && number < self.mem_from && number >= self.delivered[share] && !self.is_others(number)
     }
 
     /// Rows that are not delivered; an upper bound while rows are spilled.
     pub(super) fn undelivered_rows(&self) -> u64 {
-        self.rows + self.spilled().map_or(0, |(from, to)| to - from)
+        let own = |(from, to): (u64, u64)| {
+            let others = self.holes.iter().map(|hole| hole.end.min(to).saturating_sub(hole.start.max(from)));
+            (to - from).saturating_sub(others.sum())
+        };
+        self.rows + self.spilled().map_or(0, own)
     }
 
     /// About when the oldest undelivered row was made.
@@ -189,8 +243,16 @@ impl Head {
         if let Some(since) = self.spilled_since.filter(|_| self.spilled) {
             return Some(since);
         }
-        let fronts = self.shares.iter().filter_map(Share::front);
-        fronts.filter_map(|(_, payload)| peek(payload)?.time).min()
+        // A monitor's own row has no time.
+        let first = |share: &Share| {
+            share.blocks.iter().flat_map(Block::entries).take(8).find_map(|(_, payload)| peek(payload)?.time)
+        };
+        self.shares.iter().filter_map(first).min()
+    }
+
+    /// Tells about when the oldest row was made that is in files only, where that is not known.
+    pub(super) fn set_spilled_since(&mut self, since: Option<UnixMicros>) {
+        self.spilled_since = self.spilled_since.or(since);
     }
 
     /// For each share the number of the first undelivered row.
@@ -225,7 +287,8 @@ impl Head {
             self.delivered[share] = self.delivered[share].max(below);
         }
         self.generation += 1;
-        if self.spilled && self.delivered.iter().all(|number| *number >= self.mem_from) {
+        let limit = self.limit();
+        if self.spilled && self.delivered.iter().all(|number| *number >= limit) {
             self.spilled = false;
             self.spilled_since = None;
         }

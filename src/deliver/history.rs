@@ -1,225 +1,128 @@
-//! Every read: the backend merged with what is not delivered yet.
+//! Every read: the store in use, and for times before it those that were in use then.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
-use super::head::{Head, SHARES, share_of};
-use super::shared::{Limits, Progress, Shared, lock};
+use super::ledger::LedgerEntry;
+use super::metrics::FormerStore;
+use super::one_store::{OneStore, incident_touches};
+use super::open::OpenStore;
+use super::shared::lock;
 use super::upkeep::{WATERMARK, watermark};
-use crate::journal::{Cursors, JournalError, Reader, decode, kind, peek};
-use crate::model::{
-    CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Span, Tier, UnixMicros,
-};
+use super::ways::Ways;
+use crate::clock::Clock;
+use crate::journal::JournalError;
+use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros, error_chain};
 use crate::storage::{
-    Bucket, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, ResultStore,
-    RollupQuery, Series, SeriesQuery, StoreError, Uptime, UptimeQuery, answer,
+    Bucket, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, ResultStore, RollupQuery, Series,
+    SeriesQuery, StoreError, StoreStatus, Uptime, UptimeQuery, Verified, answer,
 };
-
-/// Most rows of the journal's files that one read goes through, newest first; a backend that is away for longer
-/// than this leaves a hole that [`History::complete`] tells of.
-const SPILLED_ROWS: u64 = 1_000_000;
 
 /// Reads history. Clones read the same.
 #[derive(Debug, Clone)]
-pub struct History(pub(super) Arc<Shared>);
+pub struct History(pub(super) Arc<Ways>);
 
-/// What a read wants of the undelivered rows.
-#[derive(Debug, Clone)]
-enum Want {
-    Results(ResultQuery),
-    Latest(HashSet<MonitorId>, UnixMicros),
-    Before(MonitorId, UnixMicros),
-    Rollups(RollupQuery),
-    Incidents(Option<MonitorId>),
-    Gaps(Option<MonitorId>),
-    Monitors,
+/// What waits for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Rows; an upper bound after a long fault.
+    pub rows: u64,
+    /// About when the oldest one was made, where that is known without reading it.
+    pub oldest: Option<UnixMicros>,
 }
 
-impl Want {
-    /// The one monitor whose rows are enough.
-    fn monitor(&self) -> Option<MonitorId> {
-        match self {
-            Self::Results(query) => query.monitor,
-            Self::Before(monitor, _) => Some(*monitor),
-            Self::Rollups(query) => Some(query.monitor),
-            Self::Incidents(monitor) => *monitor,
-            Self::Latest(..) | Self::Gaps(_) | Self::Monitors => None,
-        }
-    }
-
-    /// The shares that have all of it; none means every share.
-    fn shares(&self) -> Option<Vec<usize>> {
-        let mut monitors: Vec<MonitorId> = self.monitor().into_iter().collect();
-        if let Self::Gaps(Some(monitor)) = self {
-            monitors = vec![*monitor, MonitorId::ALL];
-        }
-        let mut shares: Vec<usize> = monitors.into_iter().map(share_of).collect();
-        shares.dedup();
-        (!shares.is_empty()).then_some(shares)
-    }
-}
-
-/// Key of a result in the order of a page: newest first is descending.
-type Key = (UnixMicros, MonitorId);
-
-/// What of the undelivered rows was wanted.
-#[derive(Debug, Default)]
-struct Pending {
-    /// Candidates by key; the first row of a key stays.
-    results: BTreeMap<Key, Row>,
-    latest: HashMap<MonitorId, CheckResult>,
-    rollups: BTreeMap<(Tier, UnixMicros), Rollup>,
-    incidents: HashMap<IncidentId, Incident>,
-    gaps: HashMap<(MonitorId, UnixMicros), Gap>,
-    monitors: HashMap<MonitorId, KnownMonitor>,
-    /// Monitors whose rows in the backend are about to be dropped.
-    forgotten: HashSet<MonitorId>,
-}
-
-impl Pending {
-    fn take(&mut self, want: &Want, payload: &[u8]) {
-        let Some(seen) = peek(payload) else { return };
-        if seen.kind == kind::FORGET {
-            self.forget(seen.monitor);
-            return;
-        }
-        if want.monitor().is_some_and(|monitor| monitor != seen.monitor) {
-            return;
-        }
-        // The time is looked at before anything is decoded.
-        let time = seen.time.unwrap_or(UnixMicros::MIN);
-        let wanted = match (want, seen.kind) {
-            (Want::Results(query), kind::RESULT) => self.has_room_for(query, (time, seen.monitor)),
-            (Want::Latest(monitors, now), kind::RESULT) => {
-                time <= now.plus_us(FUTURE_TOLERANCE_US)
-                    && monitors.contains(&seen.monitor)
-                    && self.latest.get(&seen.monitor).is_none_or(|latest| latest.time < time)
-            }
-            (Want::Before(monitor, limit), kind::RESULT) => {
-                time < *limit && self.latest.get(monitor).is_none_or(|latest| latest.time < time)
-            }
-            (Want::Rollups(_), kind::ROLLUP)
-            | (Want::Incidents(_), kind::INCIDENT)
-            | (Want::Monitors, kind::MONITOR) => true,
-            (Want::Gaps(monitor), kind::GAP) => monitor.is_none_or(|m| m == seen.monitor || seen.monitor.is_all()),
-            _ => false,
-        };
-        if wanted && let Ok(row) = decode(payload) {
-            self.keep(want, row);
-        }
-    }
-
-    fn has_room_for(&self, query: &ResultQuery, key: Key) -> bool {
-        query.span.contains(key.0)
-            && query.after.is_none_or(|after| key < (after.time, after.monitor))
-            && !self.results.contains_key(&key)
-            && (self.results.len() <= query.limit || self.results.keys().next().is_some_and(|oldest| *oldest < key))
-    }
-
-    fn keep(&mut self, want: &Want, row: Row) {
-        match row {
-            Row::Result(result) => {
-                if let Want::Results(query) = want {
-                    self.results.insert((result.time, result.monitor), Row::Result(result));
-                    // One more than asked for tells that there is more.
-                    if self.results.len() > query.limit + 1 {
-                        self.results.pop_first();
-                    }
-                } else {
-                    self.latest.insert(result.monitor, result);
-                }
-            }
-            Row::Rollup(rollup) => drop(self.rollups.insert((rollup.tier, rollup.start), rollup)),
-            Row::Incident(incident) => drop(self.incidents.insert(incident.id, incident)),
-            Row::Gap(gap) => drop(self.gaps.insert((gap.monitor, gap.span.from), gap)),
-            Row::Monitor(mut monitor) => {
-                if let Some(known) = self.monitors.get(&monitor.id) {
-                    monitor.first_seen = monitor.first_seen.min(known.first_seen);
-                }
-                self.monitors.insert(monitor.id, monitor);
-            }
-            Row::Forget(..) => {}
-        }
-    }
-
-    fn forget(&mut self, monitor: MonitorId) {
-        self.results.retain(|(_, of), _| *of != monitor);
-        self.latest.remove(&monitor);
-        self.incidents.retain(|_, incident| incident.monitor != monitor);
-        self.gaps.retain(|(of, _), _| *of != monitor);
-        self.monitors.remove(&monitor);
-        self.rollups.retain(|_, rollup| rollup.monitor != monitor);
-        self.forgotten.insert(monitor);
-    }
-}
-
-fn collect(shared: &Shared, want: &Want) -> Result<Pending, JournalError> {
-    let mut pending = Pending::default();
-    let shares = want.shares();
-    // Rows below were looked for in the files; while that goes on more may leave the memory.
-    let mut read = 0;
-    loop {
-        let (from, until) = {
-            let head = lock(&shared.head);
-            match head.spilled().filter(|(_, until)| *until > read) {
-                Some(spilled) => spilled,
-                None => {
-                    match &shares {
-                        None => head.visit(None, |_, payload| pending.take(want, payload)),
-                        Some(some) => some.iter().for_each(|share| {
-                            head.visit(Some(*share), |_, payload| pending.take(want, payload));
-                        }),
-                    }
-                    return Ok(pending);
-                }
-            }
-        };
-        let from = from.max(until.saturating_sub(SPILLED_ROWS)).max(read);
-        let mut reader = Reader::new(&shared.folder, from, Some(until), false);
-        while let Some((number, payload)) = reader.next_payload()? {
-            let share = peek(payload).map(|seen| share_of(seen.monitor));
-            if share.is_some_and(|share| lock(&shared.head).is_spilled(share, number)) {
-                pending.take(want, payload);
-            }
-        }
-        read = until;
-    }
-}
+/// What nobody is asked about in vain.
+const ALWAYS: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
 
 impl History {
-    /// Reads a data folder that nobody holds: the rows of its journal that `contact` has not got, and the store
-    /// where there is one.
+    /// Reads a data folder that nobody holds: the rows of its journal that `contact` has not got, the store where there
+    /// is one, and those `others` that were in use before.
     ///
     /// # Errors
     /// The journal's folder cannot be read.
-    pub fn offline(data_dir: &Path, contact: &str, store: Option<Arc<dyn ResultStore>>) -> Result<Self, JournalError> {
-        let folder = data_dir.join("journal");
-        let cursors = Cursors::open(&folder)?;
-        let current = cursors.entries().iter().find(|cursor| cursor.contact == contact);
-        let delivered = current.map_or_else(|| vec![0; SHARES], |cursor| cursor.delivered.clone());
-        let end = Reader::new(&folder, 0, None, false).end()?;
-        Ok(Self(Arc::new(Shared {
-            backend: store.as_ref().map_or("none", |store| store.backend()),
-            folder,
-            head: Mutex::new(Head::new(delivered, end)),
-            limits: Mutex::new(Limits { bytes: usize::MAX, rows: u64::MAX }),
-            store: Mutex::new(store),
-            progress: Mutex::new(Progress { stopped: true, ..Progress::default() }),
-            wake: Notify::new(),
-            stop: AtomicBool::new(true),
-        })))
+    pub fn offline(
+        data_dir: &Path,
+        contact: &str,
+        store: Option<Arc<dyn ResultStore>>,
+        others: &[Arc<dyn OpenStore>],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        Ok(Self(Arc::new(Ways::offline(data_dir, contact, store, others, clock)?)))
     }
 
-    /// Whether reads have everything: the backend is open, and what it has not got is within reach.
+    fn current(&self) -> OneStore {
+        OneStore(self.0.current())
+    }
+
+    /// The stores that were in use before, and have some of this time; the latest first.
+    fn former(&self, span: Span) -> Vec<(OneStore, UnixMicros)> {
+        let ledger = self.0.ledger();
+        let mut former: Vec<_> = self
+            .0
+            .former()
+            .into_iter()
+            .filter_map(|shared| {
+                let own = ledger.iter().filter(|entry| entry.contact == shared.contact);
+                // Where nobody wrote down which time it has, it may have any. Its rows may be older than the first day
+                // it was used: clocks step.
+                let last = own.filter_map(|entry| entry.to).max().unwrap_or(UnixMicros::MAX);
+                (last > span.from).then_some((OneStore(shared), last))
+            })
+            .collect();
+        former.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
+        former
+    }
+
+    /// Whether reads have everything of the store in use: it is open, and what it has not got is within reach.
     #[must_use]
     pub fn complete(&self) -> bool {
-        let spilled = lock(&self.0.head).spilled();
-        self.0.store().is_some() && spilled.is_none_or(|(from, until)| until - from <= SPILLED_ROWS)
+        self.current().complete()
+    }
+
+    /// The former stores that have some of this time and cannot be read now.
+    #[must_use]
+    pub fn kept_elsewhere(&self, span: Span) -> Vec<FormerStore> {
+        let former = self.former(span);
+        let ledger = self.0.ledger();
+        let has_some = |former: &OneStore| {
+            let mut own = ledger.iter().filter(|entry| entry.contact == former.0.contact).peekable();
+            own.peek().is_none() || own.any(|entry| entry.touches(span))
+        };
+        former
+            .iter()
+            .filter(|(former, _)| !former.0.is_readable() && has_some(former))
+            .map(|(former, _)| former_store(former, &ledger))
+            .collect()
+    }
+
+    /// What waits for the store in use.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let current = self.0.current();
+        let head = lock(&current.head);
+        Backlog { rows: head.undelivered_rows(), oldest: head.oldest() }
+    }
+
+    /// Asks the store in use how it is; none where it is not open.
+    pub async fn check_store(&self) -> Option<Result<StoreStatus, StoreError>> {
+        let store = self.0.current().store()?;
+        Some(store.check().await)
+    }
+
+    /// Reads everything in the store in use to prove that it is whole; none where it is not open.
+    pub async fn verify_store(&self) -> Option<Result<Verified, StoreError>> {
+        let store = self.0.current().store()?;
+        Some(store.verify().await)
+    }
+
+    /// Every former store.
+    #[must_use]
+    pub fn former_stores(&self) -> Vec<FormerStore> {
+        let ledger = self.0.ledger();
+        self.former(ALWAYS).iter().map(|(former, _)| former_store(former, &ledger)).collect()
     }
 
     /// History in at most the asked number of buckets.
@@ -249,7 +152,7 @@ impl History {
     /// # Errors
     /// See [`ReadRows`].
     pub async fn rolled_until(&self) -> Result<Option<UnixMicros>, StoreError> {
-        let Some(store) = self.0.store() else { return Ok(None) };
+        let Some(store) = self.0.current().store() else { return Ok(None) };
         Ok(store.metadata(WATERMARK).await?.and_then(|bytes| watermark(&bytes)))
     }
 
@@ -260,182 +163,161 @@ impl History {
     pub async fn uptime(&self, query: &UptimeQuery) -> Result<Vec<Uptime>, StoreError> {
         answer::uptime(self, query).await
     }
+}
 
-    /// The undelivered rows first, then the backend: a row that is delivered in between is found twice, never missed.
-    async fn pending(&self, want: Want) -> Result<Pending, StoreError> {
-        let spilled = lock(&self.0.head).spilled().is_some();
-        let shared = Arc::clone(&self.0);
-        let read = match tokio::runtime::Handle::try_current() {
-            // Files are read elsewhere, so that checks do not wait.
-            Ok(runtime) if spilled => {
-                runtime.spawn_blocking(move || collect(&shared, &want)).await.map_err(|error| {
-                    StoreError::new(
-                        crate::storage::StoreErrorKind::Internal,
-                        self.0.backend,
-                        "read",
-                        "the read was ended",
-                    )
-                    .caused_by(error)
-                })?
-            }
-            _ => collect(&shared, &want),
-        };
-        read.map_err(|error| {
-            let what = "the journal cannot be read";
-            StoreError::new(crate::storage::StoreErrorKind::Unavailable, self.0.backend, "read", what).caused_by(error)
-        })
-    }
-
-    fn generation(&self) -> u64 {
-        lock(&self.0.head).generation()
+fn former_store(former: &OneStore, ledger: &[LedgerEntry]) -> FormerStore {
+    let shared = &former.0;
+    let own = || ledger.iter().filter(|entry| entry.contact == shared.contact);
+    FormerStore {
+        backend: shared.backend.to_owned(),
+        contact: shared.contact.clone(),
+        from: own().map(|entry| entry.from).min(),
+        to: own().filter_map(|entry| entry.to).max(),
+        backlog_rows: lock(&shared.head).undelivered_rows(),
+        readable: shared.is_readable(),
+        fault: lock(&shared.progress).fault.clone(),
     }
 }
 
-/// Whether something that lasts from `from` to `to` (for ever when none) touches a span.
-fn touches(span: Span, from: UnixMicros, to: Option<UnixMicros>) -> bool {
-    from < span.to && to.is_none_or(|to| to > span.from || (to == from && from >= span.from))
-}
-
-fn incident_touches(incident: &Incident, span: Span) -> bool {
-    let end = (!incident.is_open()).then(|| incident.span(incident.opened).to);
-    touches(span, incident.opened, end)
-}
-
-/// Merges a backend's page with undelivered results.
-fn merge_page(query: &ResultQuery, pending: Pending, page: Page) -> Page {
-    let Pending { mut results, forgotten, .. } = pending;
-    if let Some(next) = page.next {
-        // Beyond the backend's page there may be results between.
-        results.retain(|key, _| *key >= (next.time, next.monitor));
-    }
-    let mut more = page.next.is_some();
-    for result in page.results {
-        if !forgotten.contains(&result.monitor) {
-            // A key that is there already is left as it is.
-            results.insert((result.time, result.monitor), Row::Result(result));
+/// What a former store answered; a fault of it is told by [`History::kept_elsewhere`] and spoils no answer.
+fn answered<T>(former: &OneStore, answer: Result<T, StoreError>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            let fault = error_chain(&error);
+            tracing::warn!(contact = former.0.contact, fault, "a former store cannot be read");
+            lock(&former.0.progress).fault = Some(fault);
+            None
         }
     }
-    more |= results.len() > query.limit;
-    let newest = results.into_values().rev().filter_map(|row| match row {
-        Row::Result(result) => Some(result),
-        _ => None,
-    });
-    let results: Vec<CheckResult> = newest.take(query.limit).collect();
+}
+
+/// Merges two pages of the same query; of results with the same key that of the first stays.
+fn merge_pages(limit: usize, first: Page, second: Page) -> Page {
+    // Beyond the end of either page there may be results between.
+    let end = [first.next, second.next].into_iter().flatten().max_by_key(|next| (next.time, next.monitor));
+    let keyed = |results: Vec<CheckResult>| results.into_iter().map(|row| ((row.time, row.monitor), row));
+    let mut rows: BTreeMap<_, _> = keyed(second.results).collect();
+    rows.extend(keyed(first.results));
+    if let Some(end) = end {
+        rows.retain(|key, _| *key >= (end.time, end.monitor));
+    }
+    let more = end.is_some() || rows.len() > limit;
+    let results: Vec<CheckResult> = rows.into_values().rev().take(limit).collect();
     let last = results.last().map(|last| PageCursor { time: last.time, monitor: last.monitor });
-    // A page whose rows are all forgotten goes on where the backend's ended.
-    Page { next: if more { last.or(page.next) } else { None }, results }
+    Page { next: if more { last.or(end) } else { None }, results }
 }
 
 #[async_trait]
 impl ReadRows for History {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
-        let pending = self.pending(Want::Results(query.clone())).await?;
-        let page = match self.0.store() {
-            Some(store) => store.results(query).await?,
-            None => Page::default(),
-        };
-        Ok(merge_page(query, pending, page))
+        let mut page = self.current().results(query).await?;
+        for (former, last) in self.former(query.span) {
+            // A full page of newer results.
+            if page.next.is_some() && page.results.last().is_some_and(|oldest| oldest.time > last) {
+                break;
+            }
+            if let Some(more) = answered(&former, former.results(query).await) {
+                page = merge_pages(query.limit, page, more);
+            }
+        }
+        Ok(page)
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
-        let pending = self.pending(Want::Latest(monitors.iter().copied().collect(), now)).await?;
-        let mut latest = pending.latest;
-        if let Some(store) = self.0.store() {
-            for result in store.latest(monitors, now).await? {
-                let newer = latest.get(&result.monitor).is_none_or(|known| known.time <= result.time);
-                if newer && !pending.forgotten.contains(&result.monitor) {
-                    latest.insert(result.monitor, result);
-                }
+        let found = self.current().latest(monitors, now).await?;
+        let mut latest: HashMap<MonitorId, CheckResult> = found.into_iter().map(|row| (row.monitor, row)).collect();
+        for (former, _) in self.former(ALWAYS) {
+            let left: Vec<MonitorId> = monitors.iter().copied().filter(|id| !latest.contains_key(id)).collect();
+            if left.is_empty() {
+                break;
+            }
+            if let Some(found) = answered(&former, former.latest(&left, now).await) {
+                latest.extend(found.into_iter().map(|row| (row.monitor, row)));
             }
         }
         Ok(monitors.iter().filter_map(|monitor| latest.remove(monitor)).collect())
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
-        let mut pending = self.pending(Want::Before(monitor, time)).await?;
-        let stored = match self.0.store() {
-            Some(store) if !pending.forgotten.contains(&monitor) => store.last_before(monitor, time).await?,
-            _ => None,
-        };
-        Ok(stored.into_iter().chain(pending.latest.remove(&monitor)).max_by_key(|result| result.time))
+        let mut last = self.current().last_before(monitor, time).await?;
+        for (former, ended) in self.former(Span::new(UnixMicros::MIN, time)) {
+            if last.as_ref().is_some_and(|last| last.time > ended) {
+                break;
+            }
+            let found = answered(&former, former.last_before(monitor, time).await).flatten();
+            last = last.into_iter().chain(found).max_by_key(|result| result.time);
+        }
+        Ok(last)
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let pending = self.pending(Want::Rollups(query.clone())).await?;
-        let wanted = |rollup: &Rollup| rollup.tier == query.tier && query.span.contains(rollup.start);
-        let mut rollups = BTreeMap::new();
-        if let Some(store) = self.0.store().filter(|_| !pending.forgotten.contains(&query.monitor)) {
-            rollups.extend(store.rollups(query).await?.into_iter().map(|rollup| (rollup.start, rollup)));
+        let mut rollups: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
+        // A bucket that starts before a switch may end after it, and the other way round.
+        let wider = Span::new(query.span.from, query.span.to.plus_us(query.tier.width_us()));
+        for (former, _) in self.former(wider).into_iter().rev() {
+            let found = answered(&former, former.rollups(query).await).unwrap_or_default();
+            rollups.extend(found.into_iter().map(|rollup| (rollup.start, rollup)));
         }
-        let newer = pending.rollups.into_values().filter(wanted);
-        rollups.extend(newer.map(|rollup| (rollup.start, rollup)));
+        let own = self.current().rollups(query).await?;
+        rollups.extend(own.into_iter().map(|rollup| (rollup.start, rollup)));
         Ok(rollups.into_values().collect())
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
-        let mut tries = 3;
-        loop {
-            tries -= 1;
-            let generation = self.generation();
-            let pending = self.pending(Want::Incidents(query.monitor)).await?;
-            let mut incidents: HashMap<IncidentId, Incident> = HashMap::new();
-            if let Some(store) = self.0.store() {
-                // Some of these may be replaced by versions that no longer touch the span.
-                let wider =
-                    IncidentQuery { limit: query.limit.saturating_add(pending.incidents.len()), ..query.clone() };
-                let stored = store.incidents(&wider).await?.into_iter();
-                let stored = stored.filter(|incident| !pending.forgotten.contains(&incident.monitor));
-                incidents.extend(stored.map(|incident| (incident.id, incident)));
-            }
-            // An older version from the head must not hide one that was delivered meanwhile.
-            if tries > 0 && generation != self.generation() {
-                continue;
-            }
-            incidents.extend(pending.incidents);
-            let mut incidents: Vec<Incident> = incidents.into_values().collect();
-            incidents.retain(|incident| incident_touches(incident, query.span));
-            incidents.sort_unstable_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
-            incidents.truncate(query.limit);
-            return Ok(incidents);
+        let current = self.current();
+        let former = self.former(query.span);
+        let own = current.incidents(query).await?;
+        if former.is_empty() {
+            return Ok(own);
         }
+        let mut incidents = HashMap::new();
+        for (former, _) in former.into_iter().rev() {
+            let found = answered(&former, former.incidents(query).await).unwrap_or_default();
+            incidents.extend(found.into_iter().map(|incident| (incident.id, incident)));
+        }
+        // One that was open at the switch may have been closed since, so that it no longer touches the span.
+        let open: Vec<Incident> = incidents.values().filter(|incident| incident.is_open()).cloned().collect();
+        for incident in open {
+            let begin = Span::new(incident.opened, incident.opened.plus_us(1));
+            let same = IncidentQuery { monitor: Some(incident.monitor), span: begin, limit: usize::MAX / 2 };
+            let newer = current.incidents(&same).await?.into_iter().find(|newer| newer.id == incident.id);
+            incidents.extend(newer.map(|newer| (newer.id, newer)));
+        }
+        incidents.extend(own.into_iter().map(|incident| (incident.id, incident)));
+        let mut incidents: Vec<Incident> = incidents.into_values().collect();
+        incidents.retain(|incident| incident_touches(incident, query.span));
+        incidents.sort_unstable_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
+        incidents.truncate(query.limit);
+        Ok(incidents)
     }
 
     async fn gaps(&self, query: &GapQuery) -> Result<Vec<Gap>, StoreError> {
-        let mut tries = 3;
-        loop {
-            tries -= 1;
-            let generation = self.generation();
-            let pending = self.pending(Want::Gaps(query.monitor)).await?;
-            let mut gaps: HashMap<(MonitorId, UnixMicros), Gap> = HashMap::new();
-            if let Some(store) = self.0.store() {
-                let stored = store.gaps(query).await?.into_iter();
-                let stored = stored.filter(|gap| !pending.forgotten.contains(&gap.monitor));
-                gaps.extend(stored.map(|gap| ((gap.monitor, gap.span.from), gap)));
-            }
-            if tries > 0 && generation != self.generation() {
-                continue;
-            }
-            gaps.extend(pending.gaps);
-            let mut gaps: Vec<Gap> = gaps.into_values().collect();
-            gaps.retain(|gap| touches(query.span, gap.span.from, Some(gap.span.to)));
-            gaps.sort_unstable_by_key(|gap| (gap.span.from, gap.monitor));
-            return Ok(gaps);
+        let mut gaps: BTreeMap<(UnixMicros, MonitorId), Gap> = BTreeMap::new();
+        for (former, _) in self.former(query.span).into_iter().rev() {
+            let found = answered(&former, former.gaps(query).await).unwrap_or_default();
+            gaps.extend(found.into_iter().map(|gap| ((gap.span.from, gap.monitor), gap)));
         }
+        // A gap only grows, so that a later version touches whatever an earlier one does.
+        let own = self.current().gaps(query).await?;
+        gaps.extend(own.into_iter().map(|gap| ((gap.span.from, gap.monitor), gap)));
+        Ok(gaps.into_values().collect())
     }
 
     async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
-        let pending = self.pending(Want::Monitors).await?;
-        let mut monitors = pending.monitors;
-        if let Some(store) = self.0.store() {
-            for stored in store.monitors().await? {
-                match monitors.get_mut(&stored.id) {
-                    _ if pending.forgotten.contains(&stored.id) => {}
-                    Some(newer) => newer.first_seen = newer.first_seen.min(stored.first_seen),
-                    None => drop(monitors.insert(stored.id, stored)),
+        let mut monitors = self.current().monitors().await?;
+        let former = self.former(ALWAYS);
+        if former.is_empty() {
+            return Ok(monitors);
+        }
+        for (former, _) in former {
+            for known in answered(&former, former.monitors().await).unwrap_or_default() {
+                match monitors.iter_mut().find(|monitor| monitor.id == known.id) {
+                    Some(monitor) => monitor.first_seen = monitor.first_seen.min(known.first_seen),
+                    None => monitors.push(known),
                 }
             }
         }
-        let mut monitors: Vec<KnownMonitor> = monitors.into_values().collect();
         monitors.sort_unstable_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
         Ok(monitors)
     }

@@ -4,52 +4,65 @@
 //! count once; a backend that is away, hangs or refuses costs bounded memory and never a check; what it refuses for
 //! good is kept with its reason; a read finds what is durable, delivered or not.
 //!
+//! Every row belongs to the store that was in use when it was journaled. A switch is live: from the next durable row on
+//! another store gets what is produced, the former one still gets its own by a thread of its own, and what it has can be
+//! read as long as it is at hand.
+//!
 //! ```text
-//! Delivery      starts the journal and the delivering thread, stops both
+//! Delivery      starts the journal and the delivering threads, switches, stops
+//! ways          the store in use and those before it
+//! ledger        which store has which time
 //! head          rows that are journaled and not delivered, as encoded bytes in bounded memory
 //! deliverer     the thread: opens, brings rows by the backend's hints, back-off, cursor
 //! steps         rows as batches for a store
+//! condense      the journal's limit: results summed up before anything is dropped
 //! upkeep        hour and day rollups, retention, a little at a time
-//! history       reads: backend merged with head and journal
+//! one_store     reads of a store: backend merged with head and journal
+//! history       reads of all stores
 //! dead_letters  rows refused for good
+//! metrics       what is counted
 //! open          how the backend is opened
-//! shared        what the threads share, and the status
+//! shared        what the threads share of a store, and the status
 //! ```
 
 mod backoff;
+mod condense;
 mod dead_letters;
 mod deliverer;
 mod head;
 mod history;
+mod ledger;
+mod metrics;
+mod one_store;
 mod open;
 mod shared;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod ways;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use dead_letters::DeadLetter;
-use dead_letters::DeadLetters;
-use deliverer::Deliverer;
-use head::{Head, SHARES};
-pub use history::History;
+pub use dead_letters::{DeadLetter, DeadLetters, Letters};
+pub use history::{Backlog, History};
+pub use ledger::{LedgerEntry, read_ledger};
+pub use metrics::{FormerStore, StorageMetrics};
 pub use open::{ConfiguredStore, OpenStore, StoreSettings};
 pub use shared::DeliveryStatus;
-use shared::{Intake, Limits, Progress, Shared, lock};
-use tokio::sync::Notify;
+use shared::lock;
 pub use upkeep::Undecided;
+pub use ways::Switched;
+use ways::{Intake, Ways};
 
 use crate::clock::Clock;
 use crate::event::Events;
 use crate::journal::{Cursors, Durable, JournalError, JournalOptions, JournalWriter, Recovered};
-use crate::storage::Retention;
+use crate::model::UnixMicros;
+use crate::storage::{PoolUse, Retention, StoreError, StoreErrorKind, StoreStatus};
 
 /// How delivery works.
 #[derive(Clone)]
@@ -66,6 +79,10 @@ pub struct DeliveryOptions {
     pub retention: Retention,
     /// Whose last hour cannot be judged yet.
     pub undecided: Undecided,
+    /// Since when a monitor is down, if it is.
+    pub down_since: Undecided,
+    /// Most bytes of the journal on the disk; none where it may grow. See [`Delivery::set_journal_limit`].
+    pub journal_limit: Option<u64>,
     /// Most bytes of undelivered rows in memory; rows beyond are read from the journal.
     pub head_bytes: usize,
     /// A backend that has not answered by then is away.
@@ -76,6 +93,10 @@ pub struct DeliveryOptions {
     pub save_every_us: u64,
     /// How long the end may take for rows that wait.
     pub drain_within: Duration,
+    /// How stores are opened that were in use before, as far as that is known.
+    pub others: Vec<Arc<dyn OpenStore>>,
+    /// What is known of earlier stores where there is no ledger yet.
+    pub earlier: Vec<LedgerEntry>,
 }
 
 impl DeliveryOptions {
@@ -89,11 +110,15 @@ impl DeliveryOptions {
             events,
             retention: Retention::default(),
             undecided: Arc::new(|_| None),
+            down_since: Arc::new(|_| None),
+            journal_limit: None,
             head_bytes: 6 << 20,
             call_timeout: Duration::from_secs(60),
             first_retry: None,
             save_every_us: 60_000_000,
             drain_within: Duration::from_secs(2),
+            others: Vec::new(),
+            earlier: Vec::new(),
         }
     }
 }
@@ -108,57 +133,37 @@ impl fmt::Debug for DeliveryOptions {
 #[derive(Debug)]
 pub struct Delivery {
     journal: JournalWriter,
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    retention: Retention,
+    ways: Arc<Ways>,
+    options: DeliveryOptions,
 }
 
 impl Delivery {
-    /// Opens the journal and starts both threads. The backend is opened in the background.
+    /// Opens the journal and starts the threads. The backend is opened in the background.
     ///
     /// # Errors
     /// The journal's folder cannot be used; see [`crate::journal::Log::open`].
     pub fn start(options: DeliveryOptions, opener: Arc<dyn OpenStore>) -> Result<(Self, Recovered), JournalError> {
         let folder = options.journal.folder.clone();
-        let mut cursors = Cursors::open(&folder)?;
-        let contact = opener.contact();
-        let dead_letters = DeadLetters::open(&options.data_dir);
+        let cursors = Cursors::open(&folder)?;
         let started = OnceLock::new();
-        let (journal, recovered) = JournalWriter::start(
-            &options.journal,
-            cursors.floor(),
-            options.events.clone(),
-            |next| -> Box<dyn Durable> {
-                let cursor = cursors.enter(&contact, SHARES, next);
-                let shared = Arc::new(Shared {
-                    backend: opener.backend(),
-                    folder,
-                    head: Mutex::new(Head::new(cursor.delivered.clone(), next)),
-                    limits: Mutex::new(Limits { bytes: options.head_bytes, rows: u64::MAX }),
-                    store: Mutex::new(None),
-                    progress: Mutex::new(Progress::default()),
-                    wake: Notify::new(),
-                    stop: AtomicBool::new(false),
-                });
-                let _ = started.set((Arc::clone(&shared), cursor));
-                Box::new(Intake { shared, clock: Arc::clone(&options.clock) })
-            },
-        )?;
-        let folder = options.journal.folder.clone();
+        let floor = cursors.floor();
+        let cursors = Mutex::new(cursors);
+        let (journal, recovered) =
+            JournalWriter::start(&options.journal, floor, options.events.clone(), |next| -> Box<dyn Durable> {
+                let (ways, entered) = Ways::new(&options, &opener, lock(&cursors).clone(), next);
+                let ways = Arc::new(ways);
+                let _ = started.set((Arc::clone(&ways), entered));
+                Box::new(Intake(ways))
+            })?;
         let fault = |error| JournalError { action: "start the delivery of", path: folder.clone(), source: error };
-        let (shared, cursor) = started.into_inner().ok_or_else(|| fault(std::io::ErrorKind::Other.into()))?;
+        let (ways, cursors) = started.into_inner().ok_or_else(|| fault(std::io::ErrorKind::Other.into()))?;
         // Before any row is produced, so that a later start knows where this store's rows begin.
-        if let Err(error) = cursors.save(cursor.clone()) {
+        if let Err(error) = cursors.write() {
             tracing::warn!(%error, "the delivery cursor cannot be written yet");
         }
-        let retention = options.retention;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
-        let deliverer = Deliverer::new(Arc::clone(&shared), options, cursors, cursor, dead_letters);
-        let thread = std::thread::Builder::new()
-            .name("deliver".to_owned())
-            .spawn(move || runtime.block_on(deliverer.run(opener)))
-            .map_err(fault)?;
-        Ok((Self { journal, shared, thread: Mutex::new(Some(thread)), retention }, recovered))
+        lock(&ways.ledger).save();
+        ways.start(&options).map_err(fault)?;
+        Ok((Self { journal, ways, options }, recovered))
     }
 
     /// Where rows are pushed.
@@ -170,36 +175,133 @@ impl Delivery {
     /// Where history is read.
     #[must_use]
     pub fn history(&self) -> History {
-        History(Arc::clone(&self.shared))
+        History(Arc::clone(&self.ways))
     }
 
     /// How long each tier is kept.
     #[must_use]
     pub fn retention(&self) -> Retention {
-        self.retention
+        *lock(&self.ways.retention)
+    }
+
+    /// How long each tier is kept from now on; a longer time brings nothing back.
+    pub fn set_retention(&self, retention: Retention) {
+        *lock(&self.ways.retention) = retention;
     }
 
     /// How it goes.
     #[must_use]
     pub fn status(&self) -> DeliveryStatus {
-        self.shared.status(self.journal.figures().dropped)
+        let dead_letters = lock(&self.ways.letters).count();
+        self.ways.current().status(self.journal.figures().dropped, dead_letters)
     }
 
-    /// Makes everything durable, brings what the backend takes, and ends both threads; false when rows are left in
+    /// What was counted of the store in use since the start, or since the switch to it.
+    #[must_use]
+    pub fn metrics(&self) -> StorageMetrics {
+        lock(&self.ways.current().counters).figures()
+    }
+
+    /// Since when [`Delivery::metrics`] count.
+    #[must_use]
+    pub fn counted_since(&self) -> UnixMicros {
+        self.ways.current().since
+    }
+
+    /// What the store in use says of its connections, where it has any.
+    #[must_use]
+    pub fn pool(&self) -> Option<PoolUse> {
+        self.ways.current().store().and_then(|store| store.pool())
+    }
+
+    /// Asks the store in use how it is: a round trip.
+    ///
+    /// # Errors
+    /// It is not open, or whatever it gives.
+    pub async fn check(&self, within: Duration) -> Result<StoreStatus, StoreError> {
+        let current = self.ways.current();
+        let Some(store) = current.store() else {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, current.backend, "check", "it is not open"));
+        };
+        deliverer::guarded(current.backend, within, store.check()).await
+    }
+
+    /// Most bytes of the journal on the disk from now on. Before anything else, what all stores have got goes; then the
+    /// oldest results are summed up by the hour. Nothing else is ever dropped, so that it may stay larger.
+    pub fn set_journal_limit(&self, limit: Option<u64>) {
+        lock(&self.ways.limit).0 = limit;
+    }
+
+    /// The limit, and whether the journal is larger although nothing is left to be summed up.
+    #[must_use]
+    pub fn journal_limit(&self) -> (Option<u64>, bool) {
+        *lock(&self.ways.limit)
+    }
+
+    /// Which store has which time, oldest first.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<LedgerEntry> {
+        self.ways.ledger()
+    }
+
+    /// Has what is produced from now on go to a store, while everything goes on. What is journaled already goes to the
+    /// store that was in use then, whether it is there or not. The store in use is closed and opened again with the
+    /// opener.
+    ///
+    /// # Errors
+    /// It cannot be written down where rows go: then all stays as it is, and the call may be made again.
+    pub fn switch(&self, opener: Arc<dyn OpenStore>) -> Result<Switched, JournalError> {
+        self.ways.switch(opener, &self.options)
+    }
+
+    /// Tells how stores are opened that were in use before.
+    pub fn know(&self, others: &[Arc<dyn OpenStore>]) {
+        self.ways.know(others, &self.options);
+    }
+
+    /// The newest rows that were refused for good, and how many lines of their file cannot be read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn dead_letters(&self, most: usize) -> std::io::Result<(Vec<DeadLetter>, u64)> {
+        lock(&self.ways.letters).list(most)
+    }
+
+    /// Has refused rows brought to their store again; gives how many will be.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn retry_letters(&self, which: &Letters) -> std::io::Result<u64> {
+        self.ways.retry_letters(which, &self.options)
+    }
+
+    /// Drops refused rows for good; gives how many.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn drop_letters(&self, which: &Letters) -> std::io::Result<u64> {
+        let dropped = lock(&self.ways.letters).drop_letters(which)?;
+        lock(&self.ways.current().counters).letters_dropped += dropped;
+        Ok(dropped)
+    }
+
+    /// Makes everything durable, brings what the backend takes, and ends all threads; false when rows are left in
     /// memory or a thread did not end in time. What is in the journal is delivered after the next start.
     #[must_use]
     pub fn stop(&self, within: Duration) -> bool {
         let durable = self.journal.stop(within / 2);
-        self.shared.stop.store(true, Ordering::Release);
-        self.shared.wake.notify_one();
-        let Some(thread) = lock(&self.thread).take() else { return durable };
+        let mut threads = self.ways.stop();
         // A thread cannot be joined with a deadline.
         let step = Duration::from_millis(5);
         let mut waited = Duration::ZERO;
-        while !thread.is_finished() && waited < within / 2 {
+        while threads.iter().any(|thread| !thread.is_finished()) && waited < within / 2 {
             std::thread::sleep(step);
             waited += step;
         }
-        thread.is_finished() && thread.join().is_ok() && durable
+        let mut ended = true;
+        for thread in threads.drain(..) {
+            ended &= thread.is_finished() && thread.join().is_ok();
+        }
+        ended && durable
     }
 }

@@ -1,6 +1,7 @@
 //! How the backend is opened.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -15,31 +16,25 @@ pub trait OpenStore: Send + Sync {
     /// How the store is told before it was ever reached: backend and address, never a password.
     fn contact(&self) -> String;
 
+    /// The folder of this machine that it is in, where it is in one. It can be opened for every read as long as the folder
+    /// is there; a store that is elsewhere is read while it is open anyway.
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Opens it.
     async fn open(&self) -> Result<Arc<dyn ResultStore>, StoreError>;
 }
 
-/// The settings that a store is opened with the next time; why it cannot be while a secret among them is missing.
+/// The settings that a store is opened with; why it cannot be while a secret among them is missing.
 #[derive(Debug, Clone)]
-pub struct StoreSettings(Arc<Mutex<Result<BackendConfig, String>>>);
+pub struct StoreSettings(Result<BackendConfig, String>);
 
 impl StoreSettings {
     /// Settings, and what they wait for.
     #[must_use]
     pub fn new(config: &BackendConfig, waiting: Option<&str>) -> Self {
-        let settings = Self(Arc::new(Mutex::new(Err(String::new()))));
-        settings.put(config, waiting);
-        settings
-    }
-
-    /// Takes others for the next time. They must be of the same store.
-    pub fn put(&self, config: &BackendConfig, waiting: Option<&str>) {
-        let settings = waiting.map_or_else(|| Ok(config.clone()), |why| Err(why.to_owned()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = settings;
-    }
-
-    fn get(&self) -> Result<BackendConfig, String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self(waiting.map_or_else(|| Ok(config.clone()), |why| Err(why.to_owned())))
     }
 }
 
@@ -66,8 +61,12 @@ impl OpenStore for ConfiguredStore {
         self.contact.clone()
     }
 
+    fn folder(&self) -> Option<PathBuf> {
+        self.settings.0.as_ref().ok()?.folder(&self.env)
+    }
+
     async fn open(&self) -> Result<Arc<dyn ResultStore>, StoreError> {
         let waits = |why| StoreError::new(StoreErrorKind::Unavailable, self.backend, "open", why);
-        self.settings.get().map_err(waits)?.open(&self.env).await
+        self.settings.0.clone().map_err(waits)?.open(&self.env).await
     }
 }

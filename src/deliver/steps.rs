@@ -66,6 +66,30 @@ pub(super) fn steps<'a>(rows: impl Iterator<Item = (u64, &'a [u8])>, by_monitor:
     made
 }
 
+/// The steps for rows that are at hand decoded.
+pub(super) fn steps_of(rows: impl Iterator<Item = Row>) -> Steps {
+    let mut made = Steps::default();
+    let mut batch = Batch::default();
+    for row in rows {
+        match row {
+            Row::Result(result) => {
+                made.results.push((result.monitor, result.time));
+                batch.results.push(result);
+            }
+            Row::Gap(gap) => {
+                made.gaps.push((gap.monitor, gap.span));
+                batch.gaps.push(gap);
+            }
+            Row::Incident(incident) => batch.incidents.push(incident),
+            Row::Monitor(monitor) => batch.monitors.push(monitor),
+            Row::Rollup(rollup) => batch.rollups.push(rollup),
+            Row::Forget(..) => {}
+        }
+    }
+    finish(&mut made, batch, false);
+    made
+}
+
 fn finish(made: &mut Steps, mut batch: Batch, by_monitor: bool) {
     if by_monitor {
         batch.results.sort_by_key(|row| (row.monitor, row.time));

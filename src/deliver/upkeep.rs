@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deliverer::guarded;
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use super::{DeliveryOptions, History};
 use crate::clock::{Clock, Mono};
 use crate::model::{
     CheckResult, Evidence, Gap, Incident, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, error_chain, rollup_of,
 };
-use crate::storage::{
-    Batch, GapQuery, IncidentQuery, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, StoreError,
-};
+use crate::storage::{Batch, GapQuery, IncidentQuery, ReadRows, ResultQuery, ResultStore, RollupQuery, StoreError};
 
 /// A bucket is final this long after its end.
-const SEAL_AFTER_US: u64 = 120_000_000;
+pub(super) const SEAL_AFTER_US: u64 = 120_000_000;
 /// Monitors in one turn.
 const AT_ONCE: usize = 64;
 /// Between turns while there is work.
@@ -50,9 +48,11 @@ type Due = (UnixMicros, MonitorId);
 
 /// Knows which buckets are to be made.
 pub(super) struct Upkeep {
+    history: History,
+    /// When the store began to be used, where another one was in use before: earlier hours are that one's.
+    began: Option<UnixMicros>,
     keeps_history: bool,
     undecided: Undecided,
-    retention: Retention,
     call_timeout: Duration,
     /// Hours before this are made, but for the dirty ones; none before the store was asked.
     rolled_until: Option<UnixMicros>,
@@ -71,12 +71,18 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn new(options: &DeliveryOptions, keeps_history: bool) -> Self {
+    pub(super) fn new(
+        options: &DeliveryOptions,
+        history: History,
+        began: Option<UnixMicros>,
+        keeps_history: bool,
+    ) -> Self {
         let settled = options.clock.mono().plus_us(SETTLE_US);
         Self {
+            history,
+            began,
             keeps_history,
             undecided: Arc::clone(&options.undecided),
-            retention: options.retention,
             call_timeout: options.call_timeout,
             rolled_until: None,
             saved: None,
@@ -90,10 +96,10 @@ impl Upkeep {
     }
 
     /// Asks the store how far it is, so that rows which are delivered from now on are known to be late.
-    pub(super) async fn begin(&mut self, shared: &Arc<Shared>, store: &dyn ResultStore, clock: &dyn Clock) {
+    pub(super) async fn begin(&mut self, store: &dyn ResultStore, clock: &dyn Clock) {
         if self.keeps_history
             && self.rolled_until.is_none()
-            && let Err(error) = self.load(&self.maker(shared, store, clock)).await
+            && let Err(error) = self.load(&self.maker(store, clock)).await
         {
             tracing::warn!(error = error_chain(&error), "rollups have to wait");
         }
@@ -156,7 +162,7 @@ impl Upkeep {
         store: &dyn ResultStore,
         clock: &dyn Clock,
     ) -> Result<bool, StoreError> {
-        let maker = self.maker(shared, store, clock);
+        let maker = self.maker(store, clock);
         let until = self.load(&maker).await?;
         // A debt is written down before the rows that made it count as delivered.
         if self.saved.is_none_or(|saved| self.without_debt(until) < saved) {
@@ -176,7 +182,12 @@ impl Upkeep {
         let mono = clock.mono();
         if self.next_prune.is_none_or(|next| next <= mono) {
             self.next_prune = Some(mono.plus_us(Tier::Hour.width_us()));
-            let pruned = maker.guarded(store.prune(&self.retention, maker.now)).await?;
+            let retention = *lock(&self.history.0.retention);
+            let pruned = maker.guarded(store.prune(&retention, maker.now)).await?;
+            let mut counters = lock(&shared.counters);
+            counters.pruned_results += pruned.results;
+            counters.pruned_rollups += pruned.rollups;
+            drop(counters);
             if pruned.results + pruned.rollups > 0 {
                 tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
             }
@@ -185,8 +196,9 @@ impl Upkeep {
         Ok(worked || maker.guarded(store.tend(maker.now)).await?)
     }
 
-    fn maker<'a>(&self, shared: &Arc<Shared>, store: &'a dyn ResultStore, clock: &dyn Clock) -> Maker<'a> {
-        Maker { history: History(Arc::clone(shared)), store, within: self.call_timeout, now: clock.wall() }
+    fn maker<'a>(&self, store: &'a dyn ResultStore, clock: &dyn Clock) -> Maker<'a> {
+        let history = self.history.clone();
+        Maker { history, store, began: self.began, within: self.call_timeout, now: clock.wall() }
     }
 
     async fn load(&mut self, maker: &Maker<'_>) -> Result<UnixMicros, StoreError> {
@@ -285,8 +297,11 @@ impl Upkeep {
             };
             let rollup = maker.hour(monitor, bucket, around).await?;
             let is_empty = rollup.checks == 0 && rollup.observed_us() == 0;
-            // One that was made before has to be replaced even by nothing.
-            if !is_empty || (hour < made_until && maker.has_rollup(&rollup).await?) {
+            let known = maker.known(&rollup).await?;
+            // One that knows of more checks was made of results that are gone: it is final. One that was made before has
+            // to be replaced even by nothing.
+            let is_final = known.as_ref().is_some_and(|known| known.checks > rollup.checks);
+            if !is_final && (!is_empty || (hour < made_until && known.is_some())) {
                 hours.rollups.push(rollup);
             }
             let day = Tier::Day.bucket(hour);
@@ -314,6 +329,7 @@ struct Around {
 struct Maker<'a> {
     history: History,
     store: &'a dyn ResultStore,
+    began: Option<UnixMicros>,
     within: Duration,
     now: UnixMicros,
 }
@@ -323,10 +339,12 @@ impl Maker<'_> {
         let saved = self.guarded(self.store.metadata(WATERMARK)).await?;
         let saved = saved.and_then(|bytes| watermark(&bytes));
         if let Some(until) = saved.filter(|until| *until <= self.now) {
-            return Ok(until);
+            // Hours in which another store was in use are that one's.
+            return Ok(self.began.map_or(until, |began| until.max(Tier::Hour.bucket(began.min(self.now)).from)));
         }
         let monitors = self.guarded(self.history.monitors()).await?;
         let first = monitors.iter().map(|monitor| monitor.first_seen).min().unwrap_or(self.now);
+        let first = self.began.map_or(first, |began| first.max(began));
         Ok(Tier::Hour.bucket(first.max(self.now.minus_us(LOOK_BACK_US)).min(self.now)).from)
     }
 
@@ -394,11 +412,11 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Whether there is a rollup in the place of this one.
-    async fn has_rollup(&self, rollup: &Rollup) -> Result<bool, StoreError> {
+    /// The rollup that is in the place of this one.
+    async fn known(&self, rollup: &Rollup) -> Result<Option<Rollup>, StoreError> {
         let span = rollup.tier.bucket(rollup.start);
         let query = RollupQuery { monitor: rollup.monitor, tier: rollup.tier, span };
-        Ok(!self.guarded(self.history.rollups(&query)).await?.is_empty())
+        Ok(self.guarded(self.history.rollups(&query)).await?.pop())
     }
 
     /// The day's rollup from its hours; none where there is no hour.

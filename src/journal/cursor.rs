@@ -1,5 +1,6 @@
-//! How far rows have been delivered, one entry for each store that ever was. The file `cursors.json` has two lines:
-//! the entries, and the CRC32C of the first line in hexadecimal.
+//! How far rows have been delivered, one entry for each store that ever was. Every row belongs to one store: the one
+//! that was in use when it was journaled. The file `cursors.json` has two lines: the entries, and the CRC32C of the first
+//! line in hexadecimal.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -24,19 +25,34 @@ pub struct Cursor {
     pub delivered: Vec<u64>,
     /// Rows from this number on belong to another store.
     pub until: Option<u64>,
+    /// Earlier rows that belong to other stores, which were in use in between; in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holes: Vec<Range<u64>>,
 }
 
 impl Cursor {
     /// The first row that the store still waits for; none when it has all of its rows.
     #[must_use]
     pub fn waits_for(&self) -> Option<u64> {
-        let first = self.delivered.iter().copied().min().unwrap_or(0);
+        let first = self.delivered.iter().map(|number| self.beyond_holes(*number)).min().unwrap_or(0);
         self.until.is_none_or(|until| first < until).then_some(first)
+    }
+
+    /// The first of the store's own rows from a number on.
+    fn beyond_holes(&self, number: u64) -> u64 {
+        self.holes.iter().fold(number, |number, hole| if hole.contains(&number) { hole.end } else { number })
+    }
+
+    /// Moves on over rows of other stores, and forgets holes that lie behind.
+    fn tidy(&mut self) {
+        self.delivered = self.delivered.iter().map(|number| self.beyond_holes(*number)).collect();
+        let first = self.delivered.iter().copied().min().unwrap_or(0);
+        self.holes.retain(|hole| hole.end > first);
     }
 }
 
 /// All cursors of a journal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cursors {
     folder: PathBuf,
     entries: Vec<Cursor>,
@@ -83,24 +99,72 @@ impl Cursors {
         self.entries.iter().flat_map(|entry| entry.delivered.iter().copied()).max().unwrap_or(0)
     }
 
-    /// The entry of the store that is told by `contact`, made where there is none. A first store gets every row
-    /// there is; a later one gets what comes from `now` on, and the former ones get nothing more.
+    /// The entry of the store that is told by `contact`, made where there is none; it is the current one then. A first
+    /// store gets every row there is; a later one gets what comes from `now` on, and the former ones get nothing more.
+    /// One that was in use before still gets its own rows of that time, and none of those in between.
     pub fn enter(&mut self, contact: &str, shares: usize, now: u64) -> Cursor {
         if let Some(at) = self.entries.iter().rposition(|entry| entry.contact == contact) {
             let mut entry = self.entries.remove(at);
             self.end_all(now);
-            if entry.until.take().is_some() || entry.delivered.len() != shares {
+            if entry.delivered.len() != shares {
                 let from = entry.delivered.iter().copied().min().unwrap_or(0);
                 entry.delivered = vec![from; shares];
             }
+            if let Some(until) = entry.until.take().filter(|until| *until < now) {
+                entry.holes.push(until..now);
+            }
+            entry.tidy();
             self.entries.push(entry.clone());
             return entry;
         }
         let from = if self.entries.is_empty() { 1 } else { now };
         self.end_all(now);
-        let entry = Cursor { contact: contact.to_owned(), store: None, delivered: vec![from; shares], until: None };
+        let entry = Cursor {
+            contact: contact.to_owned(),
+            store: None,
+            delivered: vec![from; shares],
+            until: None,
+            holes: Vec::new(),
+        };
         self.entries.push(entry.clone());
         entry
+    }
+
+    /// A store that nothing was brought to under this contact turns out to be one that is known under another: the
+    /// entry takes over what that one waits for. Gives the other contact.
+    pub fn adopt(&mut self, contact: &str, store: &str) -> Option<String> {
+        let is_own = |entry: &Cursor| entry.contact == contact && entry.store.is_none();
+        let own = self.entries.iter().position(is_own)?;
+        let known = |entry: &Cursor| entry.contact != contact && entry.store.as_deref() == Some(store);
+        let former = self.entries.iter().rposition(known)?;
+        let former = self.entries[former].clone();
+        let own = &mut self.entries[own];
+        let began = own.delivered.iter().copied().min().unwrap_or(0);
+        let between = former.until.unwrap_or(began)..began;
+        own.holes = [former.holes, vec![between], std::mem::take(&mut own.holes)].concat();
+        own.holes.retain(|hole| !hole.is_empty());
+        own.delivered = former.delivered;
+        own.store = Some(store.to_owned());
+        own.tidy();
+        self.entries.retain(|entry| entry.contact != former.contact);
+        Some(former.contact)
+    }
+
+    /// The entry of this contact.
+    #[must_use]
+    pub fn entry(&self, contact: &str) -> Option<&Cursor> {
+        self.entries.iter().find(|entry| entry.contact == contact)
+    }
+
+    /// Notes how far a store is.
+    pub fn note(&mut self, contact: &str, store: Option<&str>, delivered: &[u64]) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.contact == contact) {
+            delivered.clone_into(&mut entry.delivered);
+            if let Some(store) = store {
+                entry.store = Some(store.to_owned());
+            }
+            entry.tidy();
+        }
     }
 
     fn end_all(&mut self, now: u64) {
@@ -115,20 +179,29 @@ impl Cursors {
     pub fn is_waited_for(&self, rows: Range<u64>) -> bool {
         let waits = |entry: &Cursor| {
             let until = entry.until.unwrap_or(u64::MAX);
-            entry.waits_for().is_some_and(|first| first < rows.end && rows.start < until)
+            let is_other = entry.holes.iter().any(|hole| hole.start <= rows.start && rows.end <= hole.end);
+            entry.waits_for().is_some_and(|first| first < rows.end && rows.start < until) && !is_other
         };
         !rows.is_empty() && self.entries.iter().any(waits)
     }
 
-    /// Replaces the current store's entry and makes it durable: a new file, synced, then renamed.
+    /// Replaces the entry of the same contact, or adds it, and makes all of them durable.
     ///
     /// # Errors
     /// The file cannot be written; the old one stays.
     pub fn save(&mut self, current: Cursor) -> Result<(), JournalError> {
-        match self.entries.last_mut() {
-            Some(last) => *last = current,
+        match self.entries.iter_mut().find(|entry| entry.contact == current.contact) {
+            Some(entry) => *entry = current,
             None => self.entries.push(current),
         }
+        self.write()
+    }
+
+    /// Makes the entries durable: a new file, synced, then renamed.
+    ///
+    /// # Errors
+    /// The file cannot be written; the old one stays.
+    pub fn write(&self) -> Result<(), JournalError> {
         let path = self.folder.join(NAME);
         let temporary = self.folder.join("cursors.part");
         let write = || {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use super::record::{encode, stamp};
+use super::rewrite::finish_rewrite;
 use super::salvage::{Damage, set_aside, sync_folder};
 use super::segment;
 use crate::model::Row;
@@ -58,6 +59,7 @@ impl Log {
     /// The folder cannot be made or read, or a damaged segment cannot be set aside. A full disk is no error.
     pub fn open(folder: &Path, segment_bytes: u64, floor: u64) -> Result<(Self, Recovered), JournalError> {
         fs::create_dir_all(folder).map_err(JournalError::of("make", folder))?;
+        finish_rewrite(folder)?;
         let mut log = Self { folder: folder.to_owned(), segment_bytes, active: None, next: floor.max(1) };
         let mut recovered = Recovered::default();
         // Setting a last segment aside may leave an older one or new parts as the last.
@@ -256,4 +258,15 @@ pub fn retire(
         removed += 1;
     }
     Ok(removed)
+}
+
+/// Bytes of all segments.
+///
+/// # Errors
+/// The folder cannot be listed.
+pub fn size(folder: &Path) -> Result<u64, JournalError> {
+    let firsts = segment::list(folder).map_err(JournalError::of("list", folder))?;
+    // One that was removed meanwhile takes no room.
+    let sizes = firsts.into_iter().filter_map(|first| fs::metadata(segment::path(folder, first)).ok());
+    Ok(sizes.map(|data| data.len()).sum())
 }

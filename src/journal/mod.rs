@@ -11,6 +11,7 @@
 //! reader    the reading end: rows from a number on, also while more are written
 //! record    one row as bytes, and what can be told about it without decoding
 //! segment   one file: name, header, what is good in it
+//! rewrite   rows are taken out of a segment
 //! salvage   a damaged file is set aside and its good parts are kept
 //! cursor    how far rows have been delivered
 //! ```
@@ -30,6 +31,7 @@ pub(crate) mod fixture;
 mod log;
 mod reader;
 mod record;
+mod rewrite;
 mod salvage;
 mod segment;
 #[cfg(test)]
@@ -38,9 +40,10 @@ mod writer;
 
 pub use cursor::{Cursor, Cursors};
 pub use error::JournalError;
-pub use log::{Log, Recovered, retire};
+pub use log::{Log, Recovered, retire, size};
 pub use reader::Reader;
 pub use record::decode;
 pub(crate) use record::{kind, peek};
+pub use rewrite::{Part, finish_rewrite, rewrite, segments};
 pub use salvage::Damage;
 pub use writer::{Durable, DurableBatch, JournalFigures, JournalOptions, JournalWriter};

@@ -32,7 +32,7 @@ pub struct Instance {
     pub name: String,
 }
 
-/// Which store had the results of which time.
+/// Which store had the results of which time, as state files of before the ledger had a file of its own say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// Word of the backend.
@@ -52,7 +52,7 @@ pub struct LocalState {
     pub instance: Instance,
     /// Monitors that were ever configured.
     pub remembered: Vec<RememberedMonitor>,
-    /// Stores that were ever used, oldest first.
+    /// Stores that were ever used, oldest first; of before the ledger had a file of its own.
     pub ledger: Vec<LedgerEntry>,
     /// States, incidents, pauses, gaps.
     pub recorded: Recorded,

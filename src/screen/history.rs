@@ -10,7 +10,7 @@ use crate::model::{self, FactKey, FactUnit, FactValue, Failure, IncidentEnd, Uni
 use crate::storage::PageCursor;
 
 /// Where history was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct HistorySource {
     /// The backend's word.
@@ -19,12 +19,31 @@ pub struct HistorySource {
     pub keeps_history: bool,
     /// What is missing from the answer and why, when something is.
     pub note: Option<String>,
+    /// Stores of before that have some of the time and cannot be read now.
+    pub kept: Vec<KeptElsewhere>,
+}
+
+/// A store that was in use before and cannot be read now.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptElsewhere {
+    /// Backend and address.
+    pub contact: String,
+    /// From when on it has history.
+    pub from_ms: Option<Millis>,
+    /// Until when.
+    pub to_ms: Option<Millis>,
 }
 
 impl From<control::Source> for HistorySource {
     fn from(source: control::Source) -> Self {
-        let control::Source { backend, keeps_history, note } = source;
-        Self { backend, keeps_history, note }
+        let control::Source { backend, keeps_history, note, kept } = source;
+        let kept = kept.into_iter().map(|former| KeptElsewhere {
+            contact: former.contact,
+            from_ms: former.from.map(Millis::from),
+            to_ms: former.to.map(Millis::from),
+        });
+        Self { backend, keeps_history, note, kept: kept.collect() }
     }
 }
 

@@ -32,7 +32,8 @@ pub use self::form::{
     MonitorDraft, SaveOutcome,
 };
 pub use self::history::{
-    Acknowledgement, CheckResult, Fact, HistorySource, Incident, IncidentPage, PhaseTimes, ResultCursor, ResultPage,
+    Acknowledgement, CheckResult, Fact, HistorySource, Incident, IncidentPage, KeptElsewhere, PhaseTimes, ResultCursor,
+    ResultPage,
 };
 pub use self::number::{Millis, Number, Share, clock_time};
 pub use self::place::{About, FirstRun, Language, OnClose, Preferences, Suggestion, Theme};

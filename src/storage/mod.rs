@@ -36,8 +36,9 @@ pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
-    Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, Pruned, ResultQuery,
-    Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
+    Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
+    ResultQuery, Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
+    Verified,
 };
 pub use registry::{BACKENDS, BackendConfig};
 use serde::Serialize;
@@ -110,6 +111,11 @@ pub trait ResultStore: ReadRows + Debug {
     /// Lets go of the store; later calls fail with `Unavailable`.
     async fn close(&self) -> Result<(), StoreError>;
 
+    /// What it uses of its connections, without asking anybody; none where it has none.
+    fn pool(&self) -> Option<PoolUse> {
+        None
+    }
+
     /// History in at most the asked number of buckets.
     async fn series(&self, query: &SeriesQuery) -> Result<Series, StoreError> {
         answer::series(self, query).await
@@ -154,6 +160,11 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
     /// password or a setting of TLS.
     fn contact(&self) -> String {
         Self::ID.to_owned()
+    }
+
+    /// The folder of this machine that the store is in, where it is in one.
+    fn folder(&self, _env: &BackendEnv) -> Option<PathBuf> {
+        None
     }
 
     /// Opens the store, making it where there is none.

@@ -68,6 +68,17 @@ pub struct StoreStatus {
     pub version: String,
 }
 
+/// What a store uses of its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolUse {
+    /// Connections that are in use.
+    pub busy: u32,
+    /// Connections that are open and not in use.
+    pub idle: u32,
+    /// Most connections at a time.
+    pub most: u32,
+}
+
 /// Where a page ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageCursor {

@@ -64,6 +64,12 @@ macro_rules! backends {
                 match self { $(Self::$config(config) => config.contact()),+ }
             }
 
+            /// See [`Backend::folder`].
+            #[must_use]
+            pub fn folder(&self, env: &BackendEnv) -> Option<std::path::PathBuf> {
+                match self { $(Self::$config(config) => config.folder(env)),+ }
+            }
+
             /// See [`Backend::open`].
             ///
             /// # Errors

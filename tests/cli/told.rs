@@ -8,6 +8,7 @@ use hallmonitor::control::{
     Answer, AnswerError, Answers, HistoryPage, IncidentList, Listener, MAX_PAGE, MonitorName, MonitorStatus, Request,
     Source, Status, UptimeList,
 };
+use hallmonitor::deliver::FormerStore;
 use hallmonitor::model::{
     CheckResult, Facts, Failure, Incident, IncidentEnd, IncidentId, InstanceId, MonitorId, Phases, State, UnixMicros,
     Verdict,
@@ -32,7 +33,7 @@ fn time(seconds: i64) -> UnixMicros {
 }
 
 fn source(keeps_history: bool) -> Source {
-    Source { backend: "embedded".into(), keeps_history, note: None }
+    Source { backend: "embedded".into(), keeps_history, note: None, kept: Vec::new() }
 }
 
 fn name(name: &str) -> MonitorName {
@@ -117,7 +118,17 @@ impl Answers for Fixed {
                 ..Status::default()
             }),
             Request::History { monitor: Some(name), .. } if name == "none" => {
-                Answer::History(HistoryPage { source: source(false), monitors: vec![], results: vec![], next: None })
+                let former = FormerStore {
+                    backend: "postgres".into(),
+                    contact: "postgres:db\u{7}1".into(),
+                    from: None,
+                    to: Some(time(0)),
+                    backlog_rows: 0,
+                    readable: false,
+                    fault: None,
+                };
+                let source = Source { kept: vec![former], ..source(false) };
+                Answer::History(HistoryPage { source, monitors: vec![], results: vec![], next: None })
             }
             Request::History { limit, after, .. } => Answer::History(history(limit.min(MAX_PAGE), after)),
             Request::Uptime { span, .. } => {
@@ -244,6 +255,8 @@ async fn history_goes_through_all_pages_newest_first() {
     assert_eq!(nothing.code, Some(0));
     assert!(nothing.out.starts_with("No checks from "), "{}", nothing.out);
     assert!(nothing.err.contains("keeps no history"), "{}", nothing.err);
+    let elsewhere = "note: history was kept on postgres:db 1 until 2023-11-14 22:13:20, which cannot be read now";
+    assert!(nothing.err.contains(elsewhere), "{}", nothing.err);
     assert_eq!(told(&["history", "--all", "--until", "48h"]).await.code, Some(2));
 }
 

@@ -36,6 +36,24 @@ fn old_storage_keys_work() {
 }
 
 #[test]
+fn the_journal_has_a_limit_and_settings_of_other_backends_are_kept() {
+    let limit = |text: &str| accepted(&format!("storage: {{journal: {{limit: {text}}}}}")).storage.journal_limit;
+    assert_eq!(accepted("storage: {}").storage.journal_limit, None);
+    assert_eq!(limit("none"), None);
+    assert_eq!((limit("2GB"), limit("'500 mb'")), (Some(2_000_000_000), Some(500_000_000)));
+    assert_eq!((limit("64MiB"), limit("1TiB")), (Some(64 << 20), Some(1 << 40)));
+    let contacts = |section: &str| {
+        let others = accepted(&format!("storage: {section}")).storage.others;
+        others.iter().map(hallmonitor::storage::BackendConfig::contact).collect::<Vec<_>>()
+    };
+    assert!(contacts("{backend: none, embedded: {path: /a}}").contains(&"embedded:/a".to_owned()));
+    assert!(contacts("{embedded: {path: /a}}").iter().all(|contact| !contact.starts_with("embedded")));
+    // One that lacks a part is none.
+    let lacking = contacts("{backend: none, embedded: {path: '${NOT_SET}'}}");
+    assert!(lacking.iter().all(|contact| !contact.starts_with("embedded")), "{lacking:?}");
+}
+
+#[test]
 fn every_key_of_its_table_is_read() {
     // Each row: a key of HallMonitor, a value, and whether it still has an effect.
     for (text, silent) in [

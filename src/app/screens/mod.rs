@@ -21,7 +21,7 @@ pub use self::live::Interest;
 use self::days::FleetDays;
 use super::core::Core;
 use crate::deliver::History;
-use crate::model::{Monitor, MonitorId};
+use crate::model::{Monitor, MonitorId, Span, UnixMicros};
 use crate::screen::{Failed, HistorySource};
 use crate::storage::StoreError;
 
@@ -50,8 +50,11 @@ impl Screens {
         self.history().complete()
     }
 
+    /// Where history is read, and what of all of it cannot be read now.
     fn source(&self) -> HistorySource {
-        super::reads::source_of(&self.core.delivery).into()
+        let mut source = super::reads::source_of(&self.core.delivery);
+        source.kept = self.core.delivery.history().kept_elsewhere(Span::new(UnixMicros::MIN, UnixMicros::MAX));
+        source.into()
     }
 
     /// The configured monitor with this id.

@@ -5,9 +5,10 @@
 //! out of `patch.rs` (maps), `list.rs` (lists), `write.rs` and `scalar.rs` (new text), and reads the result again: an
 //! edit that would change anything else is refused.
 //!
-//! `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
+//! `backend.rs` names another backend. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
 //! every moment a whole file is there (`swap.rs`, `recover.rs`), and with the versions before kept (`versions.rs`).
 
+mod backend;
 mod document;
 mod draft;
 mod error;

@@ -138,7 +138,7 @@ impl Document {
     }
 
     /// Puts lines after all else.
-    fn at_the_end(&self, lines: &[String]) -> Patch {
+    pub(super) fn at_the_end(&self, lines: &[String]) -> Patch {
         let (text, sheet) = (self.text(), self.sheet());
         let block = sheet.below(lines, 0);
         let block = &block[sheet.line_end.len()..];
@@ -148,7 +148,7 @@ impl Document {
     }
 
     /// Puts the first pair into a map of which nothing stands yet (`key:`, `key: {}`, `key: null`).
-    fn first_of(&self, above: &Item, pair: &Pair, key: &str, value: New) -> Result<Vec<Patch>, EditError> {
+    pub(super) fn first_of(&self, above: &Item, pair: &Pair, key: &str, value: New) -> Result<Vec<Patch>, EditError> {
         let sheet = self.sheet();
         if matches!(pair.value.kind, Kind::Map { .. }) {
             return add_pair(self, &pair.value, key, value);
@@ -378,7 +378,7 @@ fn fresh_map(
     Ok(vec![Patch::insert(end, sheet.below(&lines, spaces))])
 }
 
-fn add_pair(document: &Document, map: &Item, key: &str, value: New) -> Result<Vec<Patch>, EditError> {
+pub(super) fn add_pair(document: &Document, map: &Item, key: &str, value: New) -> Result<Vec<Patch>, EditError> {
     document.sheet().add_pairs(map, &[(key.to_owned(), value)]).map_err(|at| document.unclear(at))
 }
 
@@ -394,7 +394,7 @@ fn first_alias(item: Option<&Item>) -> Option<usize> {
 }
 
 /// Null, no text, an empty map.
-fn is_nothing(item: &Item) -> bool {
+pub(super) fn is_nothing(item: &Item) -> bool {
     match &item.kind {
         Kind::Scalar { text, style } => {
             matches!(style, Style::Absent | Style::Plain)

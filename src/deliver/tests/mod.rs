@@ -1,6 +1,8 @@
 //! Delivery to a store that is well, away, slow, broken or picky; and reads that merge what it has with what it has not.
 
+mod limit;
 mod store;
+mod switch;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use proptest::prelude::*;
 use store::{MemoryStore, Mood, Opener};
 use tempfile::TempDir;
 
-use super::{DeadLetter, Delivery, DeliveryOptions, History};
+use super::{DeadLetter, DeadLetters, Delivery, DeliveryOptions, History, Letters};
 use crate::clock::{Clock, Mono, SystemClock};
 use crate::event::{Event, Events};
 use crate::journal::fixture::{at, check_result, gap, incident, known, monitor, result};
@@ -200,6 +202,80 @@ fn refused_rows_become_dead_letters_with_their_reason() {
 }
 
 #[test]
+fn dead_letters_are_brought_again_or_dropped_when_somebody_says_so() {
+    let dir = TempDir::new().expect("folder");
+    let mut picky = MemoryStore::new(1, 64);
+    picky.refused = Some(monitor(3));
+    let store = Arc::new(picky);
+    let delivery = start(options(dir.path()), &store);
+    pairs(130).for_each(|(monitor, second)| delivery.journal().push(&result(monitor, second)));
+    until("refused", || delivery.journal().flush(LONG) && delivery.status().dead_letters == 10);
+    let (letters, damaged) = delivery.dead_letters(3).expect("reads");
+    assert_eq!((letters.len(), damaged), (3, 0));
+    assert_eq!(letters[0].row, result(3, 120), "the newest first");
+    // Refused anew: kept as new letters, counted once.
+    assert_eq!(delivery.retry_letters(&Letters::All).expect("marks"), 10);
+    until("refused again", || delivery.metrics().refused == 20);
+    until("kept", || delivery.dead_letters(99).expect("reads").0.iter().all(|letter| !letter.retry));
+    assert_eq!((delivery.status().dead_letters, delivery.metrics().letters_retried), (10, 0));
+    let one = Letters::Ids(vec![delivery.dead_letters(1).expect("reads").0[0].id().to_string()]);
+    assert_eq!(delivery.drop_letters(&one).expect("drops"), 1);
+    // While the store is away they wait like other rows; the next start goes on.
+    store.set_mood(Mood::Failing(StoreErrorKind::Unavailable));
+    store.forgiven.store(true, Ordering::SeqCst);
+    assert_eq!(delivery.retry_letters(&Letters::All).expect("marks"), 9);
+    until("told", || delivery.status().fault.is_some());
+    assert!(delivery.stop(LONG));
+    assert_eq!(store.kept().results.len(), 120);
+    store.set_mood(Mood::Well);
+    let delivery = start(options(dir.path()), &store);
+    until("brought", || delivery.status().dead_letters == 0);
+    assert_eq!(store.kept().results.len(), 129);
+    until("counted", || delivery.metrics().letters_retried == 9);
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_mark_in_the_file_is_enough_for_the_next_start() {
+    let dir = TempDir::new().expect("folder");
+    let mut picky = MemoryStore::new(8, 64);
+    picky.refused = Some(monitor(3));
+    let store = Arc::new(picky);
+    let delivery = start(options(dir.path()), &store);
+    pairs(130).for_each(|(monitor, second)| delivery.journal().push(&result(monitor, second)));
+    until("refused", || delivery.journal().flush(LONG) && delivery.status().dead_letters == 10);
+    assert!(delivery.stop(LONG));
+    assert_eq!(DeadLetters::open(dir.path()).retry(&Letters::All).expect("marks"), 10);
+    store.forgiven.store(true, Ordering::SeqCst);
+    let delivery = start(options(dir.path()), &store);
+    until("brought", || delivery.status().dead_letters == 0);
+    assert_eq!(store.kept().results.len(), 130);
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn delivery_counts_what_it_does() {
+    let dir = TempDir::new().expect("folder");
+    let store = Arc::new(MemoryStore::new(1, 40));
+    let delivery = start(options(dir.path()), &store);
+    pairs(400).for_each(|(monitor, second)| delivery.journal().push(&result(monitor, second)));
+    until("delivered", || delivery.journal().flush(LONG) && delivery.status().backlog_rows == 0);
+    let metrics = delivery.metrics();
+    let batches = store.kept().batches.clone();
+    assert_eq!((metrics.appends, metrics.rows), (batches.len() as u64, 400));
+    assert_eq!(metrics.batch_max_rows, batches.iter().max().map(|rows| *rows as u64));
+    assert_eq!(metrics.batch_last_rows, batches.last().map(|rows| *rows as u64));
+    assert!(metrics.append_p50_us.is_some() && metrics.append_p50_us <= metrics.append_p99_us);
+    assert!(metrics.append_p99_us <= metrics.append_max_us);
+    assert_eq!((metrics.retries, metrics.refused), (0, 0));
+    store.set_mood(Mood::Failing(StoreErrorKind::Unavailable));
+    delivery.journal().push(&result(1, 999));
+    until("counted", || delivery.metrics().retries >= 2);
+    assert_eq!(delivery.metrics().rows, 400);
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
 fn delivered_again_after_a_crash_changes_nothing() {
     let dir = TempDir::new().expect("folder");
     let store = Arc::new(MemoryStore::new(8, 50));
@@ -329,13 +405,14 @@ fn files_that_nobody_holds_can_be_read() {
     (50..80).for_each(|second| delivery.journal().push(&result(second % 13, second)));
     assert!(delivery.stop(LONG));
     assert_eq!(store.kept().results.len(), 50);
-    let history = History::offline(dir.path(), "memory", Some(Arc::clone(&store) as _)).expect("reads");
+    let history = History::offline(dir.path(), "memory", Some(Arc::clone(&store) as _), &[], Arc::new(SystemClock))
+        .expect("reads");
     assert_eq!(all_results(&history, None, 7), newest_first(pairs(80)));
-    let journal_only = History::offline(dir.path(), "memory", None).expect("reads");
+    let journal_only = History::offline(dir.path(), "memory", None, &[], Arc::new(SystemClock)).expect("reads");
     assert!(!journal_only.complete());
     assert!(all_results(&journal_only, None, 7).len() >= 30);
     let nothing = TempDir::new().expect("folder");
-    let empty = History::offline(nothing.path(), "memory", None).expect("reads");
+    let empty = History::offline(nothing.path(), "memory", None, &[], Arc::new(SystemClock)).expect("reads");
     assert!(all_results(&empty, None, 7).is_empty());
 }
 
@@ -418,7 +495,7 @@ proptest! {
             }
         }
         prop_assert_eq!(log.next(), cursor + 1);
-        let history = History::offline(dir.path(), "memory", Some(store as _)).expect("reads");
+        let history = History::offline(dir.path(), "memory", Some(store as _), &[], Arc::new(SystemClock)).expect("reads");
         prop_assert_eq!(all_results(&history, None, limit), newest_first(rows.clone()));
         prop_assert_eq!(all_results(&history, Some(monitor(2)), limit), newest_first(rows.into_iter().filter(|(m, _)| *m == 2)));
     }

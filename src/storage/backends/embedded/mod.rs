@@ -77,8 +77,12 @@ impl Backend for Embedded {
         }
     }
 
-    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
+    fn folder(&self, env: &BackendEnv) -> Option<PathBuf> {
         // A relative folder is one of the data folder's, never of the working directory's.
+        Some(env.data_dir.join(self.path.as_deref().unwrap_or("embedded".as_ref())))
+    }
+
+    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
         let folder = env.data_dir.join(self.path.as_deref().unwrap_or("embedded".as_ref()));
         let (instance, clock) = (env.instance, Arc::clone(&env.clock));
         let opened = tokio::task::spawn_blocking(move || store::EmbeddedStore::open(&folder, instance, clock)).await;

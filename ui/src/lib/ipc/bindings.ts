@@ -499,6 +499,8 @@ export type HistorySource = {
 	keepsHistory: boolean,
 	/**  What is missing from the answer and why, when something is. */
 	note: string | null,
+	/**  Stores of before that have some of the time and cannot be read now. */
+	kept: KeptElsewhere[],
 };
 
 /**  From the confirmed first failure to the confirmed recovery. */
@@ -549,6 +551,16 @@ export type InheritedFrom =
 "group" | 
 /**  The file sets it for all, or it is built in. */
 "default";
+
+/**  A store that was in use before and cannot be read now. */
+export type KeptElsewhere = {
+	/**  Backend and address. */
+	contact: string,
+	/**  From when on it has history. */
+	fromMs: Millis | null,
+	/**  Until when. */
+	toMs: Millis | null,
+};
 
 /**  A kind of monitor and its own fields. */
 export type KindSpec = {

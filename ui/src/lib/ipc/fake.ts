@@ -413,7 +413,7 @@ export class FakeCore implements Core {
 
   #source() {
     const keepsHistory = this.#options.scenario !== "none";
-    return { backend: keepsHistory ? "embedded" : "none", keepsHistory, note: null };
+    return { backend: keepsHistory ? "embedded" : "none", keepsHistory, note: null, kept: [] };
   }
 
   #actor(id: string): Actor {

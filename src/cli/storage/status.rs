@@ -1,0 +1,121 @@
+//! `storage status`.
+
+use std::io::{self, Write as _};
+
+use crate::cli::columns::{Columns, Lean};
+use crate::cli::desk::{Desk, unexpected};
+use crate::cli::exit::{Exit, Trouble};
+use crate::cli::paint::Tone;
+use crate::cli::words;
+use crate::control::{Answer, Request, StorageReport};
+use crate::deliver::{FormerStore, StorageMetrics};
+
+/// Says how storage is doing.
+pub(super) async fn status(desk: &mut Desk) -> Result<Exit, Trouble> {
+    let report = match desk.ask(Request::Storage).await? {
+        Answer::Storage(report) => *report,
+        other => return Err(unexpected(&other)),
+    };
+    if desk.json {
+        desk.out.json(&report)?;
+    } else {
+        tell(desk, &report)?;
+    }
+    Ok(if report.fault.is_some() { Exit::Down } else { Exit::Fine })
+}
+
+fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    let state = if report.live { report.state.as_str() } else { "nobody is watching" };
+    lines.push(("store", format!("{}, {state}", words::clean(&report.contact))));
+    if let Some(store) = &report.store {
+        let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
+        lines.push(("holds", format!("{size}; {}", words::clean(&store.version))));
+    }
+    let oldest = report.oldest_waiting.map(|oldest| format!(", the oldest from {}", words::local(oldest, &desk.zone)));
+    lines.push(("waiting", format!("{}{}", rows(report.backlog_rows), oldest.unwrap_or_default())));
+    if let Some(journal) = report.journal_bytes {
+        let limit = report.journal_limit.map(|limit| format!(" of at most {}", bytes(limit)));
+        lines.push(("journal", format!("{}{}", bytes(journal), limit.unwrap_or_default())));
+    }
+    lines.push(("letters", format!("{} refused for good", rows(report.dead_letters))));
+    if report.dropped > 0 {
+        lines.push(("dropped", format!("{} while nothing could be written", rows(report.dropped))));
+    }
+    if let Some(pool) = report.pool {
+        lines.push(("pool", format!("{} busy, {} idle, at most {}", pool.busy, pool.idle, pool.most)));
+    }
+    if let Some(metrics) = &report.metrics {
+        counted(&mut lines, metrics);
+    }
+    lines.extend(report.former.iter().map(|former| ("before", before(desk, former))));
+    let mut columns = Columns::new(&[Lean::Left, Lean::Left]);
+    for (name, text) in lines {
+        columns.row(vec![(Tone::Muted, name.to_owned()), (Tone::Plain, text)]);
+    }
+    columns.write(desk.paint, &mut desk.out)?;
+    if let Some(fault) = &report.fault {
+        writeln!(desk.out, "{}", desk.paint.tone(Tone::Care, format!("fault    {}", words::clean(fault))))?;
+    }
+    Ok(())
+}
+
+fn counted(lines: &mut Vec<(&str, String)>, metrics: &StorageMetrics) {
+    let took = |us: Option<u64>| us.map_or_else(|| "–".to_owned(), words::latency);
+    lines.push(("written", format!("{} in {} batches", rows(metrics.rows), metrics.appends)));
+    if metrics.appends > 0 {
+        let (p50, p99) = (took(metrics.append_p50_us), took(metrics.append_p99_us));
+        let (last, max) = (took(metrics.append_last_us), took(metrics.append_max_us));
+        lines.push(("a batch", format!("took {p50} (median), {p99} (99 %), {max} at most, {last} the last")));
+        let size = |rows: Option<u64>| rows.unwrap_or(0);
+        let (p50, max) = (size(metrics.batch_p50_rows), size(metrics.batch_max_rows));
+        lines.push(("", format!("had {p50} rows (median), {max} at most")));
+    }
+    lines.push(("again", format!("{} batches were not taken and brought again", metrics.retries)));
+    if metrics.condensed > 0 {
+        lines.push(("summed up", format!("{} by the hour, as the journal reached its limit", rows(metrics.condensed))));
+    }
+    let (results, rollups) = (metrics.pruned_results, metrics.pruned_rollups);
+    lines.push(("pruned", format!("{results} results, {rollups} rollups")));
+}
+
+/// One store of before, in words.
+fn before(desk: &Desk, former: &FormerStore) -> String {
+    let to = former.to.map(|to| format!(" until {}", words::local(to, &desk.zone))).unwrap_or_default();
+    let mut text = format!("{}{to}", words::clean(&former.contact));
+    if former.backlog_rows > 0 {
+        text = format!("{text}, waits for {}", rows(former.backlog_rows));
+    }
+    if !former.readable {
+        text = format!("{text}, cannot be read now");
+    }
+    match &former.fault {
+        Some(fault) => format!("{text}: {}", words::clean(fault)),
+        None => text,
+    }
+}
+
+fn rows(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "one decimal of it is shown")]
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_in_decimal_units() {
+        let told: Vec<String> = [999, 1_000, 12_345_678, 2_000_000_000].map(bytes).to_vec();
+        assert_eq!(told, ["999 B", "1.0 kB", "12.3 MB", "2.0 GB"]);
+    }
+}
