@@ -83,7 +83,7 @@ fn wait_for_results(session: &Session, config: &str) {
 fn signal(child: &mut Child, signal: &str) -> Option<i32> {
     let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().expect("runs");
     assert!(kill.success());
-    child.wait().expect("ends").signal()
+    until("it ends", || child.try_wait().expect("is ours")).signal()
 }
 
 /// What the command says of a life with the secret, by every way there is to ask.
@@ -144,7 +144,7 @@ fn life(session: &Session, canary: &Canary, place: &str, vars: &[(&str, &str)]) 
     let mut said = vec![("set".to_owned(), [set.out, set.err].concat().into_bytes())];
     let config = session.write_config(&config(&echo(), &name));
     for (round, (format, end)) in
-        [("text", "-KILL"), ("json", "-QUIT"), ("text", "-ABRT"), ("json", "-TERM")].iter().enumerate()
+        [("text", "-KILL"), ("json", "-SYS"), ("text", "-ABRT"), ("json", "-TERM")].iter().enumerate()
     {
         let mut child = watch(session, &config, &format!("log-{round}"), vars, format);
         wait_for_results(session, &config);
