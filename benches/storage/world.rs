@@ -20,8 +20,8 @@ const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
 /// What delivery hands over at once when it is at its limit: two hours of a sixteenth of the monitors.
 const SLICES: usize = 16;
 const HOURS_AT_ONCE: u64 = 2;
-/// Monitors whose rollups are written at once.
-const ROLLED_AT_ONCE: usize = 64;
+/// Monitors whose rollups are written at once, as delivery does it.
+const ROLLED_AT_ONCE: usize = 256;
 
 /// Bytes of the files.
 #[derive(Debug, Default)]

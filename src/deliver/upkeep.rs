@@ -16,8 +16,8 @@ use crate::storage::{Batch, GapQuery, IncidentQuery, ReadRows, ResultQuery, Resu
 
 /// A bucket is final this long after its end.
 pub(super) const SEAL_AFTER_US: u64 = 120_000_000;
-/// Monitors in one turn.
-const AT_ONCE: usize = 64;
+/// Monitors in one turn: each turn is a commit of the store.
+const AT_ONCE: usize = 256;
 /// Between turns while there is work.
 const PACE: Duration = Duration::from_millis(500);
 /// Before the first look, so that the gap in which nothing ran is journaled.

@@ -1,12 +1,12 @@
 //! Sealing: what a period that is over has leaves the live file for a sealed one, a few monitors at a time, so that
-//! neither checks nor reads wait: results and 5-minute rollups of a day, hour rollups of a month. A pass a day; rows that
-//! come late for what is sealed are merged in at the next one.
+//! neither checks nor reads wait: results and 5-minute rollups by the day, hour rollups by the month. A pass a day; rows
+//! that come late for what is sealed are merged in at the next one.
 //!
 //! The order keeps every row readable at every moment: the sealed file is whole, durable and on the shelf before
 //! anything is taken out of the live file, and only rows that it has are taken. After a crash in between, rows are in
 //! both, which reads and the next pass see through.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -233,7 +233,8 @@ fn monitors_of(shelf: &Shelf, sealed: &SealedFile) -> Outcome<VecDeque<MonitorId
     Ok(monitors)
 }
 
-/// Adds the periods of a family that are over before `today` and of which a monitor has rollups in the live file.
+/// Adds the periods of a family of which a monitor has rollups from before `today` in the live file. A month that is
+/// running is sealed too, as far as it is over.
 fn periods_of(
     reader: &Reader<'_>,
     number: Number,
@@ -242,11 +243,10 @@ fn periods_of(
     periods: &mut BTreeSet<(Family, UnixMicros)>,
 ) -> Outcome<()> {
     let Some(tier) = family.tier() else { return Ok(()) };
-    let over = family.period(today).from;
-    let keys = chunk_key(number, tier, UnixMicros::MIN)..=chunk_key(number, tier, over);
+    let keys = chunk_key(number, tier, UnixMicros::MIN)..=chunk_key(number, tier, today);
     reader.read.each_in::<RollupChunk>(keys, false, |key, _| {
-        let from = day_of(key, tier);
-        if from < over {
+        let from = start_of(key, tier);
+        if from < today {
             periods.insert((family, family.period(from).from));
         }
         Ok(true)
@@ -254,7 +254,7 @@ fn periods_of(
 }
 
 /// Start of the chunk in a key.
-fn day_of(key: u128, tier: Tier) -> UnixMicros {
+fn start_of(key: u128, tier: Tier) -> UnixMicros {
     let nth = u64::try_from(key & ((1 << 56) - 1)).unwrap_or(0);
     UnixMicros::new(i64::try_from(nth.saturating_mul(chunk_us(tier))).unwrap_or(i64::MAX))
 }
@@ -336,7 +336,8 @@ fn copy(writer: &mut SealedWriter, old: &SealedFile, entries: &[Entry]) -> Outco
     entries.iter().try_for_each(|entry| Ok(writer.add(entry.monitor, &old.frame(entry)?)?))
 }
 
-/// Adds a monitor's rollups of the period, those of the live file in the place of those that are sealed.
+/// Adds a monitor's rollups of the period, those of the live file in the place of those that are sealed. Full chunks to
+/// which nothing comes are copied as they are.
 fn add_rollups(
     reader: &mut Reader<'_>,
     packer: &mut Packer,
@@ -344,17 +345,30 @@ fn add_rollups(
     monitor: MonitorId,
     tier: Tier,
 ) -> Outcome<()> {
-    let mut rows = reader.sealed_rollups(monitor, tier, building.period)?;
-    let live = match reader.index.numbers.get(&monitor).copied() {
+    let floor = reader.index.floors.of(tier);
+    let chunks = match reader.index.numbers.get(&monitor).copied() {
         Some(number) => live_chunks(&reader.read, number, tier, building.period)?,
         None => Vec::new(),
     };
-    let floor = reader.index.floors.of(tier);
-    for (_, value) in live {
-        for row in reader.chunk(monitor, tier, &value)?.into_iter().filter(|row| row.start >= floor) {
-            let before = rows.insert(row.start, row.clone());
-            building.news += u64::from(before.as_ref() != Some(&row));
+    let mut live: Vec<Rollup> = Vec::new();
+    for (_, value) in chunks {
+        live.extend(reader.chunk(monitor, tier, &value)?.into_iter().filter(|row| row.start >= floor));
+    }
+    let mut rows: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
+    if let Some(old) = building.old.clone() {
+        for entry in reader.sealed_blocks(&old, Some(monitor))? {
+            let touched = live.iter().any(|row| (entry.first..=entry.last).contains(&row.start));
+            let frame = old.frame(&entry)?;
+            if entry.count as usize == ROLLUPS && !touched && entry.first >= floor {
+                building.writer.add(monitor, &frame)?;
+                continue;
+            }
+            rows.extend(reader.chunk(monitor, tier, &frame)?.into_iter().map(|row| (row.start, row)));
         }
+    }
+    for row in live {
+        let before = rows.insert(row.start, row.clone());
+        building.news += u64::from(before.as_ref() != Some(&row));
     }
     let rows: Vec<Rollup> = rows.into_values().filter(|row| row.start >= floor).collect();
     for part in rows.chunks(ROLLUPS) {
