@@ -232,7 +232,9 @@ impl Piece {
     fn lines(&self, lines: &mut Lines, spaces: usize, step: usize, name: &str) {
         let about = Some(name);
         if self.blank {
-            lines.add(0, "", None);
+            // After a text that keeps its last line ends it is one of them.
+            let of_before = lines.0.last().filter(|(line, _)| line.is_empty()).and_then(|(_, about)| about.clone());
+            lines.add(0, "", of_before.as_deref());
         }
         if let Some(comment) = &self.comment {
             lines.add(spaces, &format!("#{comment}"), about);
