@@ -87,13 +87,14 @@ fn append(rounds: usize) {
     for _ in 0..rounds {
         let mut world = World::open(&LifeKind::ALL, MONITORS);
         world.live_a_day();
-        let before = (world.rows, world.took);
+        let before = (world.rows, world.took.total());
         for _ in 0..2 {
             world.live_a_day();
         }
         rows = world.rows - before.0;
-        let took: Duration = world.took - before.1;
+        let took: Duration = world.took.total() - before.1;
         rates.push(rows as f64 / took.as_secs_f64());
+        eprintln!("3 days: {:?}", world.took);
         world.close();
     }
     let (low, middle, high) = spread(&mut rates);

@@ -36,6 +36,21 @@ impl Sizes {
     }
 }
 
+/// Time that went into storing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Took {
+    results: Duration,
+    /// Reckoning them from results too.
+    rollups: Duration,
+    sealing: Duration,
+}
+
+impl Took {
+    pub(crate) fn total(&self) -> Duration {
+        self.results + self.rollups + self.sealing
+    }
+}
+
 pub(crate) struct World {
     folder: TempDir,
     runtime: Runtime,
@@ -47,8 +62,7 @@ pub(crate) struct World {
     last: Vec<Option<CheckResult>>,
     /// Results that were stored.
     pub(crate) rows: u64,
-    /// Time that the store took for them.
-    pub(crate) took: Duration,
+    pub(crate) took: Took,
 }
 
 impl World {
@@ -60,20 +74,20 @@ impl World {
         let monitors: Vec<_> =
             (0..of_each).flat_map(|_| kinds.iter().copied()).map(|kind| (chance.monitor(), kind)).collect();
         let last = vec![None; monitors.len()];
-        Self { folder, runtime, store, monitors, chance, today: START, last, rows: 0, took: Duration::ZERO }
+        Self { folder, runtime, store, monitors, chance, today: START, last, rows: 0, took: Took::default() }
     }
 
     /// A day in the order of time: appends, the rollups of each hour, then the sealing.
     pub(crate) fn live_a_day(&mut self) {
         let day: Vec<Vec<CheckResult>> = (0..self.monitors.len()).map(|at| self.results_of_a_day(at)).collect();
-        let began = Instant::now();
         for from in (0..24).step_by(HOURS_AT_ONCE as usize) {
             self.append_hours(&day, from);
         }
         self.append_rollups(&day, Tier::Day, self.today);
         let over = self.today.plus_us(DAY_US + HOUR_US);
+        let began = Instant::now();
         while self.runtime.block_on(self.store.tend(over)).expect("keeps house") {}
-        self.took += began.elapsed();
+        self.took.sealing += began.elapsed();
         self.rows += day.iter().map(|rows| rows.len() as u64).sum::<u64>();
         self.last = day.into_iter().map(|rows| rows.into_iter().next_back()).collect();
         self.today = self.today.plus_us(DAY_US);
@@ -86,14 +100,17 @@ impl World {
         (0..1_440).map(|nth| kind.result(&mut self.chance, monitor, slot(nth), MINUTE_US)).collect()
     }
 
-    fn append_hours(&self, day: &[Vec<CheckResult>], from: u64) {
+    fn append_hours(&mut self, day: &[Vec<CheckResult>], from: u64) {
         let rows = (from * 60) as usize..((from + HOURS_AT_ONCE) * 60) as usize;
         for slice in 0..SLICES {
             let of_slice = day.iter().skip(slice).step_by(SLICES);
             let results: Vec<CheckResult> =
                 of_slice.flat_map(|results| results[rows.clone()].iter().cloned()).collect();
             if !results.is_empty() {
-                self.append(Batch { results, ..Batch::default() });
+                let batch = Batch { results, ..Batch::default() };
+                let began = Instant::now();
+                self.append(&batch);
+                self.took.results += began.elapsed();
             }
         }
         for hour in from..from + HOURS_AT_ONCE {
@@ -101,7 +118,8 @@ impl World {
         }
     }
 
-    fn append_rollups(&self, day: &[Vec<CheckResult>], tier: Tier, start: UnixMicros) {
+    fn append_rollups(&mut self, day: &[Vec<CheckResult>], tier: Tier, start: UnixMicros) {
+        let began = Instant::now();
         let span = tier.bucket(start);
         let rolled: Vec<Rollup> = day
             .iter()
@@ -116,12 +134,13 @@ impl World {
             })
             .collect();
         for part in rolled.chunks(ROLLED_AT_ONCE) {
-            self.append(Batch { rollups: part.to_vec(), ..Batch::default() });
+            self.append(&Batch { rollups: part.to_vec(), ..Batch::default() });
         }
+        self.took.rollups += began.elapsed();
     }
 
-    fn append(&self, batch: Batch) {
-        self.runtime.block_on(self.store.append(&batch)).expect("appends");
+    fn append(&self, batch: &Batch) {
+        self.runtime.block_on(self.store.append(batch)).expect("appends");
     }
 
     /// Closes the store; what its files take.

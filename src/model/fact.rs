@@ -4,10 +4,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::ParseNameError;
-use super::text::{MESSAGE_LIMIT, clean_text};
+use super::text::{MESSAGE_LIMIT, cleaned};
 use super::time::UnixMicros;
 
 /// What the number of a fact counts.
@@ -156,7 +157,7 @@ pub enum FactValue {
     /// A number in the key's unit, within ±2^53.
     Number(i64),
     /// Text of at most [`MESSAGE_LIMIT`] bytes.
-    Text(Box<str>),
+    Text(CompactString),
 }
 
 /// One fact.
@@ -193,13 +194,21 @@ impl Facts {
 
     /// Sets text, cleaned; empty text is no fact.
     pub fn set_text(&mut self, key: FactKey, text: &str) {
-        let text = clean_text(text, MESSAGE_LIMIT);
+        let text = cleaned(text, MESSAGE_LIMIT);
         if !text.is_empty() {
-            self.put(key, FactValue::Text(text.into()));
+            self.put(key, FactValue::Text(text.as_ref().into()));
         }
     }
 
+    /// Sets text that is clean and not empty.
+    pub(crate) fn set_clean(&mut self, key: FactKey, text: CompactString) {
+        self.put(key, FactValue::Text(text));
+    }
+
     fn put(&mut self, key: FactKey, value: FactValue) {
+        if self.0.last().is_none_or(|(last, _)| *last < key) {
+            return self.0.push((key, value));
+        }
         match self.0.binary_search_by_key(&key, |(k, _)| *k) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (key, value)),

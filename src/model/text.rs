@@ -1,5 +1,7 @@
 //! Text from outside is cleaned once, here; every backend then stores the same value.
 
+use std::borrow::Cow;
+
 /// Longest message of a result, in bytes.
 pub const MESSAGE_LIMIT: usize = 512;
 
@@ -7,8 +9,13 @@ pub const MESSAGE_LIMIT: usize = 512;
 /// `limit` bytes on a character boundary, marking a cut with `…`.
 #[must_use]
 pub fn clean_text(text: &str, limit: usize) -> String {
+    cleaned(text, limit).into_owned()
+}
+
+/// The same without a copy of what is clean.
+pub(super) fn cleaned(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && is_plain(text) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     // Cut before cleaning: hostile text can be long.
     let mut end = text.len().min(limit.saturating_mul(2));
@@ -18,13 +25,13 @@ pub fn clean_text(text: &str, limit: usize) -> String {
     let cleaned: String = text[..end].chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
     let cleaned = cleaned.trim();
     if cleaned.len() <= limit && end == text.len() {
-        return cleaned.to_owned();
+        return Cow::Owned(cleaned.to_owned());
     }
     let mut cut = cleaned.len().min(limit.saturating_sub('…'.len_utf8()));
     while !cleaned.is_char_boundary(cut) {
         cut -= 1;
     }
-    format!("{}…", &cleaned[..cut])
+    Cow::Owned(format!("{}…", &cleaned[..cut]))
 }
 
 /// Whether there is nothing to clean, as in almost every text.

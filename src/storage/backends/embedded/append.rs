@@ -3,8 +3,7 @@
 //! New results go into a monitor's newest block while that is small. When it is full a new one begins; sealing makes one
 //! of all blocks of a day.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use native_db::transaction::RwTransaction;
@@ -15,17 +14,63 @@ use super::file::{Floors, Index, KnownRow, Live};
 use super::frame::{self, Kind, Packer};
 use super::record::{
     Block, DamagedBlock, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, Record, RollupChunk, all_of, chunk_key,
-    incident_key, tier_in, time_key,
+    incident_key, time_key,
 };
+use super::spread::spread;
 use super::table::{Tables, Writes};
 use super::{block, chunk};
-use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup};
+use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros};
 use crate::storage::{Batch, StoreErrorKind};
 
 use super::fault::{Fault, Outcome};
 
 /// Most results in a block that still takes new ones.
 const TAIL_ROWS: usize = 128;
+
+/// Results for new blocks, oldest first, by their monitors' numbers.
+type New = Vec<(Number, Vec<CheckResult>)>;
+
+/// Results that cost as much to pack as one rollup with its chunk.
+const RESULTS_A_ROLLUP: usize = 32;
+
+/// New rollups of a chunk, and the chunk as it is.
+struct Chunk {
+    key: u128,
+    monitor: MonitorId,
+    tier: Tier,
+    old: Option<Vec<u8>>,
+    new: Vec<Rollup>,
+}
+
+/// A chunk with its new rollups.
+struct Merged {
+    key: u128,
+    old: Option<Vec<u8>>,
+    /// Whether the old one cannot be read.
+    damaged: bool,
+    frame: Vec<u8>,
+}
+
+impl Chunk {
+    fn merge(packer: &mut Packer, Self { key, monitor, tier, old, new }: Self) -> Outcome<Merged> {
+        let mut merged: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
+        let mut damaged = false;
+        if let Some(value) = &old {
+            match chunk::decode(packer, monitor, tier, value) {
+                Ok(kept) => merged.extend(kept.into_iter().map(|rollup| (rollup.start, rollup))),
+                Err(why @ frame::FrameError::Format(_)) => return Err(why.into()),
+                Err(why) => {
+                    error!(%monitor, %why, "rollups are damaged: they are kept aside");
+                    damaged = true;
+                }
+            }
+        }
+        merged.extend(new.into_iter().map(|rollup| (rollup.start, rollup)));
+        let merged: Vec<Rollup> = merged.into_values().collect();
+        let frame = chunk::encode(packer, &merged, Effort::Quick)?;
+        Ok(Merged { key, old, damaged, frame })
+    }
+}
 
 /// Keeps a batch: all of it, or nothing.
 pub(super) fn append(live: &Live, batch: Batch) -> Outcome<()> {
@@ -96,26 +141,36 @@ impl<'db> Writer<'db> {
         Ok(())
     }
 
-    fn results(&mut self, mut results: Vec<CheckResult>) -> Outcome<()> {
+    fn results(&mut self, results: Vec<CheckResult>) -> Outcome<()> {
         let floor = self.floors().raw;
-        results.retain(|result| result.time >= floor);
-        // Stable, so that the first of two with the same key wins.
-        results.sort_by_key(|result| (result.monitor, result.time));
-        results.dedup_by_key(|result| (result.monitor, result.time));
-        let mut results = results.into_iter().peekable();
+        let mut runs: BTreeMap<MonitorId, Vec<CheckResult>> = BTreeMap::new();
+        let mut results = results.into_iter().filter(|result| result.time >= floor).peekable();
         while let Some(first) = results.next() {
             let monitor = first.monitor;
-            let mut run = vec![first];
+            let run = runs.entry(monitor).or_default();
+            run.push(first);
             while let Some(next) = results.next_if(|next| next.monitor == monitor) {
                 run.push(next);
             }
-            self.place(monitor, run)?;
         }
-        Ok(())
+        let mut new = Vec::new();
+        for (monitor, mut run) in runs {
+            // Stable, so that the first of two with the same key wins.
+            run.sort_by_key(|result| result.time);
+            run.dedup_by_key(|result| result.time);
+            self.place(monitor, run, &mut new)?;
+        }
+        let rows = new.iter().map(|(_, rows)| rows.len()).sum();
+        let packed = spread(new, rows, |packer, (number, rows)| Ok((number, block::encode(packer, &rows)?)));
+        packed.into_iter().try_for_each(|blocks: Outcome<_>| {
+            let (number, frames) = blocks?;
+            self.put_frames(number, frames)
+        })
     }
 
-    /// Brings results of one monitor, oldest first, into the blocks they belong to.
-    fn place(&mut self, monitor: MonitorId, mut rows: Vec<CheckResult>) -> Outcome<()> {
+    /// Brings results of one monitor, oldest first, into the blocks they belong to; those for blocks of their own at the
+    /// end go to `new`.
+    fn place(&mut self, monitor: MonitorId, mut rows: Vec<CheckResult>, new: &mut New) -> Outcome<()> {
         let number = self.number(monitor)?;
         let all = all_of(number);
         while let Some(first) = rows.first() {
@@ -125,7 +180,8 @@ impl<'db> Writer<'db> {
                 None => self.write.end_of::<Block>(all.clone(), false)?,
             };
             let Some((key, old)) = target else {
-                return self.put_blocks(number, &rows);
+                new.push((number, rows));
+                return Ok(());
             };
             let next = self.write.end_of::<Block>(key.max(at) + 1..=*all.end(), false)?;
             let rest =
@@ -136,9 +192,10 @@ impl<'db> Writer<'db> {
                 .is_ok_and(|head| at > (u128::from(number) << 64 | u128::from(head.last)));
             let room = |head: frame::Head| usize::from(head.count) + rows.len() <= TAIL_ROWS;
             if is_newest && after && !frame::head(Kind::Results, &old).is_ok_and(room) {
-                return self.put_blocks(number, &rows);
+                new.push((number, rows));
+                return Ok(());
             }
-            self.merge(number, monitor, (key, old), rows)?;
+            self.merge(number, monitor, (key, old), rows, new)?;
             rows = later;
         }
         Ok(())
@@ -155,6 +212,7 @@ impl<'db> Writer<'db> {
         monitor: MonitorId,
         (key, old): (u128, Vec<u8>),
         rows: Vec<CheckResult>,
+        new: &mut New,
     ) -> Outcome<()> {
         let kept = match block::decode(&mut self.packer, monitor, &old) {
             Ok(kept) => kept,
@@ -162,7 +220,7 @@ impl<'db> Writer<'db> {
             Err(why) => {
                 error!(%monitor, %why, "a block of results is damaged: it is kept aside");
                 self.set_aside::<Block>(key, old)?;
-                return self.place(monitor, rows);
+                return self.place(monitor, rows, new);
             }
         };
         let before = kept.len();
@@ -175,11 +233,12 @@ impl<'db> Writer<'db> {
             return Ok(());
         }
         self.write.take::<Block>(key, old)?;
-        self.put_blocks(number, &merged)
+        let frames = block::encode(&mut self.packer, &merged)?;
+        self.put_frames(number, frames)
     }
 
-    fn put_blocks(&mut self, number: Number, rows: &[CheckResult]) -> Outcome<()> {
-        for (first, frame) in block::encode(&mut self.packer, rows)? {
+    fn put_frames(&mut self, number: Number, frames: Vec<(UnixMicros, Vec<u8>)>) -> Outcome<()> {
+        for (first, frame) in frames {
             self.write.put::<Block>(time_key(number, first), None, frame)?;
         }
         Ok(())
@@ -195,33 +254,25 @@ impl<'db> Writer<'db> {
 
     pub(super) fn rollups(&mut self, rollups: Vec<Rollup>) -> Outcome<()> {
         let floors = self.floors();
-        let mut chunks: BTreeMap<u128, Vec<Rollup>> = BTreeMap::new();
-        let mut monitors: HashMap<u128, MonitorId> = HashMap::new();
+        let count = rollups.len();
+        let mut chunks: BTreeMap<u128, Chunk> = BTreeMap::new();
         for rollup in rollups.into_iter().filter(|rollup| rollup.start >= floors.of(rollup.tier)) {
-            let key = chunk_key(self.number(rollup.monitor)?, rollup.tier, rollup.start);
-            monitors.insert(key, rollup.monitor);
-            chunks.entry(key).or_default().push(rollup);
-        }
-        for (key, rollups) in chunks {
-            let (Some(monitor), Some(tier)) = (monitors.get(&key), tier_in(key)) else { continue };
-            let mut merged: BTreeMap<_, Rollup> = BTreeMap::new();
-            let mut old = self.write.get_value::<RollupChunk>(key)?;
-            if let Some(value) = old.take() {
-                match chunk::decode(&mut self.packer, *monitor, tier, &value) {
-                    Ok(kept) => {
-                        merged.extend(kept.into_iter().map(|rollup| (rollup.start, rollup)));
-                        old = Some(value);
-                    }
-                    Err(why @ frame::FrameError::Format(_)) => return Err(why.into()),
-                    Err(why) => {
-                        error!(%monitor, %why, "rollups are damaged: they are kept aside");
-                        self.set_aside::<RollupChunk>(key, value)?;
-                    }
+            let (monitor, tier) = (rollup.monitor, rollup.tier);
+            let key = chunk_key(self.number(monitor)?, tier, rollup.start);
+            match chunks.entry(key) {
+                Entry::Occupied(mut chunk) => chunk.get_mut().new.push(rollup),
+                Entry::Vacant(free) => {
+                    let old = self.write.get_value::<RollupChunk>(key)?;
+                    free.insert(Chunk { key, monitor, tier, old, new: vec![rollup] });
                 }
             }
-            merged.extend(rollups.into_iter().map(|rollup| (rollup.start, rollup)));
-            let merged: Vec<Rollup> = merged.into_values().collect();
-            let frame = chunk::encode(&mut self.packer, &merged, Effort::Quick)?;
+        }
+        let chunks: Vec<Chunk> = chunks.into_values().collect();
+        for merged in spread(chunks, count * RESULTS_A_ROLLUP, Chunk::merge) {
+            let Merged { key, mut old, damaged, frame } = merged?;
+            if let Some(value) = old.take_if(|_| damaged) {
+                self.set_aside::<RollupChunk>(key, value)?;
+            }
             self.write.put::<RollupChunk>(key, old, frame)?;
         }
         Ok(())

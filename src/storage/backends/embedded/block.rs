@@ -3,11 +3,14 @@
 //! What a value can be told from is taken out of it before: a time is its lateness against the monitor's own schedule,
 //! a duration the rest beyond its phases, where that is the smaller column.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::column::{self, Effort};
 use super::frame::{BODY_LIMIT, FrameError, Head, Kind, Packer};
-use crate::model::{CheckResult, FactKey, FactValue, Facts, Failure, MonitorId, Phases, UnixMicros, Verdict};
+use crate::model::{
+    CheckResult, FactKey, FactValue, Facts, Failure, MESSAGE_LIMIT, MonitorId, Phases, UnixMicros, Verdict, clean_text,
+};
 
 /// Most results in a block of the live file.
 pub(super) const BLOCK_ROWS: usize = 1_024;
@@ -110,7 +113,7 @@ fn encode_part(
         return encode_part(packer, back, effort, frames);
     }
     let head = Head { count: u16::try_from(rows.len()).unwrap_or(u16::MAX), first: micros(first), last: micros(last) };
-    frames.push((first.time, packer.seal(Kind::Results, head, &body, &numbers)?));
+    frames.push((first.time, packer.seal(Kind::Results, effort, head, &body, &numbers)?));
     Ok(())
 }
 
@@ -138,7 +141,7 @@ type Before<'a> = Option<(&'a str, u32)>;
 impl<'a> Texts<'a> {
     fn number_after(&mut self, before: &mut Before<'a>, text: &'a str) -> u32 {
         if let Some((same, number)) = before
-            && *same == text
+            && is_same(same, text)
         {
             return *number;
         }
@@ -153,6 +156,15 @@ impl<'a> Texts<'a> {
             u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
         })
     }
+}
+
+/// Whether two texts are the same. They are short and mostly are; the C library's comparison took a tenth of the time of
+/// packing.
+fn is_same(one: &str, other: &str) -> bool {
+    let ((ones, one_rest), (others, other_rest)) = (one.as_bytes().as_chunks::<8>(), other.as_bytes().as_chunks::<8>());
+    one.len() == other.len()
+        && ones.iter().zip(others).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && one_rest.iter().zip(other_rest).all(|(one, other)| one == other)
 }
 
 /// The columns of numbers, packed one behind the other.
@@ -183,6 +195,9 @@ impl Numbers {
     }
 }
 
+/// Where the total stands among the phases.
+const TOTAL: usize = 4;
+
 /// The phases of a row that have a column, the total last.
 fn phases(row: &CheckResult) -> [Option<u32>; 5] {
     let Phases { name_us, connect_us, tls_us, first_byte_us, total_us } = row.phases;
@@ -211,14 +226,15 @@ fn width(interval_us: u64) -> i64 {
 fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Vec<u8>)> {
     let mut columns = Columns::default();
     let mut texts = Texts::default();
-    let mut numbers = Numbers { effort, lengths: Vec::new(), bytes: Vec::new() };
+    let mut facts = FactColumns::new();
     let start = rows.first().map_or(0, |row| row.time.micros());
-    let mut lateness = Vec::with_capacity(rows.len());
+    let values = || Vec::with_capacity(rows.len());
+    let (mut lateness, mut plain, mut beyond) = (values(), values(), values());
+    let mut parts: [Vec<i64>; 5] = Default::default();
     let mut slot_before = 0;
     let mut message = Before::default();
-    let mut has = [false; 256];
-    for row in rows {
-        row.facts.iter().for_each(|(key, _)| has[usize::from(key.code())] = true);
+    // A row is looked at once: its texts lie all over the memory.
+    for (at, row) in rows.iter().enumerate() {
         let width = width(row.interval_us);
         let after = row.time.micros() - start;
         let slot = (after + width / 2).div_euclid(width);
@@ -230,61 +246,106 @@ fn columns(rows: &[CheckResult], effort: Effort) -> std::io::Result<(Columns, Ve
         run(&mut columns.verdict, row.verdict.code());
         run(&mut columns.failure, row.failure.map_or(0, Failure::code));
         run(&mut columns.message, texts.number_after(&mut message, &row.message));
-        for (column, value) in columns.phases.iter_mut().zip(phases(row)) {
-            run(column, value.is_some());
+        let (phases, duration) = (phases(row), signed(row.duration_us));
+        plain.push(duration);
+        beyond.push(duration.wrapping_sub(sum_of(&phases)));
+        for (nth, phase) in phases.into_iter().enumerate() {
+            run(&mut columns.phases[nth], phase.is_some());
+            let less = if nth == TOTAL { duration } else { 0 };
+            parts[nth].extend(phase.map(|us| i64::from(us).wrapping_sub(less)));
         }
+        row.facts.iter().for_each(|(key, value)| facts.add(*key, at, value, duration, &mut texts));
     }
+    let mut numbers = Numbers { effort, lengths: Vec::new(), bytes: Vec::new() };
     numbers.add(&lateness)?;
-    let plain = rows.iter().map(|row| signed(row.duration_us)).collect();
-    let beyond = rows.iter().map(|row| signed(row.duration_us).wrapping_sub(sum_of(&phases(row)))).collect();
     columns.duration = numbers.add_lightest(vec![(rest::PLAIN, plain), (rest::OF_ROW, beyond)])?;
-    for phase in 0..4 {
-        let values: Vec<i64> = rows.iter().filter_map(|row| phases(row)[phase]).map(i64::from).collect();
-        numbers.add(&values)?;
-    }
-    let total = |row: &CheckResult| Some(i64::from(row.phases.total_us?).wrapping_sub(signed(row.duration_us)));
-    numbers.add(&rows.iter().filter_map(total).collect::<Vec<i64>>())?;
-    for key in (0..=u8::MAX).filter(|code| has[usize::from(*code)]).filter_map(FactKey::from_code) {
-        columns.facts.push(fact_column(key, rows, &mut texts, &mut numbers)?);
-    }
+    parts.iter().try_for_each(|part| numbers.add(part))?;
+    columns.facts = facts.finish(rows.len(), &mut numbers)?;
     columns.texts = texts.texts;
     columns.lengths = numbers.lengths;
     Ok((columns, numbers.bytes))
 }
 
-fn fact_column<'a>(
+/// Columns of facts that are being filled.
+struct FactColumns<'a> {
+    columns: Vec<Filling<'a>>,
+    /// Where the column of a key's code is, plus one.
+    places: [u8; 256],
+}
+
+/// A column of facts that is being filled.
+struct Filling<'a> {
     key: FactKey,
-    rows: &'a [CheckResult],
-    texts: &mut Texts<'a>,
-    numbers: &mut Numbers,
-) -> std::io::Result<FactColumn> {
-    let (mut plain, mut of_row, mut of_before) = (Vec::new(), Vec::new(), Vec::new());
-    let mut column = FactColumn {
-        key: key.code(),
-        numbers: Runs::new(),
-        rest_of: rest::PLAIN,
-        has_text: Runs::new(),
-        texts: Runs::new(),
-    };
-    let (mut before, mut text) = (0i64, Before::default());
-    for row in rows {
-        let fact = row.facts.get(key);
-        run(&mut column.numbers, matches!(fact, Some(FactValue::Number(_))));
-        run(&mut column.has_text, matches!(fact, Some(FactValue::Text(_))));
-        match fact {
-            Some(FactValue::Number(value)) => {
-                plain.push(*value);
-                of_row.push(value.wrapping_sub(signed(row.duration_us)));
-                of_before.push(value.wrapping_sub(before));
-                before = *value;
-            }
-            Some(FactValue::Text(value)) => run(&mut column.texts, texts.number_after(&mut text, value)),
-            None => {}
+    numbers: Runs<bool>,
+    has_text: Runs<bool>,
+    texts: Runs<u32>,
+    /// The last text.
+    text: Before<'a>,
+    /// Rows that are in it.
+    rows: usize,
+    plain: Vec<i64>,
+    of_row: Vec<i64>,
+}
+
+impl Filling<'_> {
+    fn new(key: FactKey) -> Self {
+        let (numbers, has_text, texts) = (Runs::new(), Runs::new(), Runs::new());
+        Self { key, numbers, has_text, texts, text: None, rows: 0, plain: Vec::new(), of_row: Vec::new() }
+    }
+
+    /// Says that the rows up to this one have no such fact.
+    fn pass_to(&mut self, row: usize) {
+        while self.rows < row {
+            run(&mut self.numbers, false);
+            run(&mut self.has_text, false);
+            self.rows += 1;
         }
     }
-    let ways = vec![(rest::PLAIN, plain), (rest::OF_ROW, of_row), (rest::OF_BEFORE, of_before)];
-    column.rest_of = numbers.add_lightest(ways)?;
-    Ok(column)
+}
+
+impl<'a> FactColumns<'a> {
+    fn new() -> Self {
+        Self { columns: Vec::new(), places: [0; 256] }
+    }
+
+    fn of(&mut self, key: FactKey) -> &mut Filling<'a> {
+        let place = &mut self.places[usize::from(key.code())];
+        if *place == 0 {
+            self.columns.push(Filling::new(key));
+            // There are fewer keys than codes.
+            *place = u8::try_from(self.columns.len()).unwrap_or(u8::MAX);
+        }
+        &mut self.columns[usize::from(*place) - 1]
+    }
+
+    fn add(&mut self, key: FactKey, row: usize, value: &'a FactValue, duration: i64, texts: &mut Texts<'a>) {
+        let column = self.of(key);
+        column.pass_to(row);
+        column.rows += 1;
+        run(&mut column.numbers, matches!(value, FactValue::Number(_)));
+        run(&mut column.has_text, matches!(value, FactValue::Text(_)));
+        match value {
+            FactValue::Number(value) => {
+                column.plain.push(*value);
+                column.of_row.push(value.wrapping_sub(duration));
+            }
+            FactValue::Text(value) => run(&mut column.texts, texts.number_after(&mut column.text, value)),
+        }
+    }
+
+    fn finish(mut self, rows: usize, numbers: &mut Numbers) -> std::io::Result<Vec<FactColumn>> {
+        self.columns.sort_unstable_by_key(|column| column.key.code());
+        let finish = |mut column: Filling<'a>| {
+            column.pass_to(rows);
+            let Filling { key, numbers: has_number, has_text, texts, plain, of_row, .. } = column;
+            let before = std::iter::once(&0).chain(&plain);
+            let of_before = plain.iter().zip(before).map(|(value, before)| value.wrapping_sub(*before)).collect();
+            let ways = vec![(rest::PLAIN, plain), (rest::OF_ROW, of_row), (rest::OF_BEFORE, of_before)];
+            let rest_of = numbers.add_lightest(ways)?;
+            Ok(FactColumn { key: key.code(), numbers: has_number, rest_of, has_text, texts })
+        };
+        self.columns.into_iter().map(finish).collect()
+    }
 }
 
 /// Reads a block of a monitor: its results, oldest first.
@@ -397,8 +458,10 @@ fn rows(monitor: MonitorId, head: Head, columns: &Columns, numbers: &[u8]) -> Op
         row.phases = Phases { name_us, connect_us, tls_us, first_byte_us, total_us };
         rows.push(row);
     }
+    let clean = |text: &String| CompactString::from(clean_text(text, MESSAGE_LIMIT));
+    let texts: Vec<CompactString> = columns.texts.iter().map(clean).collect();
     for column in &columns.facts {
-        add_facts(column, &columns.texts, &mut numbers, &mut rows)?;
+        add_facts(column, &texts, &mut numbers, &mut rows)?;
     }
     rows.is_sorted_by(|a, b| a.time < b.time).then_some(rows)
 }
@@ -435,7 +498,7 @@ impl Walks<'_> {
 
 fn add_facts(
     column: &FactColumn,
-    texts: &[String],
+    texts: &[CompactString],
     numbers: &mut NumbersRead<'_>,
     rows: &mut [CheckResult],
 ) -> Option<()> {
@@ -456,7 +519,10 @@ fn add_facts(
             row.facts.set(key, before);
         }
         if has_text.next()? {
-            row.facts.set_text(key, texts.get(usize::try_from(names.next()?).ok()?)?);
+            let text = texts.get(usize::try_from(names.next()?).ok()?)?;
+            if !text.is_empty() {
+                row.facts.set_clean(key, text.clone());
+            }
         }
     }
     Some(())
@@ -512,7 +578,7 @@ mod tests {
             let mut packer = packer();
             let at = body.len() / 2;
             let head = Head { count, first, last: first };
-            let frame = packer.seal(Kind::Results, head, &body[..at], &body[at..]).expect("seals");
+            let frame = packer.seal(Kind::Results, Effort::Quick, head, &body[..at], &body[at..]).expect("seals");
             let _ = decode(&mut packer, MonitorId::ALL, &frame);
         }
 
@@ -527,7 +593,7 @@ mod tests {
             let mut numbers = numbers.to_vec();
             let at = at.index(body.len() + numbers.len());
             *body.iter_mut().chain(&mut numbers).nth(at).expect("there") = byte;
-            let frame = packer.seal(Kind::Results, head, &body, &numbers).expect("seals");
+            let frame = packer.seal(Kind::Results, Effort::Quick, head, &body, &numbers).expect("seals");
             let _ = decode(&mut packer, monitor, &frame);
         }
     }

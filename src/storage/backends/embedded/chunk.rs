@@ -74,7 +74,11 @@ pub(super) fn encode(packer: &mut Packer, rollups: &[Rollup], effort: Effort) ->
         bucket_steps.extend(buckets.windows(2).map(|pair| i64::from(pair[1].0 - pair[0].0)));
         counts.extend(buckets.iter().map(|(_, count)| i64::from(*count)));
     }
-    let (steps_bytes, counts_bytes) = (column::pack(&bucket_steps, effort)?, column::pack(&counts, effort)?);
+    let pack = |values: &[i64]| match effort {
+        Effort::Quick => column::plain(values),
+        Effort::Thorough => column::pack(values, effort),
+    };
+    let (steps_bytes, counts_bytes) = (pack(&bucket_steps)?, pack(&counts)?);
     let cells = Cells {
         step: Column::of(steps),
         checks: column(|rollup| rollup.checks),
@@ -99,7 +103,7 @@ pub(super) fn encode(packer: &mut Packer, rollups: &[Rollup], effort: Effort) ->
     let time = |rollup: Option<&Rollup>| rollup.map_or(0, micros);
     let count = u16::try_from(rollups.len()).map_err(std::io::Error::other)?;
     let head = Head { count, first: time(rollups.first()), last: time(rollups.last()) };
-    packer.seal(Kind::Rollups, head, &body, &[steps_bytes, counts_bytes].concat())
+    packer.seal(Kind::Rollups, effort, head, &body, &[steps_bytes, counts_bytes].concat())
 }
 
 /// Reads a chunk: its rollups, oldest first.
@@ -198,7 +202,7 @@ mod tests {
             let mut numbers = numbers.to_vec();
             let at = at.index(body.len() + numbers.len());
             *body.iter_mut().chain(&mut numbers).nth(at).expect("there") = byte;
-            let frame = packer.seal(Kind::Rollups, head, &body, &numbers).expect("seals");
+            let frame = packer.seal(Kind::Rollups, Effort::Quick, head, &body, &numbers).expect("seals");
             let _ = decode(&mut packer, monitor, Tier::Hour, &frame);
         }
     }

@@ -49,8 +49,7 @@ pub(super) fn pack(values: &[i64], effort: Effort) -> io::Result<Vec<u8>> {
         return Ok([&[form::CONSTANT][..], &first.to_le_bytes()].concat());
     }
     if values.len() < WORTH_PACKING {
-        let plain = postcard::to_stdvec(values).map_err(io::Error::other)?;
-        return Ok([&[form::PLAIN][..], &plain].concat());
+        return plain(values);
     }
     // What stands in a column has no order that a difference would use: that is taken out before.
     let config = ChunkConfig::default()
@@ -59,6 +58,15 @@ pub(super) fn pack(values: &[i64], effort: Effort) -> io::Result<Vec<u8>> {
         .with_delta_spec(DeltaSpec::NoOp);
     let packed = simple_compress(values, &config).map_err(io::Error::other)?;
     Ok([&[form::PACKED][..], &packed].concat())
+}
+
+/// Writes a column that is written again soon, and is short.
+///
+/// # Errors
+/// The packer refused; a fault of ours.
+pub(super) fn plain(values: &[i64]) -> io::Result<Vec<u8>> {
+    let plain = postcard::to_stdvec(values).map_err(io::Error::other)?;
+    Ok([&[form::PLAIN][..], &plain].concat())
 }
 
 /// Reads a column of so many values; nothing when it is not one.
@@ -78,13 +86,17 @@ pub(super) fn unpack(bytes: &[u8], count: usize) -> Option<Vec<i64>> {
     (values.len() == count).then_some(values)
 }
 
-/// About how many bits a column takes: what its values need around their middle one.
+/// Values of a column that are weighed.
+const WEIGHED: usize = 256;
+
+/// About how many bits a column takes: what its values need around their middle one. Of a long column some are weighed,
+/// the same for each of its length.
 pub(super) fn weight(values: &[i64]) -> u64 {
-    let mut sorted = values.to_vec();
-    let at = sorted.len() / 2;
-    let Some((_, middle, _)) = (!sorted.is_empty()).then(|| sorted.select_nth_unstable(at)) else { return 0 };
+    let mut some: Vec<i64> = values.iter().step_by(values.len().div_ceil(WEIGHED).max(1)).copied().collect();
+    let at = some.len() / 2;
+    let Some((_, middle, _)) = (!some.is_empty()).then(|| some.select_nth_unstable(at)) else { return 0 };
     let middle = *middle;
-    values.iter().map(|value| u64::from(64 - value.wrapping_sub(middle).unsigned_abs().leading_zeros())).sum()
+    some.iter().map(|value| u64::from(64 - value.wrapping_sub(middle).unsigned_abs().leading_zeros())).sum()
 }
 
 #[cfg(test)]

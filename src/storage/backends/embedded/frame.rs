@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zstd::bulk::{Compressor, Decompressor};
 
+use super::column::Effort;
+
 /// Version of the layout of heads and bodies.
 const FORMAT: u8 = 2;
 /// Length of a head in bytes.
@@ -15,8 +17,13 @@ const HEAD: usize = 32;
 const SUM_AT: usize = 28;
 /// Longest body before packing; a block that would be longer is split.
 pub(super) const BODY_LIMIT: usize = 4 << 20;
-/// zstd level: as small as 9 within a few percent, and several times as fast.
-const LEVEL: i32 = 3;
+/// zstd level: 3 is as small as 9 within a few percent, and several times as fast.
+fn level(effort: Effort) -> i32 {
+    match effort {
+        Effort::Quick => 1,
+        Effort::Thorough => 3,
+    }
+}
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +76,23 @@ impl std::fmt::Debug for Packer {
 
 impl Packer {
     /// Makes a frame of a body that is no longer than [`BODY_LIMIT`] and numbers that are packed already.
-    pub(super) fn seal(&mut self, kind: Kind, head: Head, body: &[u8], numbers: &[u8]) -> std::io::Result<Vec<u8>> {
+    pub(super) fn seal(
+        &mut self,
+        kind: Kind,
+        effort: Effort,
+        head: Head,
+        body: &[u8],
+        numbers: &[u8],
+    ) -> std::io::Result<Vec<u8>> {
         let length = u32::try_from(body.len())
             .ok()
             .filter(|_| body.len() <= BODY_LIMIT)
             .ok_or_else(|| std::io::Error::other("a body is longer than a frame may be"))?;
         let pack = match &mut self.pack {
             Some(pack) => pack,
-            None => self.pack.insert(Compressor::new(LEVEL)?),
+            None => self.pack.insert(Compressor::default()),
         };
+        pack.set_compression_level(level(effort))?;
         let packed = pack.compress(body)?;
         let mut frame = Vec::with_capacity(HEAD + packed.len() + numbers.len());
         frame.extend([FORMAT, kind as u8]);
@@ -188,7 +203,7 @@ mod tests {
         #[test]
         fn reads_back_and_notices_every_flipped_bit(body in prop::collection::vec(any::<u8>(), 0..500), at in any::<prop::sample::Index>(), bit in 0u8..8) {
             let mut packer = Packer::default();
-            let mut frame = packer.seal(Kind::Rollups, HEAD_OF, &body, &body).expect("seals");
+            let mut frame = packer.seal(Kind::Rollups, Effort::Quick, HEAD_OF, &body, &body).expect("seals");
             let opened = packer.open(Kind::Rollups, &frame).map(|(head, body, numbers)| (head, body, numbers.to_vec()));
             prop_assert_eq!(opened, Ok((HEAD_OF, body.clone(), body)));
             let at = at.index(frame.len());
@@ -205,7 +220,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_apart_from_damage() {
         let mut packer = Packer::default();
-        let mut frame = packer.seal(Kind::Rollups, HEAD_OF, b"x", b"y").expect("seals");
+        let mut frame = packer.seal(Kind::Rollups, Effort::Quick, HEAD_OF, b"x", b"y").expect("seals");
         frame[0] = FORMAT + 1;
         assert_eq!(packer.open(Kind::Rollups, &frame), Err(FrameError::Format(FORMAT + 1)));
     }

@@ -13,6 +13,7 @@
 //! | `upkeep.rs` | prune, forget, scan |
 //! | `sealed.rs`, `shelf.rs` | files of periods that are over: one, and all of a folder |
 //! | `seal.rs` | moves what a period that is over has from the live file to a sealed one |
+//! | `pack.rs`, `spread.rs` | packs what a sealed file gets, on several processors |
 //! | `table.rs`, `record.rs` | the engine's tables, their keys |
 //! | `frame.rs`, `block.rs`, `chunk.rs`, `column.rs` | the form of what is stored (`docs/embedded-format.md`) |
 //! | `shrink.rs` | writes the live file anew without its empty room |
@@ -30,12 +31,14 @@ mod column;
 mod fault;
 mod file;
 mod frame;
+mod pack;
 mod read;
 mod record;
 mod seal;
 mod sealed;
 mod shelf;
 mod shrink;
+mod spread;
 mod store;
 mod table;
 mod upkeep;

@@ -62,21 +62,9 @@ impl<'db> Reader<'db> {
         self.block(entry.monitor, &frame)
     }
 
-    /// The results of a block, oldest first. A damaged one is reported and left out: one bad block must not hide all
-    /// others.
+    /// The results of a block, oldest first.
     pub(super) fn block(&mut self, monitor: MonitorId, value: &[u8]) -> Outcome<Vec<CheckResult>> {
-        match block::decode(&mut self.packer, monitor, value) {
-            Ok(mut rows) => {
-                let floor = self.index.floors.raw;
-                rows.drain(..rows.partition_point(|row| row.time < floor));
-                Ok(rows)
-            }
-            Err(why @ FrameError::Format(_)) => Err(why.into()),
-            Err(why) => {
-                error!(%monitor, %why, "a block of results is damaged: it is left out");
-                Ok(Vec::new())
-            }
-        }
+        rows_of(&mut self.packer, self.index.floors.raw, monitor, value)
     }
 
     /// The newest block that begins before `before`.
@@ -217,16 +205,9 @@ impl<'db> Reader<'db> {
         Ok(rollups)
     }
 
-    /// The rollups of a chunk, oldest first. A damaged one is reported and left out.
+    /// The rollups of a chunk, oldest first.
     pub(super) fn chunk(&mut self, monitor: MonitorId, tier: Tier, value: &[u8]) -> Outcome<Vec<Rollup>> {
-        match chunk::decode(&mut self.packer, monitor, tier, value) {
-            Ok(rollups) => Ok(rollups),
-            Err(why @ FrameError::Format(_)) => Err(why.into()),
-            Err(why) => {
-                error!(%monitor, %why, "rollups are damaged: they are left out");
-                Ok(Vec::new())
-            }
-        }
+        rollups_of(&mut self.packer, monitor, tier, value)
     }
 
     pub(super) fn incidents(&self, query: &IncidentQuery) -> Outcome<Vec<Incident>> {
@@ -318,6 +299,39 @@ impl<'db> Reader<'db> {
         let mut monitors = self.shelf.monitors(until)?;
         monitors.extend(self.index.numbers.keys());
         Ok(monitors)
+    }
+}
+
+/// The results of a block that are not below the floor, oldest first. A damaged block is reported and left out: one bad
+/// block must not hide all others.
+pub(super) fn rows_of(
+    packer: &mut Packer,
+    floor: UnixMicros,
+    monitor: MonitorId,
+    value: &[u8],
+) -> Outcome<Vec<CheckResult>> {
+    match block::decode(packer, monitor, value) {
+        Ok(mut rows) => {
+            rows.drain(..rows.partition_point(|row| row.time < floor));
+            Ok(rows)
+        }
+        Err(why @ FrameError::Format(_)) => Err(why.into()),
+        Err(why) => {
+            error!(%monitor, %why, "a block of results is damaged: it is left out");
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The rollups of a chunk, oldest first. A damaged one is reported and left out.
+pub(super) fn rollups_of(packer: &mut Packer, monitor: MonitorId, tier: Tier, value: &[u8]) -> Outcome<Vec<Rollup>> {
+    match chunk::decode(packer, monitor, tier, value) {
+        Ok(rollups) => Ok(rollups),
+        Err(why @ FrameError::Format(_)) => Err(why.into()),
+        Err(why) => {
+            error!(%monitor, %why, "rollups are damaged: they are left out");
+            Ok(Vec::new())
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! anything is taken out of the live file, and only rows that it has are taken. After a crash in between, rows are in
 //! both, which reads and the next pass see through.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tracing::{info, warn};
@@ -15,22 +15,22 @@ use super::append::Writer;
 use super::column::Effort;
 use super::fault::Outcome;
 use super::file::{Live, LiveFile};
-use super::frame::{self, Kind, Packer};
+use super::frame::{self, Kind};
+use super::pack::{self, Gathered};
 use super::read::Reader;
 use super::record::{Block, Number, RollupChunk, all_of, chunk_key, chunk_us, time_key};
 use super::sealed::{Entry, Family, SealedFile, SealedWriter, of_monitor};
 use super::shelf::Shelf;
+use super::spread::spread;
 use super::table::{Tables, Writes};
 use super::upkeep::{next_live_day, write_forgotten};
 use super::{block, chunk};
-use crate::model::{CheckResult, MonitorId, Rollup, Span, Tier, UnixMicros};
+use crate::model::{MonitorId, Rollup, Span, Tier, UnixMicros};
 
 /// A day is sealed this long after its end, when its last rows were delivered.
 const GRACE_US: u64 = 1_800_000_000;
 /// Monitors in one step.
 const AT_ONCE: usize = 32;
-/// Most rollups in one sealed chunk: a read of a day unpacks as many.
-const ROLLUPS: usize = 288;
 
 /// How far the sealing is.
 #[derive(Debug, Default)]
@@ -70,6 +70,30 @@ struct Building {
     /// Rows that are not in `old`.
     news: u64,
     seen: Seen,
+}
+
+impl Building {
+    /// Adds what some monitors have of the period.
+    fn add(&mut self, file: &LiveFile, shelf: &Shelf, some: &[MonitorId]) -> Outcome<()> {
+        let (gathered, floors) = file.with(|live| {
+            let reader = Reader::begin(live, shelf)?;
+            let gathered = some.iter().map(|monitor| gather(&reader, self, *monitor)).collect::<Outcome<Vec<_>>>()?;
+            Ok((gathered, reader.index.floors))
+        })?;
+        let (tier, period) = (self.family.tier(), self.period);
+        let rows = gathered.iter().map(Gathered::results).sum();
+        let packed = spread(gathered, rows, |packer, gathered| match tier {
+            None => pack::results(packer, floors.raw, period, gathered),
+            Some(tier) => pack::rollups(packer, floors.of(tier), tier, gathered),
+        });
+        for packed in packed {
+            let packed = packed?;
+            packed.frames.iter().try_for_each(|frame| self.writer.add(packed.monitor, frame))?;
+            self.news += packed.news;
+            self.seen.extend(packed.whole);
+        }
+        Ok(())
+    }
 }
 
 impl Sealing {
@@ -168,14 +192,7 @@ impl Sealing {
 
     fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building) -> Outcome<Step> {
         let some: Vec<MonitorId> = building.left.drain(..building.left.len().min(AT_ONCE)).collect();
-        let written = file.with(|live| {
-            let mut reader = Reader::begin(live, shelf)?;
-            let mut packer = Packer::default();
-            some.iter().try_for_each(|monitor| match building.family.tier() {
-                None => add_results(&mut reader, &mut packer, &mut building, *monitor),
-                Some(tier) => add_rollups(&mut reader, &mut packer, &mut building, *monitor, tier),
-            })
-        });
+        let written = building.add(file, shelf, &some);
         if let Err(fault) = written {
             building.writer.abandon();
             return Err(fault);
@@ -286,95 +303,25 @@ fn live_blocks(tables: &impl Tables, number: Number, day: Span) -> Outcome<Vec<(
     Ok(blocks)
 }
 
-/// Adds a monitor's results of the day, those that are sealed already and those of the live file.
-fn add_results(
-    reader: &mut Reader<'_>,
-    packer: &mut Packer,
-    building: &mut Building,
-    monitor: MonitorId,
-) -> Outcome<()> {
-    let mut rows: Vec<CheckResult> = Vec::new();
-    if let Some(number) = reader.index.numbers.get(&monitor).copied() {
-        for (key, value) in live_blocks(&reader.read, number, building.period)? {
-            let block = reader.block(monitor, &value)?;
-            let count = frame::head(Kind::Results, &value).map_or(0, |head| usize::from(head.count));
-            let before = rows.len();
-            rows.extend(block.into_iter().filter(|row| building.period.contains(row.time)));
-            if rows.len() - before == count {
-                building.seen.insert(key, crc32c::crc32c(&value));
-            }
-        }
-    }
-    let old = building.old.clone();
-    let entries = old.as_ref().map(|old| reader.sealed_blocks(old, Some(monitor))).transpose()?.unwrap_or_default();
-    if let Some(old) = old.filter(|_| !entries.is_empty()) {
-        if rows.is_empty() {
-            return copy(&mut building.writer, &old, &entries);
-        }
-        let mut merged = Vec::new();
-        for entry in &entries {
-            merged.extend(reader.sealed_rows(&old, entry)?);
-        }
-        let before = merged.len();
-        merged.extend(rows);
-        // Stable: of two with the same time the one that was there first stays.
-        merged.sort_by_key(|row| row.time);
-        merged.dedup_by_key(|row| row.time);
-        building.news += (merged.len() - before) as u64;
-        rows = merged;
-    } else {
-        building.news += rows.len() as u64;
-    }
-    for (_, frame) in block::encode_sealed(packer, &rows)? {
-        building.writer.add(monitor, &frame)?;
-    }
-    Ok(())
-}
-
 /// Adds frames as they are.
 fn copy(writer: &mut SealedWriter, old: &SealedFile, entries: &[Entry]) -> Outcome<()> {
     entries.iter().try_for_each(|entry| Ok(writer.add(entry.monitor, &old.frame(entry)?)?))
 }
 
-/// Adds a monitor's rollups of the period, those of the live file in the place of those that are sealed. Full chunks to
-/// which nothing comes are copied as they are.
-fn add_rollups(
-    reader: &mut Reader<'_>,
-    packer: &mut Packer,
-    building: &mut Building,
-    monitor: MonitorId,
-    tier: Tier,
-) -> Outcome<()> {
-    let floor = reader.index.floors.of(tier);
-    let chunks = match reader.index.numbers.get(&monitor).copied() {
-        Some(number) => live_chunks(&reader.read, number, tier, building.period)?,
-        None => Vec::new(),
+/// What a monitor has of a period, in the live file and in the period's sealed one.
+fn gather(reader: &Reader<'_>, building: &Building, monitor: MonitorId) -> Outcome<Gathered> {
+    let live = match (reader.index.numbers.get(&monitor).copied(), building.family.tier()) {
+        (None, _) => Vec::new(),
+        (Some(number), None) => live_blocks(&reader.read, number, building.period)?,
+        (Some(number), Some(tier)) => live_chunks(&reader.read, number, tier, building.period)?,
     };
-    let mut live: Vec<Rollup> = Vec::new();
-    for (_, value) in chunks {
-        live.extend(reader.chunk(monitor, tier, &value)?.into_iter().filter(|row| row.start >= floor));
-    }
-    let mut rows: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
-    if let Some(old) = building.old.clone() {
-        for entry in reader.sealed_blocks(&old, Some(monitor))? {
-            let touched = live.iter().any(|row| (entry.first..=entry.last).contains(&row.start));
-            let frame = old.frame(&entry)?;
-            if entry.count as usize == ROLLUPS && !touched && entry.first >= floor {
-                building.writer.add(monitor, &frame)?;
-                continue;
-            }
-            rows.extend(reader.chunk(monitor, tier, &frame)?.into_iter().map(|row| (row.start, row)));
+    let mut sealed = Vec::new();
+    if let Some(old) = &building.old {
+        for entry in reader.sealed_blocks(old, Some(monitor))? {
+            sealed.push((entry, old.frame(&entry)?));
         }
     }
-    for row in live {
-        let before = rows.insert(row.start, row.clone());
-        building.news += u64::from(before.as_ref() != Some(&row));
-    }
-    let rows: Vec<Rollup> = rows.into_values().filter(|row| row.start >= floor).collect();
-    for part in rows.chunks(ROLLUPS) {
-        building.writer.add(monitor, &chunk::encode(packer, part, Effort::Thorough)?)?;
-    }
-    Ok(())
+    Ok(Gathered { monitor, live, sealed })
 }
 
 /// Takes rollups that a sealed file has out of the live file; gives their number.
