@@ -33,8 +33,6 @@ const YEAR: u64 = 365;
 const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
 /// In the middle of the last hour, as it mostly is.
 const NOW: UnixMicros = UnixMicros::new(START.micros() + 28 * 86_400_000_000 - 1_500_000_000);
-/// Monitors in a batch of rollups, as delivery has them.
-const ROLLED_AT_ONCE: usize = 256;
 const ROWS_AT_ONCE: usize = 5_000;
 /// What is asked, each of another monitor.
 const QUESTIONS: &[&str] = &["overview", "chart of 24 h", "chart of 30 d", "chart of 1 y", "heatmap of 1 y", "results"];
@@ -53,7 +51,7 @@ fn monitors() -> Vec<MonitorId> {
 
 /// Asks `times` times each, and then lets a day go.
 pub(crate) fn reads(times: usize) {
-    let server = Server::start();
+    let server = Server::to_be_filled();
     let folder = tempfile::tempdir().expect("folder");
     let settings = block(async {
         let settings = server.database(folder.path()).await;
@@ -67,6 +65,10 @@ pub(crate) fn reads(times: usize) {
         settings
     });
     let ids = monitors();
+    if std::env::var_os("BENCH_STAY").is_some() {
+        eprintln!("{}\n{}\n{}", serde_json::to_string(&settings).expect("settings"), folder.path().display(), ids[7]);
+        std::thread::sleep(Duration::from_secs(3600));
+    }
     for question in QUESTIONS {
         let answers: Vec<(u64, u64)> =
             (0..times).map(|at| ask(question, &settings, folder.path(), ids[at * 7 % MONITORS])).collect();
@@ -166,7 +168,7 @@ impl Past {
             let hour = rollup_of(*id, Tier::Hour, span.from, &evidence);
             days[at].merge(&hour);
             rolled.push(hour);
-            self.last[at] = own().last().cloned().or(self.last[at].take());
+            self.last[at] = own().next_back().cloned().or(self.last[at].take());
         }
         rolled
     }
@@ -184,7 +186,7 @@ impl Past {
 
     async fn append_rollups(&mut self, rollups: Vec<Rollup>) {
         self.rollups += rollups.len() as u64;
-        for part in rollups.chunks(ROLLED_AT_ONCE) {
+        for part in rollups.chunks(ROWS_AT_ONCE) {
             self.append(Batch { rollups: part.to_vec(), ..Batch::default() }).await;
         }
     }

@@ -1,4 +1,4 @@
-//! A PostgreSQL with the configuration it comes with: syncs to disk, 128 MB of buffers.
+//! A PostgreSQL of a bench's own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,29 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 pub(crate) struct Server(Option<TestServer>);
 
 impl Server {
+    /// With the configuration it comes with: it syncs to the disk, and has 128 MB of buffers.
     pub(crate) fn start() -> Self {
+        Self::with(&["fsync = on", "max_wal_size = 1GB"])
+    }
+
+    /// One into which much is written for a start, and the disk is not what is measured.
+    pub(crate) fn to_be_filled() -> Self {
+        Self::with(&[
+            "fsync = off",
+            "full_page_writes = off",
+            "wal_level = minimal",
+            "max_wal_senders = 0",
+            "max_wal_size = 16GB",
+            "checkpoint_timeout = 1h",
+            "autovacuum = off",
+        ])
+    }
+
+    fn with(conf: &[&str]) -> Self {
         if std::env::var_os(URL).is_some() {
             return Self(None);
         }
-        let conf = ["fsync = on", "shared_buffers = 128MB", "max_wal_size = 1GB"].map(str::to_owned).to_vec();
+        let conf = conf.iter().chain(&["shared_buffers = 128MB"]).map(|line| (*line).to_owned()).collect();
         let server = TestServer::start(&Wanted { conf, ..Wanted::default() });
         Self(Some(server.expect("PostgreSQL is on this machine (cargo xtask setup)")))
     }
