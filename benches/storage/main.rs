@@ -1,4 +1,6 @@
-//! The embedded store at its limit: what a result takes on disk, and how many it takes in a second.
+//! The stores at their limit: what a result takes on disk, and how many they take in a second.
+//!
+//! `--only size|append|postgres|postgres-reads` measures a part.
 
 #![allow(
     clippy::expect_used,
@@ -15,6 +17,9 @@
 #[allow(dead_code, unreachable_pub, reason = "each bench uses a part")]
 mod support;
 
+mod postgres;
+mod postgres_reads;
+mod server;
 mod world;
 
 use std::time::Duration;
@@ -28,6 +33,13 @@ use world::World;
 const MONITORS: usize = 250;
 
 fn main() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    if std::env::args().nth(1).as_deref() == Some(postgres_reads::ASKER) {
+        return postgres_reads::asker();
+    }
     let days: u64 = argument("--days", 30);
     let only: String = argument("--only", String::new());
     if only.is_empty() || only == "size" {
@@ -35,6 +47,12 @@ fn main() {
     }
     if only.is_empty() || only == "append" {
         append(argument("--rounds", 3));
+    }
+    if only.is_empty() || only == "postgres" {
+        postgres::append(argument("--rounds", 3), argument("--minutes", 300));
+    }
+    if only.is_empty() || only == "postgres-reads" {
+        postgres_reads::reads(argument("--times", 40));
     }
 }
 

@@ -40,7 +40,7 @@ use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
 pub use self::files::offline;
-pub use self::screens::{Interest, Screens};
+pub use self::screens::{Interest, Screens, chart_of, days_of, rows_of};
 pub use self::storage::{BackendChange, store};
 pub use self::vault::{PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, system_vault};
 use crate::clock::{Clock, SystemClock};

@@ -12,13 +12,14 @@ use super::condense::{Known, keep_limit};
 use super::dead_letters::DeadLetter;
 use super::head::SHARES;
 use super::shared::{Limits, Shared, lock};
+use super::spilled::{Part, Spilled};
 use super::steps::{Step, Steps, halves, rows, steps, steps_of};
 use super::upkeep::Upkeep;
 use super::ways::Ways;
 use super::{DeliveryOptions, History};
 use crate::clock::{Clock, Mono};
 use crate::event::Event;
-use crate::journal::{Reader, retire, size};
+use crate::journal::{JournalError, retire, size};
 use crate::model::{UnixMicros, error_chain};
 use crate::storage::{Batch, Capabilities, ResultStore, StoreError, StoreErrorKind};
 
@@ -290,51 +291,43 @@ impl Deliverer {
         })
     }
 
-    /// Brings rows that are in the journal's files only, strictly in order.
+    /// Brings rows that are in the journal's files only, strictly in order. While the store takes some, the next are read.
     async fn catch_up(
         &mut self,
         store: &dyn ResultStore,
         abilities: Capabilities,
         upkeep: &mut Upkeep,
     ) -> Result<(), Waits> {
-        while let Some((from, until)) = self.shared.spilled() {
-            let mut reader = Reader::new(&self.shared.folder, from, Some(until), true);
-            loop {
-                let mut read: Vec<(u64, Vec<u8>)> = Vec::new();
-                let mut ended = false;
-                while read.len() < abilities.delivery.max_rows.max(1) {
-                    match reader.next_payload() {
-                        Ok(Some((number, payload))) => {
-                            let share = crate::journal::peek(payload).map(|seen| super::head::share_of(seen.monitor));
-                            if share.is_some_and(|share| lock(&self.shared.head).is_spilled(share, number)) {
-                                read.push((number, payload.to_vec()));
-                            }
-                        }
-                        Ok(None) => {
-                            ended = true;
-                            break;
-                        }
-                        Err(error) => {
-                            self.set_fault(Some(error_chain(&error)));
-                            return Err(Waits);
-                        }
+        while let Some(spilled) = Spilled::of(&self.shared, abilities) {
+            let mut reading = Some(read_on(spilled));
+            while let Some(read) = reading.take() {
+                let (spilled, part) = self.read_part(read).await?;
+                reading = (!part.is_last).then(|| read_on(spilled));
+                let taken = self.take(store, part.steps, upkeep).await;
+                if taken.is_ok() {
+                    lock(&self.shared.head).set_delivered_below(0, 1, part.below);
+                    self.keep_house(abilities, false);
+                }
+                if taken.is_err() || self.shared.is_called_off() {
+                    // Two must not mend a segment at a time.
+                    if let Some(read) = reading {
+                        let _ = read.await;
                     }
-                }
-                let below = if ended { until } else { read.last().map_or(from, |(number, _)| number + 1) };
-                let rows = read.iter().map(|(number, payload)| (*number, payload.as_slice()));
-                let made = steps(rows, abilities.delivery.slices > 1, abilities.keeps_history);
-                self.take(store, made, upkeep).await?;
-                lock(&self.shared.head).set_delivered_below(0, 1, below);
-                self.keep_house(abilities, false);
-                if ended {
-                    break;
-                }
-                if self.shared.is_called_off() {
-                    return Ok(());
+                    return taken;
                 }
             }
         }
         Ok(())
+    }
+
+    async fn read_part(&self, read: Read) -> Result<(Spilled, Part), Waits> {
+        let fault = match read.await {
+            Ok((spilled, Ok(part))) => return Ok((spilled, part)),
+            Ok((_, Err(error))) => error_chain(&error),
+            Err(lost) => format!("reading the journal stopped: {lost}"),
+        };
+        self.set_fault(Some(fault));
+        Err(Waits)
     }
 
     /// Brings one slice of what is in memory.
@@ -553,6 +546,16 @@ impl Deliverer {
             None => woken.await,
         }
     }
+}
+
+/// A part that is being read on another thread, and whoever reads it.
+type Read = tokio::task::JoinHandle<(Spilled, Result<Part, JournalError>)>;
+
+fn read_on(mut spilled: Spilled) -> Read {
+    tokio::task::spawn_blocking(move || {
+        let part = spilled.next();
+        (spilled, part)
+    })
 }
 
 /// Which slice a period brings.

@@ -14,6 +14,7 @@
 //! ledger        which store has which time
 //! head          rows that are journaled and not delivered, as encoded bytes in bounded memory
 //! deliverer     the thread: opens, brings rows by the backend's hints, back-off, cursor
+//! spilled       rows that are in the journal's files only
 //! steps         rows as batches for a store
 //! condense      the journal's limit: results summed up before anything is dropped
 //! upkeep        hour and day rollups, retention, a little at a time
@@ -36,6 +37,7 @@ mod metrics;
 mod one_store;
 mod open;
 mod shared;
+mod spilled;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,18 @@
 //! | `outage.rs` | a server that is frozen, killed or cut off while rows come |
 //! | `replica.rs` | read replicas |
 //! | `sharing.rs` | several instances, and users with few rights |
+//! | `append.rs` | the two ways in |
 //! | `upkeep.rs` | partitions and floors |
 //! | `disk.rs` | a full disk |
 //! | `look.rs` | the look at the way to the server |
+//! | `crash.rs` | our process is killed while rows come |
+//! | `timescale.rs` | TimescaleDB: hypertables, chunks, compression |
 
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
 #![allow(unreachable_pub, reason = "the modules are those of one crate")]
 
+mod append;
+mod crash;
 mod disk;
 mod look;
 mod outage;
@@ -25,6 +30,7 @@ mod replica;
 mod sharing;
 #[path = "../support_disk/mod.rs"]
 mod support_disk;
+mod timescale;
 mod upkeep;
 
 use std::path::PathBuf;

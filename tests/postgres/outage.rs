@@ -28,7 +28,7 @@ fn stream(seed: u64, monitors: usize, each: usize) -> Vec<CheckResult> {
 }
 
 /// Delivery as the program has it, with short waits.
-fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
+pub fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
     let mut options = DeliveryOptions::new(folder.to_owned(), Arc::new(SystemClock), Events::new());
     options.journal.close_after = Duration::from_millis(10);
     options.call_timeout = Duration::from_secs(3);
@@ -47,7 +47,7 @@ fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
     Delivery::start(options, Arc::new(opener)).expect("starts").0
 }
 
-async fn drained(delivery: &Delivery) {
+pub async fn drained(delivery: &Delivery) {
     until("everything is delivered", async || {
         let status = delivery.status();
         (status.state == "open" && status.backlog_rows == 0).then_some(())

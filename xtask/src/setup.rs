@@ -27,6 +27,12 @@ const fn program(program: &'static str, package: &'static str, why: &'static str
     Need { proof: Proof::Program(program), package, why }
 }
 
+const POSTGRESQL: Need = Need {
+    proof: Proof::Versioned("/usr/lib/postgresql", "initdb"),
+    package: "postgresql",
+    why: "tests and benches of the postgres backend run against a real server of their own",
+};
+
 /// What the core and its command need.
 const CORE: &[Need] = &[
     program("cc", "build-essential", "compiles zstd and ring"),
@@ -68,11 +74,7 @@ const TESTS: &[Need] = &[
         why: "tests of the vault are a keychain that is unwell",
     },
     Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests of the vault are a keychain that is unwell" },
-    Need {
-        proof: Proof::Versioned("/usr/lib/postgresql", "initdb"),
-        package: "postgresql",
-        why: "tests of the postgres backend run against a real server of their own",
-    },
+    POSTGRESQL,
     program("pgrep", "procps", "tests freeze a server with all its processes"),
 ];
 
@@ -89,10 +91,14 @@ const DRIVEN_DESKTOP: &[Need] = &[
 const BENCHES: &[Need] = &[
     program("strace", "strace", "the schedule bench counts syncs to disk"),
     program("timeout", "coreutils", "the schedule bench counts for a minute"),
+    POSTGRESQL,
 ];
 
 /// Rust components: (argument of cargo that proves it, name).
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
+/// Modules of Node.js that only tests need: a folder of the repository with their lock file, and their folder in the cache.
+const TEST_MODULES: &[(&str, &str)] = &[("tests/postgres/timescale", "timescale")];
 
 /// Version of cargo-deny; built once into the cache.
 const DENY: &str = "0.20.2";
@@ -131,6 +137,9 @@ pub fn for_tests() -> Result<()> {
     for_core()?;
     find(&[DESKTOP, VIRTUAL_DISPLAY, DRIVEN_DESKTOP, TESTS])?;
     node()?;
+    for (listed, name) in TEST_MODULES {
+        node_modules(listed, name)?;
+    }
     let deny = shell::tool("cargo-deny")?;
     if shell::works(&deny, &["--version"]) {
         return Ok(());
@@ -205,6 +214,26 @@ fn node() -> Result<()> {
         bail!("Node.js {version} is too old: the window needs {NODE} or later (https://nodejs.org)");
     }
     Ok(())
+}
+
+/// Installs what a lock file names into a folder of the cache, unless that is what is there.
+fn node_modules(listed: &str, name: &str) -> Result<()> {
+    let (from, to) = (shell::root().join(listed), shell::tools()?.join(name));
+    let wanted =
+        std::fs::read(from.join("package-lock.json")).with_context(|| format!("{listed}/package-lock.json"))?;
+    let mark = to.join(".installed-from");
+    if std::fs::read(&mark).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&to).with_context(|| format!("making {}", to.display()))?;
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(from.join(file), to.join(file)).with_context(|| format!("copying {file}"))?;
+    }
+    let folder = to.to_string_lossy();
+    // What they are made to stand in for is not wanted beside them.
+    let args = ["ci", "--prefix", &folder, "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund"];
+    shell::run("npm", &args)?;
+    std::fs::write(&mark, wanted).with_context(|| format!("writing {}", mark.display()))
 }
 
 /// The main version of Node.js, if it is there.

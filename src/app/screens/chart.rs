@@ -2,7 +2,7 @@
 
 use super::{Screens, storage};
 use crate::deliver::History;
-use crate::model::{CheckResult, FactKey, MonitorId, Span, Verdict};
+use crate::model::{CheckResult, FactKey, MonitorId, Span, UnixMicros, Verdict};
 use crate::screen::{Failed, Millis, Number, Outage, PartLine, Parts, Series, Share, Unseen};
 use crate::storage::answer::pick_tier;
 use crate::storage::{Bucket, IncidentQuery, ReadRows as _, ResultQuery, SeriesQuery};
@@ -47,6 +47,51 @@ impl Sums {
     }
 }
 
+/// Answer time and state of a monitor in at most so many buckets, read from history alone.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn chart_of(
+    history: &History,
+    monitor: MonitorId,
+    span: Span,
+    buckets: u32,
+    now: UnixMicros,
+) -> Result<Series, Failed> {
+    let buckets = usize::try_from(buckets.clamp(1, MOST_BUCKETS)).unwrap_or(1);
+    let found = history.series(&SeriesQuery { monitor, span, buckets, now }).await.map_err(storage)?;
+    let query = IncidentQuery { monitor: Some(monitor), span, limit: MOST_OUTAGES };
+    let incidents = history.incidents(&query).await.map_err(storage)?;
+    let columns = &found.buckets;
+    Ok(Series {
+        id: monitor.to_string(),
+        from_ms: span.from.into(),
+        to_ms: span.to.into(),
+        tier: found.tier,
+        start_ms: columns.iter().map(|bucket| bucket.span.from.into()).collect(),
+        bucket_ms: width(columns.iter().map(|bucket| bucket.span)),
+        checks: columns.iter().map(|bucket| bucket.checks).collect(),
+        failed: columns.iter().map(|bucket| bucket.down).collect(),
+        min_us: columns.iter().map(|bucket| good(bucket).then_some(bucket.latency.min_us)).collect(),
+        p50_us: columns.iter().map(|bucket| bucket.latency.sketch.quantile(0.5)).collect(),
+        p95_us: columns.iter().map(|bucket| bucket.latency.sketch.quantile(0.95)).collect(),
+        max_us: columns.iter().map(|bucket| good(bucket).then_some(bucket.latency.max_us)).collect(),
+        up: columns.iter().map(|bucket| Share::or_zero(bucket.up_us, bucket.span.us())).collect(),
+        degraded: columns.iter().map(|bucket| Share::or_zero(bucket.degraded_us, bucket.span.us())).collect(),
+        down: columns.iter().map(|bucket| Share::or_zero(bucket.down_us, bucket.span.us())).collect(),
+        gaps: found
+            .gaps
+            .iter()
+            .map(|(gap, reason)| Unseen { from_ms: gap.from.into(), to_ms: gap.to.into(), reason: *reason })
+            .collect(),
+        outages: incidents
+            .iter()
+            .map(|incident| (incident.id, incident.span(now).intersect(span)))
+            .map(|(id, span)| Outage { from_ms: span.from.into(), to_ms: span.to.into(), incident: id.to_string() })
+            .collect(),
+    })
+}
+
 impl Screens {
     /// Answer time and state of a monitor in at most so many buckets.
     ///
@@ -54,40 +99,7 @@ impl Screens {
     /// No such monitor, or the store does not answer.
     pub async fn series(&self, id: &str, from: Millis, to: Millis, buckets: u32) -> Result<Series, Failed> {
         let monitor = self.monitor(id)?.id;
-        let (span, now) = (span_of(from, to), self.core.clock.wall());
-        let buckets = usize::try_from(buckets.clamp(1, MOST_BUCKETS)).unwrap_or(1);
-        let history = self.history();
-        let found = history.series(&SeriesQuery { monitor, span, buckets, now }).await.map_err(storage)?;
-        let query = IncidentQuery { monitor: Some(monitor), span, limit: MOST_OUTAGES };
-        let incidents = history.incidents(&query).await.map_err(storage)?;
-        let columns = &found.buckets;
-        Ok(Series {
-            id: monitor.to_string(),
-            from_ms: span.from.into(),
-            to_ms: span.to.into(),
-            tier: found.tier,
-            start_ms: columns.iter().map(|bucket| bucket.span.from.into()).collect(),
-            bucket_ms: width(columns.iter().map(|bucket| bucket.span)),
-            checks: columns.iter().map(|bucket| bucket.checks).collect(),
-            failed: columns.iter().map(|bucket| bucket.down).collect(),
-            min_us: columns.iter().map(|bucket| good(bucket).then_some(bucket.latency.min_us)).collect(),
-            p50_us: columns.iter().map(|bucket| bucket.latency.sketch.quantile(0.5)).collect(),
-            p95_us: columns.iter().map(|bucket| bucket.latency.sketch.quantile(0.95)).collect(),
-            max_us: columns.iter().map(|bucket| good(bucket).then_some(bucket.latency.max_us)).collect(),
-            up: columns.iter().map(|bucket| Share::or_zero(bucket.up_us, bucket.span.us())).collect(),
-            degraded: columns.iter().map(|bucket| Share::or_zero(bucket.degraded_us, bucket.span.us())).collect(),
-            down: columns.iter().map(|bucket| Share::or_zero(bucket.down_us, bucket.span.us())).collect(),
-            gaps: found
-                .gaps
-                .iter()
-                .map(|(gap, reason)| Unseen { from_ms: gap.from.into(), to_ms: gap.to.into(), reason: *reason })
-                .collect(),
-            outages: incidents
-                .iter()
-                .map(|incident| (incident.id, incident.span(now).intersect(span)))
-                .map(|(id, span)| Outage { from_ms: span.from.into(), to_ms: span.to.into(), incident: id.to_string() })
-                .collect(),
-        })
+        chart_of(&self.history(), monitor, span_of(from, to), buckets, self.core.clock.wall()).await
     }
 
     /// The parts of a monitor's checks, in the buckets that [`series`](Self::series) has for the same question.

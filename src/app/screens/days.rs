@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{Mutex, MutexGuard};
@@ -26,6 +27,8 @@ const WORTH: u64 = 100;
 const FRESH_US: std::ops::RangeInclusive<u64> = 500_000..=120_000_000;
 /// Days this near to now may still change: results that come late, outages that are not decided.
 const OPEN_DAYS: u32 = 2;
+/// Monitors that are asked about at a time; a store behind a network answers them beside each other.
+const AT_ONCE: usize = 4;
 /// Most incidents that are counted.
 const MOST_INCIDENTS: usize = 5_000;
 
@@ -168,7 +171,14 @@ struct Fleet<'a> {
     now: UnixMicros,
 }
 
-impl Fleet<'_> {
+impl<'a> Fleet<'a> {
+    async fn of(history: &'a History, now: UnixMicros) -> Result<Self, Failed> {
+        let known = history.monitors().await.map_err(storage)?;
+        let first_seen = known.into_iter().map(|known| (known.id, known.first_seen)).collect();
+        let made_until = history.rolled_until().await.map_err(storage)?.unwrap_or(UnixMicros::MIN);
+        Ok(Self { history, first_seen, made_until, now })
+    }
+
     fn add(&self, sum: &mut Times, monitor: MonitorId, bucket: &Bucket) {
         sum.add_bucket(bucket, self.first_seen.get(&monitor).copied(), self.now);
     }
@@ -282,12 +292,58 @@ fn whole_runs(days: &[LocalDay]) -> Vec<std::ops::Range<usize>> {
     runs
 }
 
+/// What the rows of a table show besides their state, read from history alone.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn rows_of(history: &History, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<RowHistory>, Failed> {
+    let fleet = Fleet::of(history, now).await?;
+    let rows = monitors.iter().map(|monitor| row_history(&fleet, *monitor));
+    stream::iter(rows).buffered(AT_ONCE).try_collect().await
+}
+
+/// The last days of some monitors, oldest first, read from history alone.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn days_of(
+    history: &History,
+    monitors: &[MonitorId],
+    days: u32,
+    now: UnixMicros,
+) -> Result<Vec<DayMark>, Failed> {
+    let days = local_days(&TimeZone::system(), now, days.clamp(1, MOST_DAYS));
+    let times = Fleet::of(history, now).await?.times(monitors, &days).await?;
+    let mut marks: Vec<DayMark> = times.iter().zip(&days).map(|(times, day)| times.mark(day)).collect();
+    count_incidents(history, Some(monitors), &days, now, &mut marks).await?;
+    Ok(marks)
+}
+
+/// Adds the incidents of some monitors, or of all, to the days that they touch.
+async fn count_incidents(
+    history: &History,
+    among: Option<&[MonitorId]>,
+    days: &[LocalDay],
+    now: UnixMicros,
+    marks: &mut [DayMark],
+) -> Result<(), Failed> {
+    let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(()) };
+    let span = Span::new(first.span.from, last.span.to);
+    let one = among.and_then(|among| if let [one] = among { Some(*one) } else { None });
+    let query = IncidentQuery { monitor: one, span, limit: MOST_INCIDENTS };
+    for incident in history.incidents(&query).await.map_err(storage)? {
+        let lasted = incident.span(now);
+        if among.is_none_or(|among| among.contains(&incident.monitor)) {
+            let touched = marks.iter_mut().zip(days).filter(|(_, day)| day.span.touches(lasted));
+            touched.for_each(|(mark, _)| mark.incidents += 1);
+        }
+    }
+    Ok(())
+}
+
 impl Screens {
     async fn fleet<'a>(&self, history: &'a History) -> Result<Fleet<'a>, Failed> {
-        let known = history.monitors().await.map_err(storage)?;
-        let first_seen = known.into_iter().map(|known| (known.id, known.first_seen)).collect();
-        let made_until = history.rolled_until().await.map_err(storage)?.unwrap_or(UnixMicros::MIN);
-        Ok(Fleet { history, first_seen, made_until, now: self.core.clock.wall() })
+        Fleet::of(history, self.core.clock.wall()).await
     }
 
     /// Days of all monitors, of a group or of one monitor, oldest first.
@@ -306,21 +362,8 @@ impl Screens {
             None => self.fleet_times(&history, &days).await?,
             Some(monitors) => self.fleet(&history).await?.times(monitors, &days).await?,
         };
-        let one = among.as_ref().and_then(|among| if let [one] = among.as_slice() { Some(*one) } else { None });
         let mut marks: Vec<DayMark> = times.iter().zip(&days).map(|(times, day)| times.mark(day)).collect();
-        if let (Some(first), Some(last)) = (days.first(), days.last()) {
-            let span = Span::new(first.span.from, last.span.to);
-            let query = IncidentQuery { monitor: one, span, limit: MOST_INCIDENTS };
-            let now = self.core.clock.wall();
-            for incident in history.incidents(&query).await.map_err(storage)? {
-                let lasted = incident.span(now);
-                if !among.as_ref().is_none_or(|among| among.contains(&incident.monitor)) {
-                    continue;
-                }
-                let touched = marks.iter_mut().zip(&days).filter(|(_, day)| day.span.touches(lasted));
-                touched.for_each(|(mark, _)| mark.incidents += 1);
-            }
-        }
+        count_incidents(&history, among.as_deref(), &days, self.core.clock.wall(), &mut marks).await?;
         Ok(marks)
     }
 
@@ -412,16 +455,10 @@ impl Screens {
     /// One of them is not there, they are too many, or the store does not answer.
     pub async fn row_histories(&self, ids: &[String]) -> Result<Vec<RowHistory>, Failed> {
         too_many(ids.len())?;
-        let history = self.history();
-        let fleet = self.fleet(&history).await?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            // One that was removed meanwhile is no reason to show nothing of the others.
-            if let Ok(monitor) = self.monitor(id) {
-                found.push(row_history(&fleet, monitor.id).await?);
-            }
-        }
-        Ok(found)
+        // One that was removed meanwhile is no reason to show nothing of the others.
+        let there: Vec<MonitorId> =
+            ids.iter().filter_map(|id| self.monitor(id).ok()).map(|monitor| monitor.id).collect();
+        rows_of(&self.history(), &there, self.core.clock.wall()).await
     }
 }
 

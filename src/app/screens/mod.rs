@@ -16,6 +16,8 @@ mod page;
 
 use std::sync::Arc;
 
+pub use self::chart::chart_of;
+pub use self::days::{days_of, rows_of};
 pub use self::live::Interest;
 
 use self::days::FleetDays;

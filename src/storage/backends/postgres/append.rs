@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
+use super::copy::{self, THERE};
 use super::fault::state;
 use super::store::Home;
 use super::wire::{Stamp, count};
@@ -15,6 +16,8 @@ use crate::storage::Batch;
 
 /// Tier of results in the table of floors.
 pub(super) const RAW: &str = "raw";
+/// So many results are copied; fewer are added as quickly, in a round trip less.
+const COPIED_FROM: usize = 500;
 /// What the server says when there is no partition for a row.
 const NO_PARTITION: &str = "23514";
 
@@ -55,17 +58,38 @@ impl Floors {
 /// Keeps a batch: all of it, or nothing.
 pub(super) async fn append(connection: &mut PgConnection, home: &Home, batch: Batch) -> Result<(), sqlx::Error> {
     let batch = tidied(batch);
-    let floors = Floors::load(connection, home.instance).await?;
-    make_partitions(connection, home, &batch, &floors).await?;
-    let kept = keep(connection, home, &batch, &floors).await;
-    if !matches!(&kept, Err(error) if state(error).is_some_and(|state| state == NO_PARTITION)) {
-        return kept;
+    // A batch whose answer is lost, or that nobody waits for any more, comes again.
+    let mut all_new = home.expect_repeat();
+    let mut kept = attempt(connection, home, &batch, all_new).await;
+    if all_new && is_state(&kept, THERE) {
+        all_new = false;
+        kept = attempt(connection, home, &batch, all_new).await;
     }
-    // Somebody dropped a partition meanwhile.
-    home.partitions().clear();
+    if is_state(&kept, NO_PARTITION) {
+        // Somebody dropped a partition meanwhile.
+        home.partitions().clear();
+        kept = attempt(connection, home, &batch, all_new).await;
+    }
+    if kept? {
+        home.expect_new();
+    }
+    Ok(())
+}
+
+fn is_state(kept: &Result<bool, sqlx::Error>, wanted: &str) -> bool {
+    kept.as_ref().err().and_then(state).is_some_and(|state| state == wanted)
+}
+
+/// Keeps a batch whose results are all new, or of which some may be there; tells whether all were new.
+async fn attempt(
+    connection: &mut PgConnection,
+    home: &Home,
+    batch: &Batch,
+    all_new: bool,
+) -> Result<bool, sqlx::Error> {
     let floors = Floors::load(connection, home.instance).await?;
-    make_partitions(connection, home, &batch, &floors).await?;
-    keep(connection, home, &batch, &floors).await
+    make_partitions(connection, home, batch, &floors).await?;
+    keep(connection, home, batch, &floors, all_new).await
 }
 
 /// Results in the order of their key, of which the first stays; of everything else the last.
@@ -146,16 +170,23 @@ async fn make_partitions(
     Ok(())
 }
 
-async fn keep(connection: &mut PgConnection, home: &Home, batch: &Batch, floors: &Floors) -> Result<(), sqlx::Error> {
+async fn keep(
+    connection: &mut PgConnection,
+    home: &Home,
+    batch: &Batch,
+    floors: &Floors,
+    all_new: bool,
+) -> Result<bool, sqlx::Error> {
     let mut work = connection.begin().await?;
     let numbers = numbers(&mut work, home.instance, batch).await?;
     let numbers = Numbers(numbers);
     monitors(&mut work, home.instance, &batch.monitors).await?;
-    results(&mut work, &numbers, floors, &batch.results).await?;
+    let were_new = results(&mut work, &numbers, floors, &batch.results, all_new).await?;
     rollups(&mut work, &numbers, floors, &batch.rollups).await?;
     gaps(&mut work, &numbers, &batch.gaps).await?;
     incidents(&mut work, home.instance, &numbers, &batch.incidents).await?;
-    work.commit().await
+    work.commit().await?;
+    Ok(were_new)
 }
 
 /// The numbers of the monitors of a batch, looked up in the transaction that uses them.
@@ -225,12 +256,14 @@ fn column<R, T>(rows: &[R], field: impl Fn(&R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }
 
+/// Adds results; tells whether all were new. With `all_new` one that is there may be an error.
 async fn results(
     work: &mut PgConnection,
     numbers: &Numbers,
     floors: &Floors,
     rows: &[CheckResult],
-) -> Result<(), sqlx::Error> {
+    all_new: bool,
+) -> Result<bool, sqlx::Error> {
     const ADD: &str = "INSERT INTO result (time, interval_us, timeout_us, duration_us, name_us, connect_us, tls_us, \
          first_byte_us, total_us, monitor, verdict, failure, message, facts) \
          SELECT r.time, r.interval_us, r.timeout_us, r.duration_us, r.name_us, r.connect_us, r.tls_us, \
@@ -246,7 +279,10 @@ async fn results(
         .filter(|(monitor, row)| row.time >= floors.of(RAW, *monitor))
         .collect();
     if kept.is_empty() {
-        return Ok(());
+        return Ok(all_new);
+    }
+    if all_new && kept.len() >= COPIED_FROM {
+        return copy::copy(work, &kept).await.map(|()| true);
     }
     let phase = |field: fn(&CheckResult) -> Option<u32>| column(&kept, |(_, row)| field(row).map(i64::from));
     let facts: Vec<Option<String>> = kept.iter().map(|(_, row)| facts(row)).collect::<Result<_, _>>()?;
@@ -267,7 +303,7 @@ async fn results(
         .bind(facts)
         .execute(work)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected() == kept.len() as u64)
 }
 
 fn facts(row: &CheckResult) -> Result<Option<String>, sqlx::Error> {

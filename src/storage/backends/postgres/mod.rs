@@ -9,7 +9,7 @@
 //! | `connect.rs` | from settings to connections |
 //! | `schema.rs`, `migrations/` | the tables, and how they come to be |
 //! | `store.rs` | the store: brings calls to connections |
-//! | `append.rs` | writing rows |
+//! | `append.rs`, `copy.rs` | writing rows |
 //! | `read.rs` | reading rows |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `replica.rs` | read replicas |
@@ -22,6 +22,7 @@
 
 mod append;
 mod connect;
+mod copy;
 mod diagnose;
 mod fault;
 mod length;

@@ -20,6 +20,9 @@ type Outcome<T> = Result<T, sqlx::Error>;
 /// wide.
 const FIRST_LOOK_US: u64 = 300_000_000;
 
+/// How far before a time the last result is looked for at first, in microseconds: two days.
+const NEAR_US: u64 = 2 * 86_400_000_000;
+
 macro_rules! result_columns {
     () => {
         "r.time, r.interval_us, r.timeout_us, r.duration_us, r.name_us, r.connect_us, r.tls_us, r.first_byte_us, \
@@ -32,6 +35,22 @@ macro_rules! monitors {
         "(SELECT n.number, n.id, coalesce(greatest((SELECT until FROM floor WHERE instance = $1 AND tier = 'raw' \
          AND monitor = 0), f.until), '-infinity') AS floor FROM monitor n LEFT JOIN floor f ON f.instance = $1 \
          AND f.tier = 'raw' AND f.monitor = n.number WHERE n.instance = $1) m"
+    };
+}
+/// The number of monitor `$2` of instance `$1`; none where it was never seen, and then nothing is found.
+macro_rules! number {
+    () => {
+        "(SELECT number FROM monitor WHERE instance = $1 AND id = $2)"
+    };
+}
+/// The first instant of a tier that may be read of it: the same as `floor_of`, looked up once for a statement.
+macro_rules! floor {
+    ($tier:literal) => {
+        concat!(
+            "(SELECT coalesce(max(f.until), '-infinity') FROM floor f WHERE f.instance = $1 AND f.tier = ",
+            $tier,
+            " AND f.monitor IN (0, (SELECT number FROM monitor WHERE instance = $1 AND id = $2)))"
+        )
     };
 }
 /// Columns of a result before its monitor's id.
@@ -86,16 +105,6 @@ fn result(row: &PgRow, monitor: MonitorId) -> Outcome<CheckResult> {
     })
 }
 
-/// The number of a monitor; none where it was never seen.
-pub(super) async fn number_of(
-    connection: &mut PgConnection,
-    instance: i32,
-    monitor: MonitorId,
-) -> Outcome<Option<i32>> {
-    const FIND: &str = "SELECT number FROM monitor WHERE instance = $1 AND id = $2";
-    sqlx::query_scalar(FIND).bind(instance).bind(monitor.uuid()).fetch_optional(connection).await
-}
-
 pub(super) async fn results(connection: &mut PgConnection, instance: i32, query: &ResultQuery) -> Outcome<Page> {
     let limit = query.limit.clamp(1, usize::MAX / 2);
     // One more than asked tells whether there is another page.
@@ -122,10 +131,12 @@ async fn of_one(
     const READ: &str = concat!(
         "SELECT ",
         result_columns!(),
-        " FROM result r WHERE r.monitor = $2 AND r.time >= greatest($3, floor_of($1, $2, $6)) AND r.time < $4 \
-         ORDER BY r.time DESC LIMIT $5"
+        " FROM result r WHERE r.monitor = ",
+        number!(),
+        " AND r.time >= $3 AND r.time >= ",
+        floor!("$6"),
+        " AND r.time < $4 ORDER BY r.time DESC LIMIT $5"
     );
-    let Some(number) = number_of(connection, instance, monitor).await? else { return Ok(Vec::new()) };
     // What comes after a place is older, or of the same time and of a lesser monitor.
     let to = query.after.map_or(query.span.to, |after| {
         query.span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time })
@@ -135,7 +146,7 @@ async fn of_one(
     }
     let rows = sqlx::query(READ)
         .bind(instance)
-        .bind(number)
+        .bind(monitor.uuid())
         .bind(Stamp(query.span.from))
         .bind(Stamp(to))
         .bind(most)
@@ -238,9 +249,15 @@ pub(super) async fn last_before(
     monitor: MonitorId,
     before: UnixMicros,
 ) -> Outcome<Option<CheckResult>> {
-    let span = Span::new(UnixMicros::MIN, before);
-    let query = ResultQuery { monitor: Some(monitor), span, limit: 1, after: None };
-    Ok(of_one(connection, instance, monitor, &query, 1).await?.pop())
+    // Mostly it is not far; where all partitions may have it, the server has to think of all of them.
+    let near = before.minus_us(NEAR_US);
+    for span in [Span::new(near, before), Span::new(UnixMicros::MIN, near)] {
+        let query = ResultQuery { monitor: Some(monitor), span, limit: 1, after: None };
+        if let Some(last) = of_one(connection, instance, monitor, &query, 1).await?.pop() {
+            return Ok(Some(last));
+        }
+    }
+    Ok(None)
 }
 
 /// Columns of a rollup, in the order in which [`rollup`] reads them.
@@ -279,13 +296,15 @@ pub(super) async fn rollups(connection: &mut PgConnection, instance: i32, query:
     const READ: &str = concat!(
         "SELECT ",
         rollup_columns!(),
-        " FROM rollup WHERE monitor = $2 AND tier = $3 AND start >= greatest($4, floor_of($1, $2, $3)) \
-         AND start < $5 ORDER BY start"
+        " FROM rollup WHERE monitor = ",
+        number!(),
+        " AND tier = $3 AND start >= $4 AND start >= ",
+        floor!("$3"),
+        " AND start < $5 ORDER BY start"
     );
-    let Some(number) = number_of(connection, instance, query.monitor).await? else { return Ok(Vec::new()) };
     let rows = sqlx::query(READ)
         .bind(instance)
-        .bind(number)
+        .bind(query.monitor.uuid())
         .bind(query.tier.as_str())
         .bind(Stamp(query.span.from))
         .bind(Stamp(query.span.to))

@@ -33,18 +33,18 @@ impl Engine {
 /// A step from one version of the schema to the next.
 struct Migration {
     name: &'static str,
+    /// What comes first on every server.
+    common: &'static str,
+    /// What comes then: with partitions of our own, and with TimescaleDB.
     plain: &'static str,
     timescale: &'static str,
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        name: "tables",
-        plain: include_str!("migrations/0001_tables.sql"),
-        timescale: include_str!("migrations/0001_tables.sql"),
-    },
+    Migration { name: "tables", common: include_str!("migrations/0001_tables.sql"), plain: "", timescale: "" },
     Migration {
         name: "partitions",
+        common: include_str!("migrations/0002_shapes.sql"),
         plain: include_str!("migrations/0002_partitions.sql"),
         timescale: include_str!("migrations/0002_hypertables.sql"),
     },
@@ -198,8 +198,10 @@ async fn steps(work: &mut PgConnection, settings: &Postgres, from: i32) -> Resul
     }
     let engine = engine(work, from).await?;
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(from).unwrap_or(0)) {
-        let text = if engine == Engine::Timescale { migration.timescale } else { migration.plain };
-        sqlx::raw_sql(text).execute(&mut *work).await?;
+        let then = if engine == Engine::Timescale { migration.timescale } else { migration.plain };
+        for text in [migration.common, then].into_iter().filter(|text| !text.is_empty()) {
+            sqlx::raw_sql(text).execute(&mut *work).await?;
+        }
         sqlx::query("INSERT INTO migration (number, name) VALUES ($1, $2)")
             .bind(i32::try_from(at + 1).unwrap_or(i32::MAX))
             .bind(migration.name)

@@ -25,8 +25,8 @@ use super::{read, scan, upkeep};
 use crate::clock::Clock;
 use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery,
-    ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned, ReadRows,
+    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
 };
 
 /// Rows in one append: about where larger ones are no faster.
@@ -53,6 +53,8 @@ pub(super) struct Home {
     replicas: Replicas,
     /// Partitions that are known to be there.
     partitions: Lock<BTreeSet<Partition>>,
+    /// The last append had nothing that was there already, and neither will the next, as far as is known.
+    no_repeat: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -97,6 +99,8 @@ impl PostgresStore {
             pool,
             replicas,
             partitions: Lock::default(),
+            // Delivery begins with what it may have brought before it was ended.
+            no_repeat: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             settings,
         };
@@ -187,6 +191,16 @@ impl Home {
         let position: String = sqlx::query_scalar(WRITTEN).fetch_one(&mut *connection).await?;
         self.replicas.written(position);
         Ok(())
+    }
+
+    /// Results that come next may be there already; tells whether they were to be new.
+    pub(super) fn expect_repeat(&self) -> bool {
+        self.no_repeat.swap(false, Ordering::AcqRel)
+    }
+
+    /// Results that come next are new, as far as is known.
+    pub(super) fn expect_new(&self) {
+        self.no_repeat.store(true, Ordering::Release);
     }
 
     /// The partitions that are known to be there.
@@ -313,6 +327,13 @@ impl ResultStore for PostgresStore {
             move |mut connection, home| async move { append::append(&mut connection, &home, batch).await },
         )
         .await
+    }
+
+    fn pool(&self) -> Option<PoolUse> {
+        let pool = &self.home.pool;
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        let busy = pool.size().saturating_sub(idle);
+        Some(PoolUse { busy, idle, most: self.home.settings.pool_max })
     }
 
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

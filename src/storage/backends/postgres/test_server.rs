@@ -23,7 +23,7 @@ use super::schema::quoted;
 use super::settings::Postgres;
 
 /// Names a server that is used instead of one of our own.
-const URL: &str = "HALLMONITOR_TEST_POSTGRES_URL";
+pub const URL: &str = "HALLMONITOR_TEST_POSTGRES_URL";
 /// Who owns the server.
 const ADMIN: &str = "admin";
 /// Who the tests are.
@@ -393,17 +393,25 @@ pub fn shared() -> Option<&'static TestServer> {
 pub(super) async fn instance(folder: &Path) -> Option<Postgres> {
     let name = format!("t_{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, folder.as_os_str().as_encoded_bytes()).simple());
     let Some(url) = std::env::var_os(URL) else { return Some(shared()?.database(&name).await) };
-    let options = PgConnectOptions::from_str(url.to_str()?).expect("HALLMONITOR_TEST_POSTGRES_URL is an address");
-    let mut admin = options.connect().await.expect("the server of HALLMONITOR_TEST_POSTGRES_URL takes us");
-    make_database(&mut admin, &name, options.get_username()).await;
-    Some(Postgres {
+    Some(database_at(url.to_str()?, &name).await)
+}
+
+/// Settings for a database of this name on a server that is there, made where there is none.
+///
+/// # Panics
+/// The address is none, or the server does not take us.
+pub async fn database_at(url: &str, name: &str) -> Postgres {
+    let options = PgConnectOptions::from_str(url).expect("the address of a server: postgres://USER:PASSWORD@HOST/NAME");
+    let mut admin = options.connect().await.expect("the server that is named by the environment takes us");
+    make_database(&mut admin, name, options.get_username()).await;
+    Postgres {
         host: options.get_host().to_owned(),
         port: options.get_port(),
-        database: name,
+        database: name.to_owned(),
         user: options.get_username().to_owned(),
-        password: password_of(url.to_str()?),
+        password: password_of(url),
         ..Postgres::default()
-    })
+    }
 }
 
 /// The driver does not tell the password again.

@@ -5,7 +5,6 @@ use sqlx::{Connection as _, Row as _};
 
 use super::append::RAW;
 use super::fault::state;
-use super::read::number_of;
 use super::store::PostgresStore;
 use super::wire::{Numbered, Stamp, counted};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
@@ -181,6 +180,16 @@ async fn delete_below(store: &PostgresStore) -> Result<(), StoreError> {
             .await?;
     }
     Ok(())
+}
+
+/// The number of a monitor; none where it was never seen.
+async fn number_of(
+    connection: &mut PgConnection,
+    instance: i32,
+    monitor: MonitorId,
+) -> Outcome<Option<i32>> {
+    const FIND: &str = "SELECT number FROM monitor WHERE instance = $1 AND id = $2";
+    sqlx::query_scalar(FIND).bind(instance).bind(monitor.uuid()).fetch_optional(connection).await
 }
 
 /// Drops everything of a monitor.

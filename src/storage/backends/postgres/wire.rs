@@ -18,6 +18,13 @@ const EPOCH_US: i64 = 946_684_800_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp(pub(super) UnixMicros);
 
+impl Stamp {
+    /// The number that the server has for it.
+    pub(super) fn on_the_wire(self) -> i64 {
+        self.0.micros() - EPOCH_US
+    }
+}
+
 impl Type<Postgres> for Stamp {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(STAMP)
@@ -36,7 +43,7 @@ impl PgHasArrayType for Stamp {
 
 impl Encode<'_, Postgres> for Stamp {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        buffer.extend_from_slice(&(self.0.micros() - EPOCH_US).to_be_bytes());
+        buffer.extend_from_slice(&self.on_the_wire().to_be_bytes());
         Ok(IsNull::No)
     }
 }

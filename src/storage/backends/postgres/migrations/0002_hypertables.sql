@@ -1,43 +1,9 @@
 -- The same tables where the database has TimescaleDB: hypertables by UTC day and by 30 days, compressed after a week. The
 -- server never drops anything by itself: rollups are made before results go.
 
-CREATE TABLE result (
-    time          timestamptz NOT NULL,
-    interval_us   bigint NOT NULL,
-    timeout_us    bigint NOT NULL,
-    duration_us   bigint NOT NULL,
-    name_us       bigint,
-    connect_us    bigint,
-    tls_us        bigint,
-    first_byte_us bigint,
-    total_us      bigint,
-    monitor       integer NOT NULL,
-    verdict       text NOT NULL,
-    failure       text,
-    message       text NOT NULL,
-    facts         jsonb,
-    PRIMARY KEY (monitor, time)
-);
-
-CREATE TABLE rollup (
-    start           timestamptz NOT NULL,
-    checks          bigint NOT NULL,
-    up              bigint NOT NULL,
-    degraded        bigint NOT NULL,
-    down            bigint NOT NULL,
-    inconclusive    bigint NOT NULL,
-    up_us           bigint NOT NULL,
-    degraded_us     bigint NOT NULL,
-    down_us         bigint NOT NULL,
-    latency_count   bigint NOT NULL,
-    latency_sum_us  bigint NOT NULL,
-    latency_min_us  bigint NOT NULL,
-    latency_max_us  bigint NOT NULL,
-    monitor         integer NOT NULL,
-    tier            text COLLATE "C" NOT NULL,
-    sketch          bytea NOT NULL,
-    PRIMARY KEY (monitor, tier, start)
-);
+CREATE TABLE result (LIKE result_shape INCLUDING ALL);
+CREATE TABLE rollup (LIKE rollup_shape INCLUDING ALL);
+DROP TABLE result_shape, rollup_shape;
 
 DO $$
 DECLARE
