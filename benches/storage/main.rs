@@ -1,6 +1,6 @@
 //! The stores at their limit: what a result takes on disk, and how many they take in a second.
 //!
-//! `--only size|append|postgres|postgres-reads` measures a part.
+//! `--only size|append|reads|postgres|postgres-reads` measures a part.
 
 #![allow(
     clippy::expect_used,
@@ -17,6 +17,7 @@
 #[allow(dead_code, unreachable_pub, reason = "each bench uses a part")]
 mod support;
 
+mod embedded_reads;
 mod postgres;
 mod postgres_reads;
 mod server;
@@ -40,6 +41,9 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some(postgres_reads::ASKER) {
         return postgres_reads::asker();
     }
+    if std::env::args().nth(1).as_deref() == Some(embedded_reads::ASKER) {
+        return embedded_reads::asker();
+    }
     let days: u64 = argument("--days", 30);
     let only: String = argument("--only", String::new());
     if only.is_empty() || only == "size" {
@@ -47,6 +51,9 @@ fn main() {
     }
     if only.is_empty() || only == "append" {
         append(argument("--rounds", 3));
+    }
+    if only.is_empty() || only == "reads" {
+        embedded_reads::reads(argument("--times", 40), &argument("--folder", String::new()));
     }
     if only.is_empty() || only == "postgres" {
         postgres::append(argument("--rounds", 3), argument("--minutes", 300));

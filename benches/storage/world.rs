@@ -157,7 +157,8 @@ impl World {
     }
 }
 
-async fn open(folder: &Path) -> Arc<dyn ResultStore> {
+/// The embedded store of a data folder.
+pub(crate) async fn open(folder: &Path) -> Arc<dyn ResultStore> {
     let env = BackendEnv {
         data_dir: folder.to_owned(),
         instance: InstanceId::new(uuid::Uuid::from_u128(1)),

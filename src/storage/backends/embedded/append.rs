@@ -18,7 +18,7 @@ use super::record::{
 };
 use super::spread::spread;
 use super::table::{Tables, Writes};
-use super::{block, chunk};
+use super::{block, chunk, unblock};
 use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros};
 use crate::storage::{Batch, StoreErrorKind};
 
@@ -214,7 +214,7 @@ impl<'db> Writer<'db> {
         rows: Vec<CheckResult>,
         new: &mut New,
     ) -> Outcome<()> {
-        let kept = match block::decode(&mut self.packer, monitor, &old) {
+        let kept = match unblock::decode(&mut self.packer, monitor, &old) {
             Ok(kept) => kept,
             Err(why @ frame::FrameError::Format(_)) => return Err(why.into()),
             Err(why) => {

@@ -3,14 +3,11 @@
 //! What a value can be told from is taken out of it before: a time is its lateness against the monitor's own schedule,
 //! a duration the rest beyond its phases, where that is the smaller column.
 
-use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::column::{self, Effort};
-use super::frame::{BODY_LIMIT, FrameError, Head, Kind, Packer};
-use crate::model::{
-    CheckResult, FactKey, FactValue, Facts, Failure, MESSAGE_LIMIT, MonitorId, Phases, UnixMicros, Verdict, clean_text,
-};
+use super::frame::{BODY_LIMIT, Head, Kind, Packer};
+use crate::model::{CheckResult, FactKey, FactValue, Failure, Phases, UnixMicros};
 
 /// Most results in a block of the live file.
 pub(super) const BLOCK_ROWS: usize = 1_024;
@@ -18,58 +15,58 @@ pub(super) const BLOCK_ROWS: usize = 1_024;
 pub(super) const SEALED_ROWS: usize = 8_192;
 
 /// A column whose values repeat: each value with how many rows in a row have it.
-type Runs<T> = Vec<(u32, T)>;
+pub(super) type Runs<T> = Vec<(u32, T)>;
 
 /// The body of a block. The order of the fields is the format. Columns of numbers stand behind it, in the order of
 /// [`numbers`].
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Columns {
+pub(super) struct Columns {
     /// Interval in force, µs.
-    interval: Runs<u64>,
+    pub(super) interval: Runs<u64>,
     /// Time-out in force, µs.
-    timeout: Runs<u64>,
+    pub(super) timeout: Runs<u64>,
     /// From the slot of the row before to this one's, in intervals. The first row's time is in the head.
-    slot: Runs<i64>,
+    pub(super) slot: Runs<i64>,
     /// [`Verdict::code`].
-    verdict: Runs<u8>,
+    pub(super) verdict: Runs<u8>,
     /// [`Failure::code`], 0 for none.
-    failure: Runs<u8>,
+    pub(super) failure: Runs<u8>,
     /// Texts of messages and facts, each once.
-    texts: Vec<String>,
+    pub(super) texts: Vec<String>,
     /// Number of the message in `texts`.
-    message: Runs<u32>,
+    pub(super) message: Runs<u32>,
     /// Whether there is a name, connect, TLS, first byte, total.
-    phases: [Runs<bool>; 5],
+    pub(super) phases: [Runs<bool>; 5],
     /// What the durations are the rest of.
-    duration: u8,
+    pub(super) duration: u8,
     /// One column a fact.
-    facts: Vec<FactColumn>,
+    pub(super) facts: Vec<FactColumn>,
     /// Length of each column of numbers, in bytes.
-    lengths: Vec<u32>,
+    pub(super) lengths: Vec<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct FactColumn {
+pub(super) struct FactColumn {
     /// [`FactKey::code`].
-    key: u8,
+    pub(super) key: u8,
     /// Whether a row has a number.
-    numbers: Runs<bool>,
+    pub(super) numbers: Runs<bool>,
     /// What the numbers are the rest of.
-    rest_of: u8,
+    pub(super) rest_of: u8,
     /// Whether a row has a text.
-    has_text: Runs<bool>,
+    pub(super) has_text: Runs<bool>,
     /// Numbers of texts in `texts`.
-    texts: Runs<u32>,
+    pub(super) texts: Runs<u32>,
 }
 
 /// What a number is the rest of, once that is taken away.
-mod rest {
+pub(super) mod rest {
     /// Of nothing: it is as it is.
-    pub(super) const PLAIN: u8 = 0;
+    pub(in super::super) const PLAIN: u8 = 0;
     /// Of the row's phases but the total; of a fact, of the row's duration.
-    pub(super) const OF_ROW: u8 = 1;
+    pub(in super::super) const OF_ROW: u8 = 1;
     /// Of the one before in its column.
-    pub(super) const OF_BEFORE: u8 = 2;
+    pub(in super::super) const OF_BEFORE: u8 = 2;
 }
 
 /// Makes frames of results of one monitor, which are in order of time and have different times. There is more than
@@ -205,21 +202,21 @@ fn phases(row: &CheckResult) -> [Option<u32>; 5] {
 }
 
 /// What the phases of a row add up to, the total aside.
-fn sum_of(phases: &[Option<u32>; 5]) -> i64 {
+pub(super) fn sum_of(phases: &[Option<u32>; 5]) -> i64 {
     phases[..4].iter().flatten().map(|us| i64::from(*us)).sum()
 }
 
 /// A duration as a number of a column: what wraps there wraps back on reading.
-fn signed(us: u64) -> i64 {
+pub(super) fn signed(us: u64) -> i64 {
     i64::from_ne_bytes(us.to_ne_bytes())
 }
 
-fn unsigned(us: i64) -> u64 {
+pub(super) fn unsigned(us: i64) -> u64 {
     u64::from_ne_bytes(us.to_ne_bytes())
 }
 
 /// An interval as the width of the schedule's grid.
-fn width(interval_us: u64) -> i64 {
+pub(super) fn width(interval_us: u64) -> i64 {
     i64::try_from(interval_us).unwrap_or(i64::MAX).max(1)
 }
 
@@ -348,191 +345,13 @@ impl<'a> FactColumns<'a> {
     }
 }
 
-/// Reads a block of a monitor: its results, oldest first.
-pub(super) fn decode(packer: &mut Packer, monitor: MonitorId, frame: &[u8]) -> Result<Vec<CheckResult>, FrameError> {
-    let (head, body, numbers) = packer.open(Kind::Results, frame)?;
-    let columns: Columns =
-        postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its columns cannot be read"))?;
-    rows(monitor, head, &columns, numbers).ok_or(FrameError::Damaged("its columns do not fit together"))
-}
-
-/// Walks along runs, a value a row.
-struct Walk<'a, T> {
-    runs: std::slice::Iter<'a, (u32, T)>,
-    left: u32,
-    value: Option<T>,
-}
-
-impl<'a, T: Copy> Walk<'a, T> {
-    fn new(runs: &'a Runs<T>) -> Self {
-        Self { runs: runs.iter(), left: 0, value: None }
-    }
-
-    fn next(&mut self) -> Option<T> {
-        while self.left == 0 {
-            let (long, value) = self.runs.next()?;
-            self.left = *long;
-            self.value = Some(*value);
-        }
-        self.left -= 1;
-        self.value
-    }
-}
-
-/// Takes the columns of numbers from where they stand, one after the other.
-struct NumbersRead<'a> {
-    lengths: std::slice::Iter<'a, u32>,
-    bytes: &'a [u8],
-}
-
-impl NumbersRead<'_> {
-    fn next(&mut self, count: usize) -> Option<std::vec::IntoIter<i64>> {
-        let length = usize::try_from(*self.lengths.next()?).ok()?;
-        let (column, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(column::unpack(column, count)?.into_iter())
-    }
-
-    /// A column with a value for each row that has one.
-    fn sparse<'r>(&mut self, present: &'r Runs<bool>, rows: usize) -> Option<Sparse<'r>> {
-        let of_all = present.iter().try_fold(0usize, |sum, (long, _)| sum.checked_add(usize::try_from(*long).ok()?))?;
-        let some = present.iter().filter(|(_, is)| *is).map(|(long, _)| *long as usize).sum();
-        (of_all == rows).then_some(())?;
-        Some(Sparse { present: Walk::new(present), values: self.next(some)? })
-    }
-}
-
-/// Walks along a column in which not every row has a value. The outer none is the end of the column.
-struct Sparse<'a> {
-    present: Walk<'a, bool>,
-    values: std::vec::IntoIter<i64>,
-}
-
-impl Sparse<'_> {
-    fn next(&mut self) -> Option<Option<i64>> {
-        if self.present.next()? { self.values.next().map(Some) } else { Some(None) }
-    }
-}
-
-/// Nothing when the columns do not fit together.
-fn rows(monitor: MonitorId, head: Head, columns: &Columns, numbers: &[u8]) -> Option<Vec<CheckResult>> {
-    let count = usize::from(head.count);
-    if count > SEALED_ROWS {
-        return None;
-    }
-    let mut numbers = NumbersRead { lengths: columns.lengths.iter(), bytes: numbers };
-    let mut lateness = numbers.next(count)?;
-    let mut durations = numbers.next(count)?;
-    let [name, connect, tls, first_byte, total] = columns.phases.each_ref();
-    let mut phases = [
-        numbers.sparse(name, count)?,
-        numbers.sparse(connect, count)?,
-        numbers.sparse(tls, count)?,
-        numbers.sparse(first_byte, count)?,
-        numbers.sparse(total, count)?,
-    ];
-    let mut walks = Walks {
-        interval: Walk::new(&columns.interval),
-        timeout: Walk::new(&columns.timeout),
-        slot: Walk::new(&columns.slot),
-        verdict: Walk::new(&columns.verdict),
-        failure: Walk::new(&columns.failure),
-        message: Walk::new(&columns.message),
-    };
-    let start = i64::try_from(head.first).ok()?;
-    let mut slot = 0i64;
-    let mut rows = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut row = walks.next(monitor, columns)?;
-        slot = slot.wrapping_add(walks.slot.next()?);
-        let after = slot.wrapping_mul(width(row.interval_us)).wrapping_add(lateness.next()?);
-        row.time = UnixMicros::new(start.wrapping_add(after));
-        let [name, connect, tls, first_byte, total] = phases.each_mut().map(Sparse::next);
-        let us = |value: Option<i64>| value.map(u32::try_from).transpose().ok();
-        let parts = [us(name?)?, us(connect?)?, us(tls?)?, us(first_byte?)?, None];
-        let base = if columns.duration == rest::OF_ROW { sum_of(&parts) } else { 0 };
-        let duration = durations.next()?.wrapping_add(base);
-        row.duration_us = unsigned(duration);
-        let total_us = us(total?.map(|less| less.wrapping_add(duration)))?;
-        let [name_us, connect_us, tls_us, first_byte_us, _] = parts;
-        row.phases = Phases { name_us, connect_us, tls_us, first_byte_us, total_us };
-        rows.push(row);
-    }
-    let clean = |text: &String| CompactString::from(clean_text(text, MESSAGE_LIMIT));
-    let texts: Vec<CompactString> = columns.texts.iter().map(clean).collect();
-    for column in &columns.facts {
-        add_facts(column, &texts, &mut numbers, &mut rows)?;
-    }
-    rows.is_sorted_by(|a, b| a.time < b.time).then_some(rows)
-}
-
-/// The columns whose values repeat.
-struct Walks<'a> {
-    interval: Walk<'a, u64>,
-    timeout: Walk<'a, u64>,
-    slot: Walk<'a, i64>,
-    verdict: Walk<'a, u8>,
-    failure: Walk<'a, u8>,
-    message: Walk<'a, u32>,
-}
-
-impl Walks<'_> {
-    /// A row with what these columns say.
-    fn next(&mut self, monitor: MonitorId, columns: &Columns) -> Option<CheckResult> {
-        let failure = self.failure.next()?;
-        let text = columns.texts.get(usize::try_from(self.message.next()?).ok()?)?;
-        Some(CheckResult {
-            monitor,
-            time: UnixMicros::MIN,
-            interval_us: self.interval.next()?,
-            timeout_us: self.timeout.next()?,
-            verdict: Verdict::from_code(self.verdict.next()?)?,
-            duration_us: 0,
-            failure: if failure == 0 { None } else { Some(Failure::from_code(failure)?) },
-            message: text.as_str().into(),
-            phases: Phases::default(),
-            facts: Facts::with_capacity(columns.facts.len()),
-        })
-    }
-}
-
-fn add_facts(
-    column: &FactColumn,
-    texts: &[CompactString],
-    numbers: &mut NumbersRead<'_>,
-    rows: &mut [CheckResult],
-) -> Option<()> {
-    let mut values = numbers.sparse(&column.numbers, rows.len())?;
-    // A fact that this version does not know was written by a newer one: it is left out.
-    let Some(key) = FactKey::from_code(column.key) else { return Some(()) };
-    let mut has_text = Walk::new(&column.has_text);
-    let mut names = Walk::new(&column.texts);
-    let mut before = 0i64;
-    for row in rows {
-        if let Some(rest) = values.next()? {
-            let base = match column.rest_of {
-                rest::OF_ROW => signed(row.duration_us),
-                rest::OF_BEFORE => before,
-                _ => 0,
-            };
-            before = rest.wrapping_add(base);
-            row.facts.set(key, before);
-        }
-        if has_text.next()? {
-            let text = texts.get(usize::try_from(names.next()?).ok()?)?;
-            if !text.is_empty() {
-                row.facts.set_clean(key, text.clone());
-            }
-        }
-    }
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::unblock::decode;
     use super::*;
+    use crate::model::MonitorId;
     use crate::storage::conformance::Fixture;
 
     fn packer() -> Packer {

@@ -15,7 +15,7 @@
 //! | `seal.rs` | moves what a period that is over has from the live file to a sealed one |
 //! | `pack.rs`, `spread.rs` | packs what a sealed file gets, on several processors |
 //! | `table.rs`, `record.rs` | the engine's tables, their keys |
-//! | `frame.rs`, `block.rs`, `chunk.rs`, `column.rs` | the form of what is stored (`docs/embedded-format.md`) |
+//! | `frame.rs`, `block.rs`, `unblock.rs`, `chunk.rs`, `column.rs` | the form of what is stored (`docs/embedded-format.md`) |
 //! | `shrink.rs` | writes the live file anew without its empty room |
 //! | `verify.rs` | proves every checksum |
 //! | `fault.rs` | the engine's errors in the words of the seam |
@@ -41,6 +41,7 @@ mod shrink;
 mod spread;
 mod store;
 mod table;
+mod unblock;
 mod upkeep;
 mod verify;
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::btree_map::{BTreeMap, Entry as Slot};
 use std::collections::{BinaryHeap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use native_db::transaction::RTransaction;
@@ -17,8 +18,9 @@ use super::record::{
 };
 use super::sealed::{Entry, Family, SealedFile, of_monitor};
 use super::shelf::{Files, Shelf, of_family};
+use super::spread::spread;
 use super::table::Tables;
-use super::{block, chunk};
+use super::{chunk, unblock};
 use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
 use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreErrorKind};
 
@@ -30,6 +32,9 @@ pub(super) struct Reader<'db> {
     shelf: &'db Shelf,
     packer: Packer,
 }
+
+/// What reading the end of a block costs, in results that are packed.
+const ROWS_A_BLOCK: usize = 16;
 
 /// A place in the stream of all results, newest first, monitors of one time by id, descending.
 type Place = (UnixMicros, MonitorId);
@@ -60,6 +65,12 @@ impl<'db> Reader<'db> {
     pub(super) fn sealed_rows(&mut self, file: &SealedFile, entry: &Entry) -> Outcome<Vec<CheckResult>> {
         let frame = file.frame(entry)?;
         self.block(entry.monitor, &frame)
+    }
+
+    /// Of the results of a block in a span the newest, oldest first.
+    fn newest_of(&mut self, monitor: MonitorId, value: &[u8], span: Span, most: usize) -> Outcome<Vec<CheckResult>> {
+        let span = Span::new(span.from.max(self.index.floors.raw), span.to);
+        some_of(&mut self.packer, monitor, value, span, most)
     }
 
     /// The results of a block, oldest first.
@@ -105,10 +116,13 @@ impl<'db> Reader<'db> {
             match source {
                 Source::Live(number, key) => {
                     let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
-                    newest.add(self.block(place.1, &value)?, false);
+                    newest.add(self.newest_of(place.1, &value, newest.reach(), limit + 2)?, false);
                     blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
                 }
-                Source::Sealed(Sealed(file, entry)) => newest.add(self.sealed_rows(&file, &entry)?, true),
+                Source::Sealed(Sealed(file, entry)) => {
+                    let frame = file.frame(&entry)?;
+                    newest.add(self.newest_of(entry.monitor, &frame, newest.reach(), limit + 2)?, true);
+                }
             }
         }
         let mut results: Vec<CheckResult> = newest.found.into_values().rev().collect();
@@ -120,6 +134,41 @@ impl<'db> Reader<'db> {
         Ok(Page { results, next })
     }
 
+    /// The newest result of each monitor before a time, as far as there is one.
+    pub(super) fn latest(&mut self, monitors: &[MonitorId], time: UnixMicros) -> Outcome<Vec<CheckResult>> {
+        let floor = self.index.floors.raw;
+        let mut near = Vec::new();
+        for monitor in monitors {
+            near.push((*monitor, self.block_of_newest(*monitor, time)?));
+        }
+        let rows = near.len() * ROWS_A_BLOCK;
+        let read = spread(near, rows, |packer, (monitor, value)| {
+            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, Span::new(floor, time), 1));
+            Ok(newest.transpose()?.unwrap_or_default().pop())
+        });
+        let mut latest = Vec::with_capacity(monitors.len());
+        for (monitor, newest) in monitors.iter().zip(read) {
+            let newest: Outcome<_> = newest;
+            latest.extend(match newest? {
+                None => self.last_before(*monitor, time)?,
+                some => some,
+            });
+        }
+        Ok(latest)
+    }
+
+    /// The live block that ends with a monitor's newest result before a time, where its head and the days of the sealed
+    /// files tell that it does.
+    fn block_of_newest(&self, monitor: MonitorId, time: UnixMicros) -> Outcome<Option<Vec<u8>>> {
+        let Some(number) = self.index.numbers.get(&monitor).copied() else { return Ok(None) };
+        let Some((_, value)) = self.block_before(number, time)? else { return Ok(None) };
+        let Ok(head) = frame::head(Kind::Results, &value) else { return Ok(None) };
+        let last = UnixMicros::new(i64::try_from(head.last).unwrap_or(i64::MAX));
+        let newer = |file: &&Arc<SealedFile>| file.period.from < time && file.period.to > last;
+        let is_newest = last < time && of_family(&self.files, Family::Results).iter().rev().find(newer).is_none();
+        Ok(is_newest.then_some(value))
+    }
+
     /// The newest result of a monitor before a time.
     pub(super) fn last_before(&mut self, monitor: MonitorId, time: UnixMicros) -> Outcome<Option<CheckResult>> {
         let live = self.last_live_before(monitor, time)?;
@@ -127,9 +176,8 @@ impl<'db> Reader<'db> {
         let reaching = of_family(&files, Family::Results).iter().rev().filter(|file| file.period.from < time);
         for file in reaching.take_while(|file| live.as_ref().is_none_or(|live| file.period.to > live.time)) {
             for entry in self.sealed_blocks(file, Some(monitor))?.iter().rev().filter(|entry| entry.first < time) {
-                let mut rows = self.sealed_rows(file, entry)?;
-                rows.truncate(rows.partition_point(|row| row.time < time));
-                if let Some(last) = rows.pop() {
+                let before = Span::new(UnixMicros::MIN, time);
+                if let Some(last) = self.newest_of(monitor, &file.frame(entry)?, before, 1)?.pop() {
                     // Of two with the same time the sealed one was there first.
                     return Ok(Some(live.filter(|live| live.time > last.time).unwrap_or(last)));
                 }
@@ -142,9 +190,8 @@ impl<'db> Reader<'db> {
         let Some(number) = self.index.numbers.get(&monitor).copied() else { return Ok(None) };
         let mut bound = time;
         while let Some((key, value)) = self.block_before(number, bound)? {
-            let mut rows = self.block(monitor, &value)?;
-            rows.truncate(rows.partition_point(|row| row.time < time));
-            if let Some(last) = rows.pop() {
+            let before = Span::new(UnixMicros::MIN, time);
+            if let Some(last) = self.newest_of(monitor, &value, before, 1)?.pop() {
                 return Ok(Some(last));
             }
             bound = time_in(key);
@@ -302,19 +349,40 @@ impl<'db> Reader<'db> {
     }
 }
 
-/// The results of a block that are not below the floor, oldest first. A damaged block is reported and left out: one bad
-/// block must not hide all others.
+/// The results of a block that are not below the floor, oldest first.
 pub(super) fn rows_of(
     packer: &mut Packer,
     floor: UnixMicros,
     monitor: MonitorId,
     value: &[u8],
 ) -> Outcome<Vec<CheckResult>> {
-    match block::decode(packer, monitor, value) {
-        Ok(mut rows) => {
-            rows.drain(..rows.partition_point(|row| row.time < floor));
-            Ok(rows)
-        }
+    decoded(packer, monitor, value, |times| times.partition_point(|time| *time < floor)..times.len())
+}
+
+/// Of the results of a block in a span the newest, oldest first.
+fn some_of(
+    packer: &mut Packer,
+    monitor: MonitorId,
+    value: &[u8],
+    span: Span,
+    most: usize,
+) -> Outcome<Vec<CheckResult>> {
+    decoded(packer, monitor, value, |times| {
+        let to = times.partition_point(|time| *time < span.to);
+        let from = times.partition_point(|time| *time < span.from).max(to.saturating_sub(most));
+        from.min(to)..to
+    })
+}
+
+/// Reads rows of a block. A damaged one is reported and left out: one bad block must not hide all others.
+fn decoded(
+    packer: &mut Packer,
+    monitor: MonitorId,
+    value: &[u8],
+    wanted: impl FnOnce(&[UnixMicros]) -> Range<usize>,
+) -> Outcome<Vec<CheckResult>> {
+    match unblock::decode_some(packer, monitor, value, wanted) {
+        Ok(rows) => Ok(rows),
         Err(why @ FrameError::Format(_)) => Err(why.into()),
         Err(why) => {
             error!(%monitor, %why, "a block of results is damaged: it is left out");
@@ -405,6 +473,11 @@ impl Newest {
     /// The end of what may be wanted.
     fn before(&self) -> UnixMicros {
         self.after.map_or(self.span.to, |after| self.span.to.min(after.time.plus_us(1)))
+    }
+
+    /// Where what may be wanted is.
+    fn reach(&self) -> Span {
+        Span::new(self.span.from.min(self.before()), self.before())
     }
 
     /// The sealed files that reach into the span, the newest last.

@@ -24,7 +24,7 @@ use super::shelf::Shelf;
 use super::spread::spread;
 use super::table::{Tables, Writes};
 use super::upkeep::{next_live_day, write_forgotten};
-use super::{block, chunk};
+use super::{block, chunk, unblock};
 use crate::model::{MonitorId, Rollup, Span, Tier, UnixMicros};
 
 /// A day is sealed this long after its end, when its last rows were delivered.
@@ -381,7 +381,7 @@ fn take_results(
             continue;
         }
         // What cannot be read stays where it is: reads say what is wrong with it.
-        let Ok(mut rows) = block::decode(&mut writer.packer, monitor, &value) else { continue };
+        let Ok(mut rows) = unblock::decode(&mut writer.packer, monitor, &value) else { continue };
         let there = match &mut there {
             Some(there) => there,
             None => there.insert(times(writer, shelf, sealed, monitor)?),
@@ -408,7 +408,7 @@ fn times(
 ) -> Outcome<HashSet<UnixMicros>> {
     let mut times = HashSet::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = block::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
+        let rows = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
         times.extend(rows.iter().map(|row| row.time));
     }
     Ok(times)

@@ -127,10 +127,7 @@ impl ReadRows for EmbeddedStore {
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let monitors = monitors.to_vec();
         let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
-        self.reads("latest", move |reader| {
-            monitors.iter().filter_map(|monitor| reader.last_before(*monitor, until).transpose()).collect()
-        })
-        .await
+        self.reads("latest", move |reader| reader.latest(&monitors, until)).await
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {

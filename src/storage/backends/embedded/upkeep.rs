@@ -17,7 +17,7 @@ use super::record::{
 use super::sealed::{Family, of_monitor};
 use super::shelf::{Shelf, of_family};
 use super::table::{Tables, Writes};
-use super::{block, chunk};
+use super::{block, chunk, unblock};
 use crate::model::{Gap, Incident, MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, Pruned, Retention, ScanCursor, ScanPage, StoreErrorKind};
 
@@ -130,7 +130,7 @@ fn drop_below(writer: &mut Writer<'_>, monitor: MonitorId, number: Number, floor
                 continue;
             }
             // Only the last of them reaches over the floor.
-            let rows = block::decode(&mut writer.packer, monitor, &value)?;
+            let rows = unblock::decode(&mut writer.packer, monitor, &value)?;
             let old = rows.partition_point(|row| row.time < floors.raw);
             pruned.results += old as u64;
             writer.write.take::<Block>(key, value)?;

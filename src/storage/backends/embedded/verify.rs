@@ -1,6 +1,5 @@
 //! Reads everything there is and proves every checksum.
 
-use super::block;
 use super::chunk;
 use super::fault::Outcome;
 use super::file::KnownRow;
@@ -9,6 +8,7 @@ use super::read::Reader;
 use super::record::{Block, DamagedBlock, GapRow, IncidentRow, Known, RollupChunk, number_in, tier_in, time_in};
 use super::sealed::SealedFile;
 use super::table::Tables;
+use super::unblock;
 use crate::model::{Gap, Incident, MonitorId, Tier};
 use crate::storage::{Damage, Verified};
 
@@ -24,7 +24,7 @@ pub(super) fn live(reader: &Reader<'_>) -> Outcome<Verified> {
         Ok(true)
     })?;
     reader.read.each_in::<Block>(0..=u128::MAX, false, |key, value| {
-        see("results", key, block::decode(&mut packer, monitor, &value).map(|rows| rows.len() as u64));
+        see("results", key, unblock::decode(&mut packer, monitor, &value).map(|rows| rows.len() as u64));
         Ok(true)
     })?;
     reader.read.each_in::<RollupChunk>(0..=u128::MAX, false, |key, value| {
@@ -75,7 +75,7 @@ pub(super) fn sealed(file: &SealedFile, found: &mut Verified) {
         found.pieces += 1;
         let rows = file.frame(&entry).map_err(|why| why.to_string()).and_then(|frame| {
             let rows = match file.family.tier() {
-                None => block::decode(&mut packer, entry.monitor, &frame).map(|rows| rows.len()),
+                None => unblock::decode(&mut packer, entry.monitor, &frame).map(|rows| rows.len()),
                 Some(tier) => chunk::decode(&mut packer, entry.monitor, tier, &frame).map(|rows| rows.len()),
             };
             rows.map_err(|why| why.to_string())

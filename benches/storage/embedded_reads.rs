@@ -1,0 +1,320 @@
+//! The embedded store with 100 M results: what a person waits for, each question in a process of its own, and a day that
+//! goes.
+//!
+//! `--folder FOLDER` keeps what is prepared there and takes what an earlier run left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hallmonitor::app::{chart_of, days_of, rows_of};
+use hallmonitor::clock::SystemClock;
+use hallmonitor::deliver::History;
+use hallmonitor::model::{
+    CheckResult, Evidence, KnownMonitor, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of,
+};
+use hallmonitor::storage::conformance::{Fixture, LifeKind};
+use hallmonitor::storage::{Batch, IncidentQuery, ReadRows, ResultQuery, ResultStore, Retention};
+
+use crate::support::figure::Figure;
+use crate::support::process;
+use crate::world::open;
+
+/// First word of the arguments of a process that asks one question.
+pub(crate) const ASKER: &str = "ask-embedded";
+const MONITORS: usize = 5_000;
+const INTERVAL_US: u64 = 120_000_000;
+const HOUR_US: u64 = Tier::Hour.width_us();
+const DAY_US: u64 = Tier::Day.width_us();
+/// Days of results.
+const DAYS: u64 = 28;
+/// Days of rollups, those included.
+const YEAR: u64 = 365;
+/// 2026-01-01T00:00:00Z: the first result.
+const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
+/// In the middle of the last hour, as it mostly is; the day is not over.
+const NOW: UnixMicros = UnixMicros::new(START.micros() + 28 * 86_400_000_000 - 1_500_000_000);
+/// Monitors in one write.
+const AT_ONCE: usize = 10;
+const QUESTIONS: &[&str] =
+    &["overview", "chart of 24 h", "chart of 30 d", "chart of 1 y", "heatmap of 1 y", "results", "results of all"];
+/// Rows of the overview.
+const ROWS: usize = 50;
+const BUCKETS: u32 = 600;
+
+fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
+}
+
+fn monitors() -> Vec<MonitorId> {
+    let mut chance = Fixture::new(1);
+    (0..MONITORS).map(|_| chance.monitor()).collect()
+}
+
+/// Asks `times` times each, and then lets a day go.
+pub(crate) fn reads(times: usize, folder: &str) {
+    let temporary = tempfile::tempdir().expect("folder");
+    let folder = if folder.is_empty() { temporary.path() } else { Path::new(folder) };
+    if !folder.join("filled").exists() {
+        block(fill(folder));
+    }
+    let ids = monitors();
+    for question in QUESTIONS {
+        let answers: Vec<(u64, u64)> = (0..times).map(|at| ask(question, folder, ids[at * 97 % MONITORS])).collect();
+        tell(question, answers);
+    }
+    block(prune(folder));
+}
+
+async fn fill(folder: &Path) {
+    fs::create_dir_all(folder).expect("folder made");
+    let began = Instant::now();
+    let mut past = Past { store: open(folder).await, ids: monitors(), chance: Fixture::new(2), results: 0, rollups: 0 };
+    past.write().await;
+    past.store.close().await.expect("closes");
+    let counted = format!("{} results and {} rollups", past.results, past.rollups);
+    eprintln!("{counted} written in {:?}", began.elapsed());
+    fs::write(folder.join("filled"), counted).expect("noted");
+}
+
+/// A year of rollups, of which the last days have their results.
+struct Past {
+    store: Arc<dyn ResultStore>,
+    ids: Vec<MonitorId>,
+    chance: Fixture,
+    results: u64,
+    rollups: u64,
+}
+
+impl Past {
+    async fn write(&mut self) {
+        let mut monitors = Vec::new();
+        let mut incidents = Vec::new();
+        for (at, id) in self.ids.iter().enumerate() {
+            let known = self.chance.known(*id, START.minus_us((YEAR - DAYS) * DAY_US));
+            monitors.push(KnownMonitor { name: format!("m{at}"), ..known });
+            for back in [3, 40, 200] {
+                incidents.push(self.chance.incident(*id, NOW.minus_us(back * DAY_US), Some(600_000_000)));
+            }
+        }
+        self.append(Batch { monitors, incidents, ..Batch::default() }).await;
+        let hours = self.live_a_day(START).await;
+        let first = START.minus_us((YEAR - DAYS) * DAY_US);
+        for nth in 0..YEAR - DAYS {
+            self.repeat(&hours, first.plus_us(nth * DAY_US)).await;
+            // As it happens: each day once it is over.
+            if nth % 31 == 30 {
+                self.seal(first.plus_us((nth + 1) * DAY_US)).await;
+            }
+        }
+        for day in 1..DAYS {
+            self.live_a_day(START.plus_us(day * DAY_US)).await;
+        }
+        let made_until = Tier::Hour.bucket(NOW).from.to_string();
+        self.store.set_metadata("rolled_until", made_until.as_bytes()).await.expect("notes");
+    }
+
+    async fn seal(&self, day_over: UnixMicros) {
+        while self.store.tend(day_over.plus_us(HOUR_US)).await.expect("keeps house") {}
+    }
+
+    /// Some monitors after the other: their results, their hours, their day. Gives the hours.
+    async fn live_a_day(&mut self, day: UnixMicros) -> Vec<Rollup> {
+        let mut hours = Vec::new();
+        for first in (0..MONITORS).step_by(AT_ONCE) {
+            let mut batch = Batch::default();
+            for at in first..first + AT_ONCE {
+                let results = self.results_of_a_day(at, day);
+                batch.rollups.extend(rolled(self.ids[at], &results, day));
+                batch.results.extend(results);
+            }
+            self.results += batch.results.len() as u64;
+            if day == START {
+                hours.extend(batch.rollups.iter().filter(|rollup| rollup.tier == Tier::Hour).cloned());
+            }
+            self.append(batch).await;
+        }
+        if day.plus_us(DAY_US) <= NOW {
+            self.seal(day.plus_us(DAY_US)).await;
+        }
+        hours
+    }
+
+    fn results_of_a_day(&mut self, at: usize, day: UnixMicros) -> Vec<CheckResult> {
+        let kind = LifeKind::ALL[at % 4];
+        let spread = at as u64 * 37_717 % (INTERVAL_US - 1_000_000);
+        let slots = (0..DAY_US / INTERVAL_US).map(|nth| day.plus_us(nth * INTERVAL_US + spread));
+        let chance = &mut self.chance;
+        let id = self.ids[at];
+        slots.take_while(|slot| *slot < NOW).map(|slot| kind.result(chance, id, slot, INTERVAL_US)).collect()
+    }
+
+    /// The hours of another day once more, and its days.
+    async fn repeat(&mut self, hours: &[Rollup], day: UnixMicros) {
+        for of_some in hours.chunks(24 * AT_ONCE * 10) {
+            let mut rollups = Vec::new();
+            for of_one in of_some.chunks(24) {
+                let mut whole = Rollup::empty(of_one[0].monitor, Tier::Day, day);
+                for hour in of_one {
+                    let hour = Rollup { start: day.plus_us(hour.start.since_us(START)), ..hour.clone() };
+                    whole.merge(&hour);
+                    rollups.push(hour);
+                }
+                rollups.push(whole);
+            }
+            self.append(Batch { rollups, ..Batch::default() }).await;
+        }
+    }
+
+    async fn append(&mut self, batch: Batch) {
+        self.rollups += batch.rollups.len() as u64;
+        self.store.append(&batch).await.expect("appends");
+    }
+}
+
+/// The hours that are over, and the day when it is.
+fn rolled(id: MonitorId, results: &[CheckResult], day: UnixMicros) -> Vec<Rollup> {
+    let seen: Vec<Seen> = results.iter().map(Seen::from).collect();
+    let evidence = Evidence { results: &seen, gaps: &[], incidents: &[], now: NOW };
+    let mut whole = Rollup::empty(id, Tier::Day, day);
+    let mut rollups = Vec::new();
+    for hour in (0..24).map(|nth| day.plus_us(nth * HOUR_US)).filter(|hour| hour.plus_us(HOUR_US) <= NOW) {
+        rollups.push(rollup_of(id, Tier::Hour, hour, &evidence));
+    }
+    rollups.iter().for_each(|hour| whole.merge(hour));
+    if day.plus_us(DAY_US) <= NOW {
+        rollups.push(whole);
+    }
+    rollups
+}
+
+/// One question to a process that was just started: how long it took, and its memory at most.
+fn ask(question: &str, folder: &Path, monitor: MonitorId) -> (u64, u64) {
+    let output = Command::new(std::env::current_exe().expect("own path"))
+        .args([ASKER, question, &monitor.to_string()])
+        .arg(folder)
+        .output()
+        .expect("asks");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if std::env::var_os("BENCH_STAGES").is_some() {
+        eprintln!("{question}: {}", text.trim());
+    }
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+    match (output.status.success(), numbers.next(), numbers.next()) {
+        (true, Some(us), Some(kib)) => (us, kib),
+        _ => panic!("{question}: {text} {}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// The process that asks: from opening the store to the answer.
+pub(crate) fn asker() {
+    let args: Vec<String> = std::env::args().skip(2).collect();
+    let [question, monitor, folder] = &args[..3] else { panic!("{ASKER} QUESTION MONITOR FOLDER") };
+    let (folder, monitor) = (PathBuf::from(folder), monitor.parse().expect("an id"));
+    let began = Instant::now();
+    block(async {
+        let store = open(&folder).await;
+        let opened = began.elapsed();
+        let history = History::offline(&folder, "embedded", Some(store), &[], Arc::new(SystemClock));
+        answer(&history.expect("opens"), question, monitor).await;
+        let (took, rss) = (began.elapsed().as_micros(), process::rss_kib(std::process::id()).1);
+        println!("{took} {rss} {}", opened.as_micros());
+    });
+}
+
+async fn answer(history: &History, question: &str, monitor: MonitorId) {
+    let last = |days: u64| Span::new(NOW.minus_us(days * DAY_US), NOW);
+    let chart = async |days| {
+        let chart = chart_of(history, monitor, last(days), BUCKETS, NOW).await.expect("answers");
+        // An hour that is cut where results are gone is not there.
+        let checks = chart.checks.iter().sum::<u64>();
+        assert!(checks + 30 >= days * DAY_US / INTERVAL_US, "{question}: all checks count");
+    };
+    match question {
+        "overview" => {
+            let ids = monitors();
+            let latest = history.latest(&ids, NOW).await.expect("answers");
+            assert_eq!(latest.len(), MONITORS);
+            let query = IncidentQuery { monitor: None, span: Span::new(NOW.minus_us(1), NOW), limit: 1_000 };
+            history.incidents(&query).await.expect("answers");
+            let from = ids.iter().position(|id| *id == monitor).expect("is known");
+            let rows: Vec<MonitorId> = ids.into_iter().cycle().skip(from).take(ROWS).collect();
+            let rows = rows_of(history, &rows, NOW).await.expect("answers");
+            assert!(rows.iter().all(|row| row.days.len() == 30 && row.p95_us.is_some()));
+        }
+        "chart of 24 h" => chart(1).await,
+        "chart of 30 d" => chart(30).await,
+        "chart of 1 y" => chart(YEAR - 1).await,
+        "heatmap of 1 y" => {
+            let days = days_of(history, &[monitor], 365, NOW).await.expect("answers");
+            assert!(days.len() == 365 && days.iter().all(|day| day.observed.0 > 0.9), "every day was observed");
+        }
+        _ => {
+            let monitor = Some(monitor).filter(|_| question == "results");
+            let query = ResultQuery { monitor, span: last(YEAR), limit: 100, after: None };
+            assert_eq!(history.results(&query).await.expect("answers").results.len(), 100);
+        }
+    }
+}
+
+fn tell(question: &str, answers: Vec<(u64, u64)>) {
+    let rss = answers.iter().map(|(_, kib)| *kib).max().unwrap_or(0) as f64 / 1024.0;
+    let mut took: Vec<u64> = answers.iter().map(|(us, _)| *us).collect();
+    took.sort_unstable();
+    let ms = |us: u64| format!("{:.1}", us as f64 / 1_000.0);
+    let p95 = took[(took.len() * 95).div_ceil(100) - 1];
+    Figure {
+        what: format!("embedded: {question}, fresh process, p95"),
+        figure: format!("{} ms", ms(p95)),
+        spread: Some(format!("{}–{}", ms(took[0]), ms(took[took.len() - 1]))),
+        limit: Some("100 ms".into()),
+        ratio: Some(p95 as f64 / 100_000.0),
+        reach: Some("< 100 ms, ≤ 150 MiB".into()),
+        counted: format!(
+            "{} processes, opening included, {rss:.0} MiB at most; 100 M results of {MONITORS} monitors, a year of hours",
+            took.len()
+        ),
+    }
+    .tell();
+}
+
+/// The oldest day goes, once its rollups of 5 minutes are there.
+async fn prune(folder: &Path) {
+    let store = open(folder).await;
+    let day = Tier::Day.bucket(START);
+    let size = async || store.check().await.expect("is well").size_bytes.unwrap_or(0);
+    let before = size().await;
+    let policy = Retention { raw_days: Some(DAYS as u32 - 1), ..Retention::default() };
+    let query = ResultQuery { monitor: None, span: day, limit: 1, after: None };
+    let began = Instant::now();
+    let watch = async {
+        let mut gone = Duration::ZERO;
+        while gone == Duration::ZERO {
+            if store.results(&query).await.expect("reads").results.is_empty() {
+                gone = began.elapsed();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        gone
+    };
+    let (pruned, gone) = tokio::join!(store.prune(&policy, START.plus_us(DAYS * DAY_US)), watch);
+    let (whole, pruned) = (began.elapsed(), pruned.expect("prunes"));
+    let after = size().await;
+    store.close().await.expect("closes");
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    Figure {
+        what: "embedded: a day of 100 M results goes".into(),
+        figure: format!("{:.1} s", whole.as_secs_f64()),
+        counted: format!(
+            "unreadable {:.1} s after it was asked for; {} results, {:.0} of {:.0} MiB given back; with their 5-minute rollups",
+            gone.as_secs_f64(),
+            pruned.results,
+            mib(before) - mib(after),
+            mib(before),
+        ),
+        ..Figure::default()
+    }
+    .tell();
+}
