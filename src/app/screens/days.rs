@@ -216,7 +216,7 @@ impl<'a> Fleet<'a> {
             for monitor in monitors {
                 let query = RollupQuery { monitor: *monitor, tier: Tier::Hour, span };
                 let mut buckets: Vec<Bucket> = days.iter().map(|day| empty(day.span)).collect();
-                for hour in self.history.rollups(&query).await.map_err(storage)? {
+                for hour in self.history.rollup_times(&query).await.map_err(storage)? {
                     let day = days.partition_point(|day| day.span.to <= hour.start);
                     if let Some(bucket) = buckets.get_mut(day) {
                         bucket.up_us += hour.up_us;

@@ -128,6 +128,26 @@ impl PostgresStore {
         .await
     }
 
+    /// A page of results: whole, or as much as was seen.
+    async fn page(&self, query: &ResultQuery, whole: bool) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.reads("results", move |mut connection, instance| {
+            let query = query.clone();
+            async move { read::results(&mut connection, instance, &query, whole).await }
+        })
+        .await
+    }
+
+    /// Rollups: whole, or their counts and times.
+    async fn all_rollups(&self, query: &RollupQuery, whole: bool) -> Result<Vec<Rollup>, StoreError> {
+        let query = query.clone();
+        self.reads("rollups", move |mut connection, instance| {
+            let query = query.clone();
+            async move { read::rollups(&mut connection, instance, &query, whole).await }
+        })
+        .await
+    }
+
     /// Writes with a connection to the server itself.
     pub(super) async fn writes<T, W, F>(&self, operation: &'static str, work: W) -> Result<T, StoreError>
     where
@@ -228,12 +248,11 @@ async fn metadata(connection: &mut PgConnection, instance: i32, key: &str) -> Re
 #[async_trait]
 impl ReadRows for PostgresStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
-        let query = query.clone();
-        self.reads("results", move |mut connection, instance| {
-            let query = query.clone();
-            async move { read::results(&mut connection, instance, &query).await }
-        })
-        .await
+        self.page(query, true).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.page(query, false).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
@@ -253,12 +272,11 @@ impl ReadRows for PostgresStore {
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let query = query.clone();
-        self.reads("rollups", move |mut connection, instance| {
-            let query = query.clone();
-            async move { read::rollups(&mut connection, instance, &query).await }
-        })
-        .await
+        self.all_rollups(query, true).await
+    }
+
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.all_rollups(query, false).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

@@ -183,11 +183,7 @@ async fn delete_below(store: &PostgresStore) -> Result<(), StoreError> {
 }
 
 /// The number of a monitor; none where it was never seen.
-async fn number_of(
-    connection: &mut PgConnection,
-    instance: i32,
-    monitor: MonitorId,
-) -> Outcome<Option<i32>> {
+async fn number_of(connection: &mut PgConnection, instance: i32, monitor: MonitorId) -> Outcome<Option<i32>> {
     const FIND: &str = "SELECT number FROM monitor WHERE instance = $1 AND id = $2";
     sqlx::query_scalar(FIND).bind(instance).bind(monitor.uuid()).fetch_optional(connection).await
 }
