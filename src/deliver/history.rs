@@ -282,6 +282,18 @@ impl ReadRows for History {
         self.all_rollups(query, false).await
     }
 
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        // A bucket that starts before a switch may end after it, and the other way round.
+        if self.former(Span::new(span.from, span.to.plus_us(tier.width_us()))).is_empty() {
+            return self.current().rollup_times_of(monitors, tier, span).await;
+        }
+        let mut rollups = Vec::new();
+        for monitor in monitors {
+            rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
+        }
+        Ok(rollups)
+    }
+
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
         let current = self.current();
         let former = self.former(query.span);

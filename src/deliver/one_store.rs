@@ -324,6 +324,27 @@ impl ReadRows for OneStore {
         self.all_rollups(query, false).await
     }
 
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let mut newer: HashMap<(MonitorId, UnixMicros), Rollup> = HashMap::new();
+        let mut forgotten = HashSet::new();
+        for monitor in monitors {
+            let pending = self.pending(Want::Rollups(RollupQuery { monitor: *monitor, tier, span })).await?;
+            let wanted = |rollup: &Rollup| rollup.tier == tier && span.contains(rollup.start);
+            let of_monitor = pending.rollups.into_values().filter(wanted);
+            newer.extend(of_monitor.map(|rollup| ((rollup.monitor, rollup.start), rollup)));
+            forgotten.extend(pending.forgotten);
+        }
+        let mut rollups = match self.0.readable().await {
+            Some(store) => store.rollup_times_of(monitors, tier, span).await?,
+            None => Vec::new(),
+        };
+        rollups.retain(|rollup| {
+            !forgotten.contains(&rollup.monitor) && !newer.contains_key(&(rollup.monitor, rollup.start))
+        });
+        rollups.extend(newer.into_values());
+        Ok(rollups)
+    }
+
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
         let mut tries = 3;
         loop {

@@ -46,7 +46,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::model::{
-    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros,
+    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier,
+    UnixMicros,
 };
 use crate::secret::Vault;
 
@@ -77,6 +78,14 @@ pub trait ReadRows: Send + Sync {
     /// The same rollups, of which only counts and times are needed: latencies may be left out where that is cheaper.
     async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         self.rollups(query).await
+    }
+    /// The same of several monitors at once, in any order.
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let mut rollups = Vec::new();
+        for monitor in monitors {
+            rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
+        }
+        Ok(rollups)
     }
     /// Incidents that touch the span, newest first.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;

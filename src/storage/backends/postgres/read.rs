@@ -1,5 +1,7 @@
 //! Reading rows. Every read obeys the floors in the statement itself, whoever raised them.
 
+use std::collections::HashMap;
+
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ColumnIndex, Row as _};
 
@@ -334,6 +336,9 @@ macro_rules! time_columns {
     };
 }
 
+/// How many they are.
+const TIME_COLUMNS: usize = 9;
+
 /// A rollup without its latency.
 fn times(row: &PgRow, monitor: MonitorId, tier: Tier) -> Outcome<Rollup> {
     Ok(Rollup {
@@ -384,6 +389,42 @@ pub(super) async fn rollups(
         .await?;
     let (monitor, tier) = (query.monitor, query.tier);
     rows.iter().map(|row| if whole { rollup(row, monitor) } else { times(row, monitor, tier) }).collect()
+}
+
+/// Counts and times of several monitors. Those that were written together lie together.
+pub(super) async fn rollup_times_of(
+    connection: &mut PgConnection,
+    instance: i32,
+    monitors: &[MonitorId],
+    tier: Tier,
+    span: Span,
+) -> Outcome<Vec<Rollup>> {
+    const MONITORS: &str = "SELECT n.number, n.id, coalesce(greatest(a.until, f.until), '-infinity') FROM monitor n \
+         LEFT JOIN floor a ON a.instance = $1 AND a.tier = $3 AND a.monitor = 0 \
+         LEFT JOIN floor f ON f.instance = $1 AND f.tier = $3 AND f.monitor = n.number \
+         WHERE n.instance = $1 AND n.id = ANY($2)";
+    const READ: &str = concat!(
+        "SELECT ",
+        time_columns!(),
+        ", monitor FROM rollup WHERE monitor = ANY($1) AND tier = $2 AND start >= $3 AND start < $4"
+    );
+    let ids: Vec<uuid::Uuid> = monitors.iter().map(|monitor| monitor.uuid()).collect();
+    let mut known: HashMap<i32, (MonitorId, UnixMicros)> = HashMap::new();
+    for row in sqlx::query(MONITORS).bind(instance).bind(ids).bind(tier.as_str()).fetch_all(&mut *connection).await? {
+        known.insert(row.try_get(0)?, (MonitorId::new(row.try_get(1)?), time(&row, 2)?));
+    }
+    let numbers: Vec<i32> = known.keys().copied().collect();
+    let asked = sqlx::query(READ).bind(numbers).bind(tier.as_str()).bind(Stamp(span.from)).bind(Stamp(span.to));
+    let mut rollups = Vec::new();
+    for row in asked.fetch_all(connection).await? {
+        if let Some((monitor, floor)) = known.get(&row.try_get(TIME_COLUMNS)?) {
+            let rollup = times(&row, *monitor, tier)?;
+            if rollup.start >= *floor {
+                rollups.push(rollup);
+            }
+        }
+    }
+    Ok(rollups)
 }
 
 /// Columns of an incident, in the order in which [`incident`] reads them.

@@ -23,7 +23,7 @@ use super::schema::{self, Engine};
 use super::settings::Postgres;
 use super::{read, scan, upkeep};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -277,6 +277,15 @@ impl ReadRows for PostgresStore {
 
     async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         self.all_rollups(query, false).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let monitors: Arc<[MonitorId]> = monitors.into();
+        self.reads("rollups", move |mut connection, instance| {
+            let monitors = Arc::clone(&monitors);
+            async move { read::rollup_times_of(&mut connection, instance, &monitors, tier, span).await }
+        })
+        .await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
