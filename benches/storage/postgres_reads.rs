@@ -234,7 +234,9 @@ async fn answer(history: &History, question: &str, monitor: MonitorId) {
     let last = |days: u64| Span::new(NOW.minus_us(days * DAY_US), NOW);
     let chart = async |days| {
         let chart = chart_of(history, monitor, last(days), BUCKETS, NOW).await.expect("answers");
-        assert!(chart.checks.iter().sum::<u64>() >= days * DAY_US / INTERVAL_US - 1, "{question}: all checks count");
+        // An hour that is cut where results are gone is not there.
+        let checks = chart.checks.iter().sum::<u64>();
+        assert!(checks + 30 >= days * DAY_US / INTERVAL_US, "{question}: all checks count");
     };
     match question {
         "overview" => {

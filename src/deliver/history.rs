@@ -156,6 +156,35 @@ impl History {
         Ok(store.metadata(WATERMARK).await?.and_then(|bytes| watermark(&bytes)))
     }
 
+    /// A page of results of all stores: whole, or as much as was seen.
+    async fn page(&self, query: &ResultQuery, whole: bool) -> Result<Page, StoreError> {
+        let mut page = self.current().page(query, whole).await?;
+        for (former, last) in self.former(query.span) {
+            // A full page of newer results.
+            if page.next.is_some() && page.results.last().is_some_and(|oldest| oldest.time > last) {
+                break;
+            }
+            if let Some(more) = answered(&former, former.page(query, whole).await) {
+                page = merge_pages(query.limit, page, more);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Rollups of all stores: whole, or their counts and times.
+    async fn all_rollups(&self, query: &RollupQuery, whole: bool) -> Result<Vec<Rollup>, StoreError> {
+        let mut rollups: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
+        // A bucket that starts before a switch may end after it, and the other way round.
+        let wider = Span::new(query.span.from, query.span.to.plus_us(query.tier.width_us()));
+        for (former, _) in self.former(wider).into_iter().rev() {
+            let found = answered(&former, former.all_rollups(query, whole).await).unwrap_or_default();
+            rollups.extend(found.into_iter().map(|rollup| (rollup.start, rollup)));
+        }
+        let own = self.current().all_rollups(query, whole).await?;
+        rollups.extend(own.into_iter().map(|rollup| (rollup.start, rollup)));
+        Ok(rollups.into_values().collect())
+    }
+
     /// Uptime and coverage by time.
     ///
     /// # Errors
@@ -211,17 +240,11 @@ fn merge_pages(limit: usize, first: Page, second: Page) -> Page {
 #[async_trait]
 impl ReadRows for History {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
-        let mut page = self.current().results(query).await?;
-        for (former, last) in self.former(query.span) {
-            // A full page of newer results.
-            if page.next.is_some() && page.results.last().is_some_and(|oldest| oldest.time > last) {
-                break;
-            }
-            if let Some(more) = answered(&former, former.results(query).await) {
-                page = merge_pages(query.limit, page, more);
-            }
-        }
-        Ok(page)
+        self.page(query, true).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.page(query, false).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
@@ -252,16 +275,23 @@ impl ReadRows for History {
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let mut rollups: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
+        self.all_rollups(query, true).await
+    }
+
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.all_rollups(query, false).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
         // A bucket that starts before a switch may end after it, and the other way round.
-        let wider = Span::new(query.span.from, query.span.to.plus_us(query.tier.width_us()));
-        for (former, _) in self.former(wider).into_iter().rev() {
-            let found = answered(&former, former.rollups(query).await).unwrap_or_default();
-            rollups.extend(found.into_iter().map(|rollup| (rollup.start, rollup)));
+        if self.former(Span::new(span.from, span.to.plus_us(tier.width_us()))).is_empty() {
+            return self.current().rollup_times_of(monitors, tier, span).await;
         }
-        let own = self.current().rollups(query).await?;
-        rollups.extend(own.into_iter().map(|rollup| (rollup.start, rollup)));
-        Ok(rollups.into_values().collect())
+        let mut rollups = Vec::new();
+        for monitor in monitors {
+            rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
+        }
+        Ok(rollups)
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

@@ -221,6 +221,31 @@ impl OneStore {
     fn generation(&self) -> u64 {
         lock(&self.0.head).generation()
     }
+
+    /// A page of results: whole, or as much as was seen.
+    pub(super) async fn page(&self, query: &ResultQuery, whole: bool) -> Result<Page, StoreError> {
+        let pending = self.pending(Want::Results(query.clone())).await?;
+        let page = match self.0.readable().await {
+            Some(store) if whole => store.results(query).await?,
+            Some(store) => store.results_seen(query).await?,
+            None => Page::default(),
+        };
+        Ok(merge_page(query, pending, page))
+    }
+
+    /// Rollups: whole, or their counts and times.
+    pub(super) async fn all_rollups(&self, query: &RollupQuery, whole: bool) -> Result<Vec<Rollup>, StoreError> {
+        let pending = self.pending(Want::Rollups(query.clone())).await?;
+        let wanted = |rollup: &Rollup| rollup.tier == query.tier && query.span.contains(rollup.start);
+        let mut rollups = BTreeMap::new();
+        if let Some(store) = self.0.readable().await.filter(|_| !pending.forgotten.contains(&query.monitor)) {
+            let stored = if whole { store.rollups(query).await? } else { store.rollup_times(query).await? };
+            rollups.extend(stored.into_iter().map(|rollup| (rollup.start, rollup)));
+        }
+        let newer = pending.rollups.into_values().filter(wanted);
+        rollups.extend(newer.map(|rollup| (rollup.start, rollup)));
+        Ok(rollups.into_values().collect())
+    }
 }
 
 /// Whether something that lasts from `from` to `to` (for ever when none) touches a span.
@@ -261,12 +286,11 @@ fn merge_page(query: &ResultQuery, pending: Pending, page: Page) -> Page {
 #[async_trait]
 impl ReadRows for OneStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
-        let pending = self.pending(Want::Results(query.clone())).await?;
-        let page = match self.0.readable().await {
-            Some(store) => store.results(query).await?,
-            None => Page::default(),
-        };
-        Ok(merge_page(query, pending, page))
+        self.page(query, true).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.page(query, false).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
@@ -293,15 +317,32 @@ impl ReadRows for OneStore {
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let pending = self.pending(Want::Rollups(query.clone())).await?;
-        let wanted = |rollup: &Rollup| rollup.tier == query.tier && query.span.contains(rollup.start);
-        let mut rollups = BTreeMap::new();
-        if let Some(store) = self.0.readable().await.filter(|_| !pending.forgotten.contains(&query.monitor)) {
-            rollups.extend(store.rollups(query).await?.into_iter().map(|rollup| (rollup.start, rollup)));
+        self.all_rollups(query, true).await
+    }
+
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.all_rollups(query, false).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let mut newer: HashMap<(MonitorId, UnixMicros), Rollup> = HashMap::new();
+        let mut forgotten = HashSet::new();
+        for monitor in monitors {
+            let pending = self.pending(Want::Rollups(RollupQuery { monitor: *monitor, tier, span })).await?;
+            let wanted = |rollup: &Rollup| rollup.tier == tier && span.contains(rollup.start);
+            let of_monitor = pending.rollups.into_values().filter(wanted);
+            newer.extend(of_monitor.map(|rollup| ((rollup.monitor, rollup.start), rollup)));
+            forgotten.extend(pending.forgotten);
         }
-        let newer = pending.rollups.into_values().filter(wanted);
-        rollups.extend(newer.map(|rollup| (rollup.start, rollup)));
-        Ok(rollups.into_values().collect())
+        let mut rollups = match self.0.readable().await {
+            Some(store) => store.rollup_times_of(monitors, tier, span).await?,
+            None => Vec::new(),
+        };
+        rollups.retain(|rollup| {
+            !forgotten.contains(&rollup.monitor) && !newer.contains_key(&(rollup.monitor, rollup.start))
+        });
+        rollups.extend(newer.into_values());
+        Ok(rollups)
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

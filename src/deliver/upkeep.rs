@@ -403,7 +403,7 @@ impl Maker<'_> {
     ) -> Result<(), StoreError> {
         let mut query = ResultQuery { monitor: Some(monitor), span, limit: PAGE, after: None };
         while !span.is_empty() {
-            let page = self.guarded(self.history.results(&query)).await?;
+            let page = self.guarded(self.history.results_seen(&query)).await?;
             if !page.results.iter().all(&mut each) || page.next.is_none() {
                 break;
             }

@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// Hands on the results of a span, newest first, until `each` says enough or `most` were read.
+/// Hands on what was seen in a span, newest first, until `each` says enough or `most` were read.
 async fn read_back<R: ReadRows + ?Sized>(
     rows: &R,
     monitor: Option<MonitorId>,
@@ -75,7 +75,7 @@ async fn read_back<R: ReadRows + ?Sized>(
     let mut after: Option<PageCursor> = None;
     while left > 0 && !span.is_empty() {
         let limit = PAGE.min(left);
-        let page = rows.results(&ResultQuery { monitor, span, limit, after }).await?;
+        let page = rows.results_seen(&ResultQuery { monitor, span, limit, after }).await?;
         if !page.results.iter().all(&mut each) {
             return Ok(());
         }

@@ -46,7 +46,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::model::{
-    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros,
+    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier,
+    UnixMicros,
 };
 use crate::secret::Vault;
 
@@ -62,6 +63,11 @@ pub const FUTURE_TOLERANCE_US: u64 = 120_000_000;
 pub trait ReadRows: Send + Sync {
     /// Results of one monitor or of all, newest first, a page at a time.
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError>;
+    /// The same page, of which only what a [`Seen`](crate::model::Seen) holds is needed: phases, message and facts may
+    /// be left out where that is cheaper.
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.results(query).await
+    }
     /// The newest result of each monitor that is not more than [`FUTURE_TOLERANCE_US`] after `now`, in
     /// the order asked for; a monitor without any is left out.
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError>;
@@ -69,6 +75,18 @@ pub trait ReadRows: Send + Sync {
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError>;
     /// Rollups of one monitor and tier whose bucket starts in the span, oldest first.
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
+    /// The same rollups, of which only counts and times are needed: latencies may be left out where that is cheaper.
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.rollups(query).await
+    }
+    /// The same of several monitors at once, in any order.
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let mut rollups = Vec::new();
+        for monitor in monitors {
+            rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
+        }
+        Ok(rollups)
+    }
     /// Incidents that touch the span, newest first.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;
     /// Gaps that touch the span, oldest first: those of the monitor and those of all.

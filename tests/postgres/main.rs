@@ -9,6 +9,7 @@
 //! | `replica.rs` | read replicas |
 //! | `sharing.rs` | several instances, and users with few rights |
 //! | `append.rs` | the two ways in |
+//! | `lean.rs` | reads that leave out what nobody asked for |
 //! | `upkeep.rs` | partitions and floors |
 //! | `disk.rs` | a full disk |
 //! | `look.rs` | the look at the way to the server |
@@ -21,6 +22,7 @@
 mod append;
 mod crash;
 mod disk;
+mod lean;
 mod look;
 mod outage;
 mod protection;

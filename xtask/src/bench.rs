@@ -18,7 +18,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("probe", "HTTP checks through the whole probe, beside a bare hyper loop"),
     ("journal", "durable results per second, beside raw writes of the same bytes"),
     ("start", "from exec to the first check"),
-    ("storage", "the embedded store: bytes a result, results a second"),
+    ("storage", "the stores: bytes a result, results a second, reads of much; PostgreSQL beside its own COPY"),
     ("desktop", "window and tray of the built app, beside a bare Tauri window and tray"),
 ];
 

@@ -12,7 +12,7 @@ use crate::clock::Mono;
 use crate::deliver::History;
 use crate::model::{Latency, MonitorId, Span, State, Tier, UnixMicros};
 use crate::screen::{DayMark, Failed, Figures, Millis, RowHistory, Scope, Share, Window};
-use crate::storage::{Bucket, IncidentQuery, ReadRows as _, RollupQuery};
+use crate::storage::{Bucket, IncidentQuery, ReadRows as _};
 
 /// Half hours in the small chart of a row, and their width.
 const SPARK: usize = 48;
@@ -29,6 +29,8 @@ const FRESH_US: std::ops::RangeInclusive<u64> = 500_000..=120_000_000;
 const OPEN_DAYS: u32 = 2;
 /// Monitors that are asked about at a time; a store behind a network answers them beside each other.
 const AT_ONCE: usize = 4;
+/// Hours that are held in memory at once.
+const HOURS_AT_ONCE: usize = 50_000;
 /// Most incidents that are counted.
 const MOST_INCIDENTS: usize = 5_000;
 
@@ -200,38 +202,55 @@ impl<'a> Fleet<'a> {
         Ok(sums)
     }
 
-    /// Days of monitors, summed. Where all hours are made, what they do not tell was not observed: results are not
-    /// looked for, which would take a few reads for every night in which nothing ran.
-    async fn times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+    /// How many of the days are over, with all hours made.
+    fn made(&self, days: &[LocalDay]) -> usize {
         let is_made = |day: &LocalDay| {
             day.span.to <= self.made_until
                 && [day.span.from, day.span.to].iter().all(|edge| Tier::Hour.bucket(*edge).from == *edge)
         };
-        let made = days.iter().take_while(|day| is_made(day)).count();
-        let (made, rest) = days.split_at(made);
+        days.iter().take_while(|day| is_made(day)).count()
+    }
+
+    /// Days of monitors, summed.
+    async fn times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+        let (made, rest) = days.split_at(self.made(days));
         let mut sums = vec![Times::default(); made.len()];
-        for run in whole_runs(made) {
-            let days = &made[run.clone()];
+        for of_monitor in self.made_times(monitors, made).await? {
+            sums.iter_mut().zip(of_monitor).for_each(|(sum, times)| sum.add(times));
+        }
+        sums.extend(self.exact_times(monitors, rest).await?);
+        Ok(sums)
+    }
+
+    /// Days of each monitor. All hours are made, and what they do not tell was not observed: results are not looked
+    /// for, which would take a few reads for every night in which nothing ran.
+    async fn made_times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Vec<Times>>, Failed> {
+        let mut found = vec![vec![Times::default(); days.len()]; monitors.len()];
+        for run in whole_runs(days) {
+            let days = &days[run.clone()];
             let span = Span::new(days[0].span.from, days[days.len() - 1].span.to);
-            for monitor in monitors {
-                let query = RollupQuery { monitor: *monitor, tier: Tier::Hour, span };
-                let mut buckets: Vec<Bucket> = days.iter().map(|day| empty(day.span)).collect();
-                for hour in self.history.rollups(&query).await.map_err(storage)? {
+            let hours = usize::try_from(span.us() / Tier::Hour.width_us()).unwrap_or(usize::MAX);
+            let mut rows = found.iter_mut();
+            for some in monitors.chunks((HOURS_AT_ONCE / hours.max(1)).max(1)) {
+                let mut buckets: HashMap<MonitorId, Vec<Bucket>> =
+                    some.iter().map(|monitor| (*monitor, days.iter().map(|day| empty(day.span)).collect())).collect();
+                for hour in self.history.rollup_times_of(some, Tier::Hour, span).await.map_err(storage)? {
                     let day = days.partition_point(|day| day.span.to <= hour.start);
-                    if let Some(bucket) = buckets.get_mut(day) {
+                    if let Some(bucket) = buckets.get_mut(&hour.monitor).and_then(|buckets| buckets.get_mut(day)) {
                         bucket.up_us += hour.up_us;
                         bucket.degraded_us += hour.degraded_us;
                         bucket.down_us += hour.down_us;
                     }
                 }
-                for (sum, bucket) in sums[run.clone()].iter_mut().zip(&buckets) {
-                    self.add(sum, *monitor, bucket);
+                for (monitor, row) in some.iter().zip(&mut rows) {
+                    for (times, bucket) in row[run.clone()].iter_mut().zip(&buckets[monitor]) {
+                        self.add(times, *monitor, bucket);
+                    }
                 }
                 tokio::task::yield_now().await;
             }
         }
-        sums.extend(self.exact_times(monitors, rest).await?);
-        Ok(sums)
+        Ok(found)
     }
 
     /// What may still change: each monitor is read once, hour by hour.
@@ -298,7 +317,9 @@ fn whole_runs(days: &[LocalDay]) -> Vec<std::ops::Range<usize>> {
 /// The store does not answer.
 pub async fn rows_of(history: &History, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<RowHistory>, Failed> {
     let fleet = Fleet::of(history, now).await?;
-    let rows = monitors.iter().map(|monitor| row_history(&fleet, *monitor));
+    let days = local_days(&TimeZone::system(), now, ROW_DAYS);
+    let made = fleet.made_times(monitors, &days[..fleet.made(&days)]).await?;
+    let rows = monitors.iter().zip(made).map(|(monitor, made)| row_history(&fleet, *monitor, &days, made));
     stream::iter(rows).buffered(AT_ONCE).try_collect().await
 }
 
@@ -462,7 +483,13 @@ impl Screens {
     }
 }
 
-async fn row_history(fleet: &Fleet<'_>, monitor: MonitorId) -> Result<RowHistory, Failed> {
+/// A row; of the first days it is known how they were.
+async fn row_history(
+    fleet: &Fleet<'_>,
+    monitor: MonitorId,
+    days: &[LocalDay],
+    mut by_day: Vec<Times>,
+) -> Result<RowHistory, Failed> {
     let now = fleet.now;
     let end = now.floor_to(HALF_HOUR_US).plus_us(HALF_HOUR_US);
     let halves: Vec<Span> = (0..SPARK as u64)
@@ -472,15 +499,14 @@ async fn row_history(fleet: &Fleet<'_>, monitor: MonitorId) -> Result<RowHistory
     let sparks = fleet.history.buckets(monitor, halves, None, now).await.map_err(storage)?;
     let mut latency = Latency::default();
     sparks.iter().for_each(|bucket| latency.merge(&bucket.latency));
-    let days = local_days(&TimeZone::system(), now, ROW_DAYS);
-    let by_day = fleet.times(&[monitor], &days).await?;
+    by_day.extend(fleet.exact_times(&[monitor], &days[by_day.len()..]).await?);
     let mut all = Times::default();
     by_day.iter().for_each(|times| all.add(*times));
     Ok(RowHistory {
         id: monitor.to_string(),
         spark_us: sparks.iter().map(|bucket| bucket.latency.sketch.quantile(0.5)).collect(),
         spark_state: sparks.iter().map(worst).collect(),
-        days: by_day.iter().zip(&days).map(|(times, day)| times.mark(day)).collect(),
+        days: by_day.iter().zip(days).map(|(times, day)| times.mark(day)).collect(),
         p95_us: latency.sketch.quantile(0.95),
         uptime: all.uptime(),
         coverage: all.coverage(),

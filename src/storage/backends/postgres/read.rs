@@ -1,5 +1,7 @@
 //! Reading rows. Every read obeys the floors in the statement itself, whoever raised them.
 
+use std::collections::HashMap;
+
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ColumnIndex, Row as _};
 
@@ -8,7 +10,7 @@ use super::schema::{self, Engine};
 use super::wire::{Stamp, counted};
 use crate::model::{
     Acknowledgement, CheckResult, Facts, Gap, Incident, IncidentEnd, IncidentId, KnownMonitor, Latency, MonitorId,
-    Phases, Rollup, Span, UnixMicros,
+    Phases, Rollup, Span, Tier, UnixMicros,
 };
 use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreStatus,
@@ -105,12 +107,41 @@ fn result(row: &PgRow, monitor: MonitorId) -> Outcome<CheckResult> {
     })
 }
 
-pub(super) async fn results(connection: &mut PgConnection, instance: i32, query: &ResultQuery) -> Outcome<Page> {
+/// Columns of what was seen, in the order in which [`seen`] reads them.
+macro_rules! seen_columns {
+    () => {
+        "r.time, r.interval_us, r.timeout_us, r.duration_us, r.verdict, r.failure"
+    };
+}
+
+/// A result without its phases, message and facts.
+fn seen(row: &PgRow, monitor: MonitorId) -> Outcome<CheckResult> {
+    Ok(CheckResult {
+        monitor,
+        time: time(row, 0)?,
+        interval_us: number(row, 1)?,
+        timeout_us: number(row, 2)?,
+        duration_us: number(row, 3)?,
+        verdict: name(row, 4)?,
+        failure: row.try_get::<Option<&str>, _>(5)?.map(str::parse).transpose().map_err(unreadable)?,
+        phases: Phases::default(),
+        message: "".into(),
+        facts: Facts::new(),
+    })
+}
+
+/// A page of results: whole, or as much as was seen.
+pub(super) async fn results(
+    connection: &mut PgConnection,
+    instance: i32,
+    query: &ResultQuery,
+    whole: bool,
+) -> Outcome<Page> {
     let limit = query.limit.clamp(1, usize::MAX / 2);
     // One more than asked tells whether there is another page.
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let mut results = match query.monitor {
-        Some(monitor) => of_one(connection, instance, monitor, query, most).await?,
+        Some(monitor) => of_one(connection, instance, monitor, query, (most, whole)).await?,
         None => of_all(connection, instance, query, limit + 1).await?,
     };
     if results.len() <= limit {
@@ -126,17 +157,23 @@ async fn of_one(
     instance: i32,
     monitor: MonitorId,
     query: &ResultQuery,
-    most: i64,
+    (most, whole): (i64, bool),
 ) -> Outcome<Vec<CheckResult>> {
-    const READ: &str = concat!(
-        "SELECT ",
-        result_columns!(),
-        " FROM result r WHERE r.monitor = ",
-        number!(),
-        " AND r.time >= $3 AND r.time >= ",
-        floor!("$6"),
-        " AND r.time < $4 ORDER BY r.time DESC LIMIT $5"
-    );
+    macro_rules! read {
+        ($columns:expr) => {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM result r WHERE r.monitor = ",
+                number!(),
+                " AND r.time >= $3 AND r.time >= ",
+                floor!("$6"),
+                " AND r.time < $4 ORDER BY r.time DESC LIMIT $5"
+            )
+        };
+    }
+    const WHOLE: &str = read!(result_columns!());
+    const SEEN: &str = read!(seen_columns!());
     // What comes after a place is older, or of the same time and of a lesser monitor.
     let to = query.after.map_or(query.span.to, |after| {
         query.span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time })
@@ -144,7 +181,7 @@ async fn of_one(
     if query.span.from >= to {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(READ)
+    let rows = sqlx::query(if whole { WHOLE } else { SEEN })
         .bind(instance)
         .bind(monitor.uuid())
         .bind(Stamp(query.span.from))
@@ -153,7 +190,7 @@ async fn of_one(
         .bind(RAW)
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| result(row, monitor)).collect()
+    rows.iter().map(|row| if whole { result(row, monitor) } else { seen(row, monitor) }).collect()
 }
 
 /// Results of all monitors, newest first. There is no index by time alone: it looks through ever wider spans, each
@@ -253,7 +290,7 @@ pub(super) async fn last_before(
     let near = before.minus_us(NEAR_US);
     for span in [Span::new(near, before), Span::new(UnixMicros::MIN, near)] {
         let query = ResultQuery { monitor: Some(monitor), span, limit: 1, after: None };
-        if let Some(last) = of_one(connection, instance, monitor, &query, 1).await?.pop() {
+        if let Some(last) = of_one(connection, instance, monitor, &query, (1, true)).await?.pop() {
             return Ok(Some(last));
         }
     }
@@ -292,17 +329,57 @@ pub(super) fn rollup(row: &PgRow, monitor: MonitorId) -> Outcome<Rollup> {
     })
 }
 
-pub(super) async fn rollups(connection: &mut PgConnection, instance: i32, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
-    const READ: &str = concat!(
-        "SELECT ",
-        rollup_columns!(),
-        " FROM rollup WHERE monitor = ",
-        number!(),
-        " AND tier = $3 AND start >= $4 AND start >= ",
-        floor!("$3"),
-        " AND start < $5 ORDER BY start"
-    );
-    let rows = sqlx::query(READ)
+/// The counts and times of a rollup.
+macro_rules! time_columns {
+    () => {
+        "start, checks, up, degraded, down, inconclusive, up_us, degraded_us, down_us"
+    };
+}
+
+/// How many they are.
+const TIME_COLUMNS: usize = 9;
+
+/// A rollup without its latency.
+fn times(row: &PgRow, monitor: MonitorId, tier: Tier) -> Outcome<Rollup> {
+    Ok(Rollup {
+        monitor,
+        tier,
+        start: time(row, 0)?,
+        checks: number(row, 1)?,
+        up: number(row, 2)?,
+        degraded: number(row, 3)?,
+        down: number(row, 4)?,
+        inconclusive: number(row, 5)?,
+        up_us: number(row, 6)?,
+        degraded_us: number(row, 7)?,
+        down_us: number(row, 8)?,
+        latency: Latency::default(),
+    })
+}
+
+/// Rollups: whole, or their counts and times.
+pub(super) async fn rollups(
+    connection: &mut PgConnection,
+    instance: i32,
+    query: &RollupQuery,
+    whole: bool,
+) -> Outcome<Vec<Rollup>> {
+    macro_rules! read {
+        ($columns:expr) => {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM rollup WHERE monitor = ",
+                number!(),
+                " AND tier = $3 AND start >= $4 AND start >= ",
+                floor!("$3"),
+                " AND start < $5 ORDER BY start"
+            )
+        };
+    }
+    const WHOLE: &str = read!(rollup_columns!());
+    const TIMES: &str = read!(time_columns!());
+    let rows = sqlx::query(if whole { WHOLE } else { TIMES })
         .bind(instance)
         .bind(query.monitor.uuid())
         .bind(query.tier.as_str())
@@ -310,7 +387,44 @@ pub(super) async fn rollups(connection: &mut PgConnection, instance: i32, query:
         .bind(Stamp(query.span.to))
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| rollup(row, query.monitor)).collect()
+    let (monitor, tier) = (query.monitor, query.tier);
+    rows.iter().map(|row| if whole { rollup(row, monitor) } else { times(row, monitor, tier) }).collect()
+}
+
+/// Counts and times of several monitors. Those that were written together lie together.
+pub(super) async fn rollup_times_of(
+    connection: &mut PgConnection,
+    instance: i32,
+    monitors: &[MonitorId],
+    tier: Tier,
+    span: Span,
+) -> Outcome<Vec<Rollup>> {
+    const MONITORS: &str = "SELECT n.number, n.id, coalesce(greatest(a.until, f.until), '-infinity') FROM monitor n \
+         LEFT JOIN floor a ON a.instance = $1 AND a.tier = $3 AND a.monitor = 0 \
+         LEFT JOIN floor f ON f.instance = $1 AND f.tier = $3 AND f.monitor = n.number \
+         WHERE n.instance = $1 AND n.id = ANY($2)";
+    const READ: &str = concat!(
+        "SELECT ",
+        time_columns!(),
+        ", monitor FROM rollup WHERE monitor = ANY($1) AND tier = $2 AND start >= $3 AND start < $4"
+    );
+    let ids: Vec<uuid::Uuid> = monitors.iter().map(|monitor| monitor.uuid()).collect();
+    let mut known: HashMap<i32, (MonitorId, UnixMicros)> = HashMap::new();
+    for row in sqlx::query(MONITORS).bind(instance).bind(ids).bind(tier.as_str()).fetch_all(&mut *connection).await? {
+        known.insert(row.try_get(0)?, (MonitorId::new(row.try_get(1)?), time(&row, 2)?));
+    }
+    let numbers: Vec<i32> = known.keys().copied().collect();
+    let asked = sqlx::query(READ).bind(numbers).bind(tier.as_str()).bind(Stamp(span.from)).bind(Stamp(span.to));
+    let mut rollups = Vec::new();
+    for row in asked.fetch_all(connection).await? {
+        if let Some((monitor, floor)) = known.get(&row.try_get(TIME_COLUMNS)?) {
+            let rollup = times(&row, *monitor, tier)?;
+            if rollup.start >= *floor {
+                rollups.push(rollup);
+            }
+        }
+    }
+    Ok(rollups)
 }
 
 /// Columns of an incident, in the order in which [`incident`] reads them.

@@ -23,7 +23,7 @@ use super::schema::{self, Engine};
 use super::settings::Postgres;
 use super::{read, scan, upkeep};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -128,6 +128,26 @@ impl PostgresStore {
         .await
     }
 
+    /// A page of results: whole, or as much as was seen.
+    async fn page(&self, query: &ResultQuery, whole: bool) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.reads("results", move |mut connection, instance| {
+            let query = query.clone();
+            async move { read::results(&mut connection, instance, &query, whole).await }
+        })
+        .await
+    }
+
+    /// Rollups: whole, or their counts and times.
+    async fn all_rollups(&self, query: &RollupQuery, whole: bool) -> Result<Vec<Rollup>, StoreError> {
+        let query = query.clone();
+        self.reads("rollups", move |mut connection, instance| {
+            let query = query.clone();
+            async move { read::rollups(&mut connection, instance, &query, whole).await }
+        })
+        .await
+    }
+
     /// Writes with a connection to the server itself.
     pub(super) async fn writes<T, W, F>(&self, operation: &'static str, work: W) -> Result<T, StoreError>
     where
@@ -228,12 +248,11 @@ async fn metadata(connection: &mut PgConnection, instance: i32, key: &str) -> Re
 #[async_trait]
 impl ReadRows for PostgresStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
-        let query = query.clone();
-        self.reads("results", move |mut connection, instance| {
-            let query = query.clone();
-            async move { read::results(&mut connection, instance, &query).await }
-        })
-        .await
+        self.page(query, true).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        self.page(query, false).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
@@ -253,10 +272,18 @@ impl ReadRows for PostgresStore {
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let query = query.clone();
+        self.all_rollups(query, true).await
+    }
+
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.all_rollups(query, false).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let monitors: Arc<[MonitorId]> = monitors.into();
         self.reads("rollups", move |mut connection, instance| {
-            let query = query.clone();
-            async move { read::rollups(&mut connection, instance, &query).await }
+            let monitors = Arc::clone(&monitors);
+            async move { read::rollup_times_of(&mut connection, instance, &monitors, tier, span).await }
         })
         .await
     }
