@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::{self, Effort};
 use super::frame::{FrameError, Head, Kind, Packer};
+use super::unblock::Depth;
 use crate::model::{Latency, MonitorId, Rollup, Sketch, Tier, UnixMicros};
 
 /// Most rollups in a chunk, and most buckets of their sketches together.
@@ -113,32 +114,32 @@ pub(super) fn decode(
     tier: Tier,
     frame: &[u8],
 ) -> Result<Vec<Rollup>, FrameError> {
-    let (head, body, numbers) = packer.open(Kind::Rollups, frame)?;
-    let cells: Cells = postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its rollups cannot be read"))?;
-    rollups(monitor, tier, head, &cells, numbers).ok_or(FrameError::Damaged("its columns do not fit together"))
+    decode_to(packer, monitor, tier, frame, Depth::Whole)
 }
 
-fn rollups(monitor: MonitorId, tier: Tier, head: Head, cells: &Cells, numbers: &[u8]) -> Option<Vec<Rollup>> {
+/// The same, latencies only where they are asked for.
+pub(super) fn decode_to(
+    packer: &mut Packer,
+    monitor: MonitorId,
+    tier: Tier,
+    frame: &[u8],
+    depth: Depth,
+) -> Result<Vec<Rollup>, FrameError> {
+    let (head, body, numbers) = packer.open(Kind::Rollups, frame)?;
+    let cells: Cells = postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its rollups cannot be read"))?;
+    let mut rollups = counts_and_times(monitor, tier, head, &cells);
+    if depth == Depth::Whole {
+        rollups = rollups.and_then(|rollups| with_latencies(rollups, &cells, numbers));
+    }
+    rollups.ok_or(FrameError::Damaged("its columns do not fit together"))
+}
+
+fn counts_and_times(monitor: MonitorId, tier: Tier, head: Head, cells: &Cells) -> Option<Vec<Rollup>> {
     let count = usize::from(head.count);
-    let lengths = (0..count).map(|at| usize::try_from(cells.buckets.get(at)?).ok()).collect::<Option<Vec<usize>>>()?;
-    let buckets = lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(*length))?;
-    (buckets <= MOST).then_some(())?;
-    let with_any = lengths.iter().filter(|length| **length > 0).count();
-    let (steps, counts) = numbers.split_at_checked(usize::try_from(cells.steps_length).ok()?)?;
-    let mut steps = column::unpack(steps, buckets - with_any)?.into_iter();
-    let mut counts = column::unpack(counts, buckets)?.into_iter();
     let mut start = head.first;
     let mut rollups = Vec::with_capacity(count);
-    for (at, length) in lengths.into_iter().enumerate() {
+    for at in 0..count {
         start = start.checked_add(cells.step.get(at)?.checked_mul(tier.width_us())?)?;
-        let mut bucket = u16::try_from(cells.first_bucket.get(at)?).ok()?;
-        let mut sketch = Vec::with_capacity(length);
-        for nth in 0..length {
-            if nth > 0 {
-                bucket = bucket.checked_add(u16::try_from(steps.next()?).ok()?)?;
-            }
-            sketch.push((bucket, u32::try_from(counts.next()?).ok()?));
-        }
         rollups.push(Rollup {
             monitor,
             tier,
@@ -151,14 +152,37 @@ fn rollups(monitor: MonitorId, tier: Tier, head: Head, cells: &Cells, numbers: &
             up_us: cells.up_us.get(at)?,
             degraded_us: cells.degraded_us.get(at)?,
             down_us: cells.down_us.get(at)?,
-            latency: Latency {
-                count: cells.latency_count.get(at)?,
-                sum_us: cells.latency_sum_us.get(at)?,
-                min_us: cells.latency_min_us.get(at)?,
-                max_us: cells.latency_max_us.get(at)?,
-                sketch: Sketch::from_buckets(sketch)?,
-            },
+            latency: Latency::default(),
         });
+    }
+    Some(rollups)
+}
+
+fn with_latencies(mut rollups: Vec<Rollup>, cells: &Cells, numbers: &[u8]) -> Option<Vec<Rollup>> {
+    let count = rollups.len();
+    let lengths = (0..count).map(|at| usize::try_from(cells.buckets.get(at)?).ok()).collect::<Option<Vec<usize>>>()?;
+    let buckets = lengths.iter().try_fold(0usize, |sum, length| sum.checked_add(*length))?;
+    (buckets <= MOST).then_some(())?;
+    let with_any = lengths.iter().filter(|length| **length > 0).count();
+    let (steps, counts) = numbers.split_at_checked(usize::try_from(cells.steps_length).ok()?)?;
+    let mut steps = column::unpack(steps, buckets - with_any)?.into_iter();
+    let mut counts = column::unpack(counts, buckets)?.into_iter();
+    for ((at, length), rollup) in lengths.into_iter().enumerate().zip(&mut rollups) {
+        let mut bucket = u16::try_from(cells.first_bucket.get(at)?).ok()?;
+        let mut sketch = Vec::with_capacity(length);
+        for nth in 0..length {
+            if nth > 0 {
+                bucket = bucket.checked_add(u16::try_from(steps.next()?).ok()?)?;
+            }
+            sketch.push((bucket, u32::try_from(counts.next()?).ok()?));
+        }
+        rollup.latency = Latency {
+            count: cells.latency_count.get(at)?,
+            sum_us: cells.latency_sum_us.get(at)?,
+            min_us: cells.latency_min_us.get(at)?,
+            max_us: cells.latency_max_us.get(at)?,
+            sketch: Sketch::from_buckets(sketch)?,
+        };
     }
     Some(rollups)
 }
@@ -190,6 +214,9 @@ mod tests {
             let (monitor, rollups) = day(seed, skip);
             let mut packer = Packer::default();
             let frame = encode(&mut packer, &rollups, Effort::Quick).expect("encodes");
+            let bare = |rollup: &Rollup| Rollup { latency: Latency::default(), ..rollup.clone() };
+            let times = decode_to(&mut packer, monitor, Tier::Hour, &frame, Depth::Seen);
+            prop_assert_eq!(times, Ok(rollups.iter().map(bare).collect()));
             prop_assert_eq!(decode(&mut packer, monitor, Tier::Hour, &frame), Ok(rollups));
         }
 

@@ -8,6 +8,7 @@ use super::fault::Outcome;
 use super::frame::{self, Kind, Packer};
 use super::read::{rollups_of, rows_of};
 use super::sealed::Entry;
+use super::unblock::Depth;
 use super::{block, chunk};
 use crate::model::{CheckResult, MonitorId, Rollup, Span, Tier, UnixMicros};
 
@@ -87,7 +88,9 @@ pub(super) fn rollups(
     let mut packed = Packed { monitor, frames: Vec::new(), news: 0, whole: Vec::new() };
     let mut live: Vec<Rollup> = Vec::new();
     for (_, value) in &chunks {
-        live.extend(rollups_of(packer, monitor, tier, value)?.into_iter().filter(|row| row.start >= floor));
+        live.extend(
+            rollups_of(packer, monitor, tier, value, Depth::Whole)?.into_iter().filter(|row| row.start >= floor),
+        );
     }
     let mut rows: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
     for (entry, frame) in sealed {
@@ -96,7 +99,7 @@ pub(super) fn rollups(
             packed.frames.push(frame);
             continue;
         }
-        rows.extend(rollups_of(packer, monitor, tier, &frame)?.into_iter().map(|row| (row.start, row)));
+        rows.extend(rollups_of(packer, monitor, tier, &frame, Depth::Whole)?.into_iter().map(|row| (row.start, row)));
     }
     for row in live {
         let before = rows.insert(row.start, row.clone());

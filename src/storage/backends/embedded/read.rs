@@ -9,6 +9,7 @@ use std::sync::Arc;
 use native_db::transaction::RTransaction;
 use tracing::error;
 
+use super::chunk;
 use super::fault::Outcome;
 use super::file::{Index, KnownRow, Live};
 use super::frame::{self, FrameError, Kind, Packer};
@@ -20,9 +21,9 @@ use super::sealed::{Entry, Family, SealedFile, of_monitor};
 use super::shelf::{Files, Shelf, of_family};
 use super::spread::spread;
 use super::table::Tables;
-use super::{chunk, unblock};
+use super::unblock::{self, Depth};
 use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
-use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreErrorKind};
+use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, StoreErrorKind};
 
 /// A read transaction and what it needs to know.
 pub(super) struct Reader<'db> {
@@ -35,6 +36,9 @@ pub(super) struct Reader<'db> {
 
 /// What reading the end of a block costs, in results that are packed.
 const ROWS_A_BLOCK: usize = 16;
+
+/// The same of the hours of a month.
+const ROWS_A_MONTH: usize = 128;
 
 /// A place in the stream of all results, newest first, monitors of one time by id, descending.
 type Place = (UnixMicros, MonitorId);
@@ -68,9 +72,16 @@ impl<'db> Reader<'db> {
     }
 
     /// Of the results of a block in a span the newest, oldest first.
-    fn newest_of(&mut self, monitor: MonitorId, value: &[u8], span: Span, most: usize) -> Outcome<Vec<CheckResult>> {
+    fn newest_of(
+        &mut self,
+        monitor: MonitorId,
+        value: &[u8],
+        span: Span,
+        most: usize,
+        depth: Depth,
+    ) -> Outcome<Vec<CheckResult>> {
         let span = Span::new(span.from.max(self.index.floors.raw), span.to);
-        some_of(&mut self.packer, monitor, value, span, most)
+        some_of(&mut self.packer, monitor, value, span, most, depth)
     }
 
     /// The results of a block, oldest first.
@@ -85,7 +96,7 @@ impl<'db> Reader<'db> {
         if end == start { Ok(None) } else { self.read.end_of::<Block>(start..=end - 1, true) }
     }
 
-    pub(super) fn results(&mut self, query: &ResultQuery) -> Outcome<Page> {
+    pub(super) fn results(&mut self, query: &ResultQuery, depth: Depth) -> Outcome<Page> {
         let limit = query.limit.clamp(1, usize::MAX - 1);
         let mut monitors: Vec<(MonitorId, Number)> = match query.monitor {
             Some(id) => self.index.numbers.get(&id).map(|number| (id, *number)).into_iter().collect(),
@@ -116,12 +127,12 @@ impl<'db> Reader<'db> {
             match source {
                 Source::Live(number, key) => {
                     let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
-                    newest.add(self.newest_of(place.1, &value, newest.reach(), limit + 2)?, false);
+                    newest.add(self.newest_of(place.1, &value, newest.reach(), limit + 2, depth)?, false);
                     blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
                 }
                 Source::Sealed(Sealed(file, entry)) => {
                     let frame = file.frame(&entry)?;
-                    newest.add(self.newest_of(entry.monitor, &frame, newest.reach(), limit + 2)?, true);
+                    newest.add(self.newest_of(entry.monitor, &frame, newest.reach(), limit + 2, depth)?, true);
                 }
             }
         }
@@ -143,7 +154,8 @@ impl<'db> Reader<'db> {
         }
         let rows = near.len() * ROWS_A_BLOCK;
         let read = spread(near, rows, |packer, (monitor, value)| {
-            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, Span::new(floor, time), 1));
+            let newest: Option<Outcome<_>> =
+                value.map(|value| some_of(packer, monitor, &value, Span::new(floor, time), 1, Depth::Whole));
             Ok(newest.transpose()?.unwrap_or_default().pop())
         });
         let mut latest = Vec::with_capacity(monitors.len());
@@ -177,7 +189,7 @@ impl<'db> Reader<'db> {
         for file in reaching.take_while(|file| live.as_ref().is_none_or(|live| file.period.to > live.time)) {
             for entry in self.sealed_blocks(file, Some(monitor))?.iter().rev().filter(|entry| entry.first < time) {
                 let before = Span::new(UnixMicros::MIN, time);
-                if let Some(last) = self.newest_of(monitor, &file.frame(entry)?, before, 1)?.pop() {
+                if let Some(last) = self.newest_of(monitor, &file.frame(entry)?, before, 1, Depth::Whole)?.pop() {
                     // Of two with the same time the sealed one was there first.
                     return Ok(Some(live.filter(|live| live.time > last.time).unwrap_or(last)));
                 }
@@ -191,7 +203,7 @@ impl<'db> Reader<'db> {
         let mut bound = time;
         while let Some((key, value)) = self.block_before(number, bound)? {
             let before = Span::new(UnixMicros::MIN, time);
-            if let Some(last) = self.newest_of(monitor, &value, before, 1)?.pop() {
+            if let Some(last) = self.newest_of(monitor, &value, before, 1, Depth::Whole)?.pop() {
                 return Ok(Some(last));
             }
             bound = time_in(key);
@@ -202,22 +214,55 @@ impl<'db> Reader<'db> {
         Ok(None)
     }
 
-    pub(super) fn rollups(&mut self, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
-        let span = Span::new(query.span.from.max(self.index.floors.of(query.tier)), query.span.to);
+    /// The rollups of some monitors whose bucket starts in a span, of each the oldest first.
+    pub(super) fn rollups(
+        &mut self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        span: Span,
+        depth: Depth,
+    ) -> Outcome<Vec<Rollup>> {
+        let span = Span::new(span.from.max(self.index.floors.of(tier)), span.to);
         if span.is_empty() {
             return Ok(Vec::new());
         }
-        let mut rollups = self.sealed_rollups(query.monitor, query.tier, span)?;
-        let values = match self.index.numbers.get(&query.monitor).copied() {
-            Some(number) => self.chunks(number, query.tier, span)?,
-            None => Vec::new(),
-        };
-        // What is in the live file was written later.
-        for value in values {
-            let live = self.chunk(query.monitor, query.tier, &value)?.into_iter();
-            rollups.extend(live.filter(|rollup| span.contains(rollup.start)).map(|rollup| (rollup.start, rollup)));
+        let of_each = monitors.iter().map(|monitor| Ok((*monitor, self.frames_of(*monitor, tier, span)?)));
+        let of_each = of_each.collect::<Outcome<Vec<_>>>()?;
+        let rows = of_each.len() * ROWS_A_MONTH;
+        let read = spread(of_each, rows, |packer, (monitor, frames)| {
+            let mut rollups = BTreeMap::new();
+            // What stands later was written later.
+            for frame in frames {
+                let rows = rollups_of(packer, monitor, tier, &frame, depth)?.into_iter();
+                rollups.extend(rows.filter(|row| span.contains(row.start)).map(|row| (row.start, row)));
+            }
+            Ok(rollups)
+        });
+        let mut rollups = Vec::new();
+        for own in read {
+            let own: Outcome<BTreeMap<UnixMicros, Rollup>> = own;
+            rollups.extend(own?.into_values());
         }
-        Ok(rollups.into_values().collect())
+        Ok(rollups)
+    }
+
+    /// The chunks of a monitor that reach into a span, those of sealed files first.
+    fn frames_of(&self, monitor: MonitorId, tier: Tier, span: Span) -> Outcome<Vec<Vec<u8>>> {
+        let mut frames = Vec::new();
+        if let Some(family) = Family::of(tier) {
+            let reaching = of_family(&self.files, family).iter();
+            for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
+                for entry in self.sealed_blocks(file, Some(monitor))? {
+                    if entry.first < span.to && entry.last >= span.from {
+                        frames.push(file.frame(&entry)?);
+                    }
+                }
+            }
+        }
+        if let Some(number) = self.index.numbers.get(&monitor).copied() {
+            frames.extend(self.chunks(number, tier, span)?);
+        }
+        Ok(frames)
     }
 
     fn chunks(&self, number: Number, tier: Tier, span: Span) -> Outcome<Vec<Vec<u8>>> {
@@ -230,31 +275,9 @@ impl<'db> Reader<'db> {
         Ok(values)
     }
 
-    /// The sealed rollups of a monitor and tier that start in a span.
-    pub(super) fn sealed_rollups(
-        &mut self,
-        monitor: MonitorId,
-        tier: Tier,
-        span: Span,
-    ) -> Outcome<BTreeMap<UnixMicros, Rollup>> {
-        let mut rollups = BTreeMap::new();
-        let Some(family) = Family::of(tier) else { return Ok(rollups) };
-        let files = Arc::clone(&self.files);
-        let reaching = of_family(&files, family).iter();
-        for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
-            for entry in self.sealed_blocks(file, Some(monitor))? {
-                if entry.first < span.to && entry.last >= span.from {
-                    let rows = self.chunk(monitor, tier, &file.frame(&entry)?)?.into_iter();
-                    rollups.extend(rows.filter(|row| span.contains(row.start)).map(|row| (row.start, row)));
-                }
-            }
-        }
-        Ok(rollups)
-    }
-
     /// The rollups of a chunk, oldest first.
     pub(super) fn chunk(&mut self, monitor: MonitorId, tier: Tier, value: &[u8]) -> Outcome<Vec<Rollup>> {
-        rollups_of(&mut self.packer, monitor, tier, value)
+        rollups_of(&mut self.packer, monitor, tier, value, Depth::Whole)
     }
 
     pub(super) fn incidents(&self, query: &IncidentQuery) -> Outcome<Vec<Incident>> {
@@ -356,7 +379,7 @@ pub(super) fn rows_of(
     monitor: MonitorId,
     value: &[u8],
 ) -> Outcome<Vec<CheckResult>> {
-    decoded(packer, monitor, value, |times| times.partition_point(|time| *time < floor)..times.len())
+    decoded(packer, monitor, value, Depth::Whole, |times| times.partition_point(|time| *time < floor)..times.len())
 }
 
 /// Of the results of a block in a span the newest, oldest first.
@@ -366,8 +389,9 @@ fn some_of(
     value: &[u8],
     span: Span,
     most: usize,
+    depth: Depth,
 ) -> Outcome<Vec<CheckResult>> {
-    decoded(packer, monitor, value, |times| {
+    decoded(packer, monitor, value, depth, |times| {
         let to = times.partition_point(|time| *time < span.to);
         let from = times.partition_point(|time| *time < span.from).max(to.saturating_sub(most));
         from.min(to)..to
@@ -379,9 +403,10 @@ fn decoded(
     packer: &mut Packer,
     monitor: MonitorId,
     value: &[u8],
+    depth: Depth,
     wanted: impl FnOnce(&[UnixMicros]) -> Range<usize>,
 ) -> Outcome<Vec<CheckResult>> {
-    match unblock::decode_some(packer, monitor, value, wanted) {
+    match unblock::decode_some(packer, monitor, value, depth, wanted) {
         Ok(rows) => Ok(rows),
         Err(why @ FrameError::Format(_)) => Err(why.into()),
         Err(why) => {
@@ -392,8 +417,14 @@ fn decoded(
 }
 
 /// The rollups of a chunk, oldest first. A damaged one is reported and left out.
-pub(super) fn rollups_of(packer: &mut Packer, monitor: MonitorId, tier: Tier, value: &[u8]) -> Outcome<Vec<Rollup>> {
-    match chunk::decode(packer, monitor, tier, value) {
+pub(super) fn rollups_of(
+    packer: &mut Packer,
+    monitor: MonitorId,
+    tier: Tier,
+    value: &[u8],
+    depth: Depth,
+) -> Outcome<Vec<Rollup>> {
+    match chunk::decode_to(packer, monitor, tier, value, depth) {
         Ok(rollups) => Ok(rollups),
         Err(why @ FrameError::Format(_)) => Err(why.into()),
         Err(why) => {

@@ -14,9 +14,10 @@ use super::read::Reader;
 use super::seal::Sealing;
 use super::shelf::Shelf;
 use super::table::{Tables, Writes};
+use super::unblock::Depth;
 use super::{upkeep, verify};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -121,7 +122,12 @@ async fn blocking<T: Send + 'static>(
 impl ReadRows for EmbeddedStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        self.reads("results", move |reader| reader.results(&query)).await
+        self.reads("results", move |reader| reader.results(&query, Depth::Whole)).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.reads("results", move |reader| reader.results(&query, Depth::Seen)).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
@@ -135,8 +141,17 @@ impl ReadRows for EmbeddedStore {
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        let query = query.clone();
-        self.reads("rollups", move |reader| reader.rollups(&query)).await
+        let RollupQuery { monitor, tier, span } = *query;
+        self.reads("rollups", move |reader| reader.rollups(&[monitor], tier, span, Depth::Whole)).await
+    }
+
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.rollup_times_of(&[query.monitor], query.tier, query.span).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let monitors = monitors.to_vec();
+        self.reads("rollups", move |reader| reader.rollups(&monitors, tier, span, Depth::Seen)).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

@@ -11,9 +11,18 @@ use crate::model::{
     CheckResult, FactKey, Facts, Failure, MESSAGE_LIMIT, MonitorId, Phases, UnixMicros, Verdict, clean_text,
 };
 
+/// How much of a row is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All of it.
+    Whole,
+    /// What a [`Seen`](crate::model::Seen) holds, of a rollup its counts and times.
+    Seen,
+}
+
 /// Reads a block of a monitor: its results, oldest first.
 pub(super) fn decode(packer: &mut Packer, monitor: MonitorId, frame: &[u8]) -> Result<Vec<CheckResult>, FrameError> {
-    decode_some(packer, monitor, frame, |times| 0..times.len())
+    decode_some(packer, monitor, frame, Depth::Whole, |times| 0..times.len())
 }
 
 /// Reads the rows of a block that are wanted, as their times tell: making rows takes most of the time.
@@ -21,12 +30,13 @@ pub(super) fn decode_some(
     packer: &mut Packer,
     monitor: MonitorId,
     frame: &[u8],
+    depth: Depth,
     wanted: impl FnOnce(&[UnixMicros]) -> Range<usize>,
 ) -> Result<Vec<CheckResult>, FrameError> {
     let (head, body, numbers) = packer.open(Kind::Results, frame)?;
     let columns: Columns =
         postcard::from_bytes(&body).map_err(|_| FrameError::Damaged("its columns cannot be read"))?;
-    rows(monitor, head, &columns, numbers, wanted).ok_or(FrameError::Damaged("its columns do not fit together"))
+    rows(monitor, head, &columns, numbers, depth, wanted).ok_or(FrameError::Damaged("its columns do not fit together"))
 }
 
 /// Walks along runs, a value a row.
@@ -140,6 +150,7 @@ fn rows(
     head: Head,
     columns: &Columns,
     numbers: &[u8],
+    depth: Depth,
     wanted: impl FnOnce(&[UnixMicros]) -> Range<usize>,
 ) -> Option<Vec<CheckResult>> {
     let count = usize::from(head.count);
@@ -154,14 +165,6 @@ fn rows(
     let from = wanted.start;
     let durations = numbers.next(count)?;
     let durations = durations.get(wanted)?;
-    let [name, connect, tls, first_byte, total] = columns.phases.each_ref();
-    let mut phases = [
-        numbers.sparse(name, count, from)?,
-        numbers.sparse(connect, count, from)?,
-        numbers.sparse(tls, count, from)?,
-        numbers.sparse(first_byte, count, from)?,
-        numbers.sparse(total, count, from)?,
-    ];
     let mut walks = Walks {
         interval: Walk::from(&columns.interval, from)?,
         timeout: Walk::from(&columns.timeout, from)?,
@@ -171,18 +174,16 @@ fn rows(
     };
     let mut rows = Vec::with_capacity(times.len());
     for (time, duration) in times.iter().zip(durations) {
-        let mut row = walks.next(monitor, columns)?;
+        let mut row = walks.next(monitor, columns, depth)?;
         row.time = *time;
-        let [name, connect, tls, first_byte, total] = phases.each_mut().map(Sparse::next);
-        let us = |value: Option<i64>| value.map(u32::try_from).transpose().ok();
-        let parts = [us(name?)?, us(connect?)?, us(tls?)?, us(first_byte?)?, None];
-        let base = if columns.duration == rest::OF_ROW { sum_of(&parts) } else { 0 };
-        let duration = duration.wrapping_add(base);
-        row.duration_us = unsigned(duration);
-        let total_us = us(total?.map(|less| less.wrapping_add(duration)))?;
-        let [name_us, connect_us, tls_us, first_byte_us, _] = parts;
-        row.phases = Phases { name_us, connect_us, tls_us, first_byte_us, total_us };
+        row.duration_us = unsigned(*duration);
         rows.push(row);
+    }
+    if depth == Depth::Whole || columns.duration == rest::OF_ROW {
+        add_phases(columns, &mut numbers, (from, count), &mut rows)?;
+    }
+    if depth == Depth::Seen {
+        return Some(rows);
     }
     let clean = |text: &String| CompactString::from(clean_text(text, MESSAGE_LIMIT));
     let texts: Vec<CompactString> = columns.texts.iter().map(clean).collect();
@@ -190,6 +191,36 @@ fn rows(
         add_facts(column, &texts, &mut numbers, (from, count), &mut rows)?;
     }
     Some(rows)
+}
+
+/// Adds the phases to the rows, and to the durations what they are the rest of. The rows are those of the block from a
+/// row on.
+fn add_phases(
+    columns: &Columns,
+    numbers: &mut NumbersRead<'_>,
+    (from, count): (usize, usize),
+    rows: &mut [CheckResult],
+) -> Option<()> {
+    let [name, connect, tls, first_byte, total] = columns.phases.each_ref();
+    let mut phases = [
+        numbers.sparse(name, count, from)?,
+        numbers.sparse(connect, count, from)?,
+        numbers.sparse(tls, count, from)?,
+        numbers.sparse(first_byte, count, from)?,
+        numbers.sparse(total, count, from)?,
+    ];
+    for row in rows {
+        let [name, connect, tls, first_byte, total] = phases.each_mut().map(Sparse::next);
+        let us = |value: Option<i64>| value.map(u32::try_from).transpose().ok();
+        let parts = [us(name?)?, us(connect?)?, us(tls?)?, us(first_byte?)?, None];
+        let base = if columns.duration == rest::OF_ROW { sum_of(&parts) } else { 0 };
+        let duration = signed(row.duration_us).wrapping_add(base);
+        row.duration_us = unsigned(duration);
+        let total_us = us(total?.map(|less| less.wrapping_add(duration)))?;
+        let [name_us, connect_us, tls_us, first_byte_us, _] = parts;
+        row.phases = Phases { name_us, connect_us, tls_us, first_byte_us, total_us };
+    }
+    Some(())
 }
 
 /// The columns whose values repeat.
@@ -203,9 +234,15 @@ struct Walks<'a> {
 
 impl Walks<'_> {
     /// A row with what these columns say.
-    fn next(&mut self, monitor: MonitorId, columns: &Columns) -> Option<CheckResult> {
+    fn next(&mut self, monitor: MonitorId, columns: &Columns, depth: Depth) -> Option<CheckResult> {
         let failure = self.failure.next()?;
-        let text = columns.texts.get(usize::try_from(self.message.next()?).ok()?)?;
+        let (message, facts) = match depth {
+            Depth::Whole => {
+                let text = columns.texts.get(usize::try_from(self.message.next()?).ok()?)?;
+                (text.as_str().into(), Facts::with_capacity(columns.facts.len()))
+            }
+            Depth::Seen => ("".into(), Facts::new()),
+        };
         Some(CheckResult {
             monitor,
             time: UnixMicros::MIN,
@@ -214,9 +251,9 @@ impl Walks<'_> {
             verdict: Verdict::from_code(self.verdict.next()?)?,
             duration_us: 0,
             failure: if failure == 0 { None } else { Some(Failure::from_code(failure)?) },
-            message: text.as_str().into(),
+            message,
             phases: Phases::default(),
-            facts: Facts::with_capacity(columns.facts.len()),
+            facts,
         })
     }
 }
@@ -261,6 +298,7 @@ mod tests {
 
     use super::super::block::encode;
     use super::*;
+    use crate::model::Seen;
     use crate::storage::conformance::Fixture;
 
     proptest! {
@@ -274,11 +312,14 @@ mod tests {
             let mut packer = Packer::default();
             let (_, frame) = encode(&mut packer, &all).expect("encodes").remove(0);
             let to = (from + long).min(all.len());
-            let some = decode_some(&mut packer, monitor, &frame, |times| {
+            let mut some = |depth| decode_some(&mut packer, monitor, &frame, depth, |times| {
                 assert_eq!(times.len(), 60);
                 from..to
             });
-            prop_assert_eq!(some.expect("decodes"), &all[from..to]);
+            let (whole, seen) = (some(Depth::Whole).expect("decodes"), some(Depth::Seen).expect("decodes"));
+            prop_assert_eq!(&whole[..], &all[from..to]);
+            let of = |rows: &[CheckResult]| rows.iter().map(Seen::from).collect::<Vec<_>>();
+            prop_assert_eq!(of(&seen), of(&whole));
         }
     }
 
@@ -289,6 +330,6 @@ mod tests {
         let all = fixture.results(monitor, UnixMicros::new(1_700_000_000_000_000), 60_000_000, 10);
         let mut packer = Packer::default();
         let (_, frame) = encode(&mut packer, &all).expect("encodes").remove(0);
-        assert!(decode_some(&mut packer, monitor, &frame, |_| 5..11).is_err());
+        assert!(decode_some(&mut packer, monitor, &frame, Depth::Whole, |_| 5..11).is_err());
     }
 }
