@@ -2,8 +2,10 @@
 
 use super::model::ModelStore;
 use super::{Batch, DAY, Fixture, HOUR, MINUTE, Subject, day_zero};
-use crate::model::{MonitorId, Span, Tier, UnixMicros};
-use crate::storage::{GapQuery, IncidentQuery, ReadRows, ResultQuery, RollupQuery, SeriesQuery, UptimeQuery, answer};
+use crate::model::{Latency, MonitorId, Rollup, Seen, Span, Tier, UnixMicros};
+use crate::storage::{
+    GapQuery, IncidentQuery, Page, ReadRows, ResultQuery, RollupQuery, SeriesQuery, UptimeQuery, answer,
+};
 
 /// Sequences that are tried.
 const ROUNDS: u64 = 6;
@@ -106,6 +108,9 @@ async fn compare(subject: &Subject, model: &ModelStore, fixture: &mut Fixture, m
         for _ in 0..3 {
             let page = store.results(&query).await.expect("reads");
             assert_eq!(page, model.results(&query).await.expect("reads"), "{when}: {query:?}");
+            let seen = store.results_seen(&query).await.expect("reads");
+            let of = |page: &Page| page.results.iter().map(|row| (row.monitor, Seen::from(row))).collect::<Vec<_>>();
+            assert_eq!((of(&seen), seen.next), (of(&page), page.next), "{when}: what was seen of {query:?}");
             query.after = page.next;
             if query.after.is_none() {
                 break;
@@ -123,11 +128,7 @@ async fn compare(subject: &Subject, model: &ModelStore, fixture: &mut Fixture, m
     let last = store.last_before(monitor, now).await.expect("reads");
     assert_eq!(last, model.last_before(monitor, now).await.expect("reads"), "{when}: last before {now}");
     assert_eq!(store.monitors().await.expect("reads"), model.monitors().await.expect("reads"), "{when}: monitors");
-    for tier in Tier::ALL {
-        let query = RollupQuery { monitor, tier: *tier, span };
-        let rollups = store.rollups(&query).await.expect("reads");
-        assert_eq!(rollups, model.rollups(&query).await.expect("reads"), "{when}: {query:?}");
-    }
+    compare_rollups(subject, model, (monitor, monitors), span, when).await;
     let buckets = any(fixture, &[1, 2, 10, 300]);
     let query = SeriesQuery { monitor, span, buckets, now };
     let series = store.series(&query).await.expect("answers");
@@ -135,4 +136,28 @@ async fn compare(subject: &Subject, model: &ModelStore, fixture: &mut Fixture, m
     let query = UptimeQuery { monitors: monitors.to_vec(), span, now };
     let uptime = store.uptime(&query).await.expect("answers");
     assert_eq!(uptime, answer::uptime(model, &query).await.expect("answers"), "{when}: {query:?}");
+}
+
+async fn compare_rollups(
+    subject: &Subject,
+    model: &ModelStore,
+    (monitor, monitors): (MonitorId, &[MonitorId]),
+    span: Span,
+    when: &str,
+) {
+    let store = &subject.store;
+    let bare = |rollups: &[Rollup]| -> Vec<Rollup> {
+        rollups.iter().map(|rollup| Rollup { latency: Latency::default(), ..rollup.clone() }).collect()
+    };
+    for tier in Tier::ALL {
+        let query = RollupQuery { monitor, tier: *tier, span };
+        let rollups = store.rollups(&query).await.expect("reads");
+        assert_eq!(rollups, model.rollups(&query).await.expect("reads"), "{when}: {query:?}");
+        let times = store.rollup_times(&query).await.expect("reads");
+        assert_eq!(bare(&times), bare(&rollups), "{when}: times of {query:?}");
+        let mut together = bare(&store.rollup_times_of(monitors, *tier, span).await.expect("reads"));
+        together.sort_by_key(|rollup| (monitors.iter().position(|id| *id == rollup.monitor), rollup.start));
+        let expected = model.rollup_times_of(monitors, *tier, span).await.expect("reads");
+        assert_eq!(together, bare(&expected), "{when}: times of all, {tier:?}, {span:?}");
+    }
 }
