@@ -4,54 +4,25 @@
 //! `--folder FOLDER` keeps what is prepared there and takes what an earlier run left.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hallmonitor::app::{chart_of, days_of, rows_of};
-use hallmonitor::clock::SystemClock;
-use hallmonitor::deliver::History;
-use hallmonitor::model::{
-    CheckResult, Evidence, KnownMonitor, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of,
-};
+use hallmonitor::model::{CheckResult, Evidence, KnownMonitor, MonitorId, Rollup, Seen, Tier, UnixMicros, rollup_of};
 use hallmonitor::storage::conformance::{Fixture, LifeKind};
-use hallmonitor::storage::{Batch, IncidentQuery, ReadRows, ResultQuery, ResultStore, Retention};
+use hallmonitor::storage::{Batch, ResultQuery, ResultStore, Retention};
 
+use crate::questions::{DAY_US, DAYS, INTERVAL_US, Much, NOW, START, YEAR, block};
 use crate::support::figure::Figure;
-use crate::support::process;
 use crate::world::open;
 
 /// First word of the arguments of a process that asks one question.
 pub(crate) const ASKER: &str = "ask-embedded";
 const MONITORS: usize = 5_000;
-const INTERVAL_US: u64 = 120_000_000;
+const MUCH: Much = Much { backend: "embedded", asker: ASKER, holds: "100 M results", monitors: MONITORS };
 const HOUR_US: u64 = Tier::Hour.width_us();
-const DAY_US: u64 = Tier::Day.width_us();
-/// Days of results.
-const DAYS: u64 = 28;
-/// Days of rollups, those included.
-const YEAR: u64 = 365;
-/// 2026-01-01T00:00:00Z: the first result.
-const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
-/// In the middle of the last hour, as it mostly is; the day is not over.
-const NOW: UnixMicros = UnixMicros::new(START.micros() + 28 * 86_400_000_000 - 1_500_000_000);
 /// Monitors in one write.
 const AT_ONCE: usize = 10;
-const QUESTIONS: &[&str] =
-    &["overview", "chart of 24 h", "chart of 30 d", "chart of 1 y", "heatmap of 1 y", "results", "results of all"];
-/// Rows of the overview.
-const ROWS: usize = 50;
-const BUCKETS: u32 = 600;
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
-}
-
-fn monitors() -> Vec<MonitorId> {
-    let mut chance = Fixture::new(1);
-    (0..MONITORS).map(|_| chance.monitor()).collect()
-}
 
 /// Asks `times` times each, and then lets a day go.
 pub(crate) fn reads(times: usize, folder: &str) {
@@ -60,18 +31,15 @@ pub(crate) fn reads(times: usize, folder: &str) {
     if !folder.join("filled").exists() {
         block(fill(folder));
     }
-    let ids = monitors();
-    for question in QUESTIONS {
-        let answers: Vec<(u64, u64)> = (0..times).map(|at| ask(question, folder, ids[at * 97 % MONITORS])).collect();
-        tell(question, answers);
-    }
+    MUCH.ask_all(times, folder, "");
     block(prune(folder));
 }
 
 async fn fill(folder: &Path) {
     fs::create_dir_all(folder).expect("folder made");
     let began = Instant::now();
-    let mut past = Past { store: open(folder).await, ids: monitors(), chance: Fixture::new(2), results: 0, rollups: 0 };
+    let mut past =
+        Past { store: open(folder).await, ids: MUCH.monitors(), chance: Fixture::new(2), results: 0, rollups: 0 };
     past.write().await;
     past.store.close().await.expect("closes");
     let counted = format!("{} results and {} rollups", past.results, past.rollups);
@@ -190,94 +158,9 @@ fn rolled(id: MonitorId, results: &[CheckResult], day: UnixMicros) -> Vec<Rollup
     rollups
 }
 
-/// One question to a process that was just started: how long it took, and its memory at most.
-fn ask(question: &str, folder: &Path, monitor: MonitorId) -> (u64, u64) {
-    let output = Command::new(std::env::current_exe().expect("own path"))
-        .args([ASKER, question, &monitor.to_string()])
-        .arg(folder)
-        .output()
-        .expect("asks");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if std::env::var_os("BENCH_STAGES").is_some() {
-        eprintln!("{question}: {}", text.trim());
-    }
-    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
-    match (output.status.success(), numbers.next(), numbers.next()) {
-        (true, Some(us), Some(kib)) => (us, kib),
-        _ => panic!("{question}: {text} {}", String::from_utf8_lossy(&output.stderr)),
-    }
-}
-
-/// The process that asks: from opening the store to the answer.
+/// The process that asks.
 pub(crate) fn asker() {
-    let args: Vec<String> = std::env::args().skip(2).collect();
-    let [question, monitor, folder] = &args[..3] else { panic!("{ASKER} QUESTION MONITOR FOLDER") };
-    let (folder, monitor) = (PathBuf::from(folder), monitor.parse().expect("an id"));
-    let began = Instant::now();
-    block(async {
-        let store = open(&folder).await;
-        let opened = began.elapsed();
-        let history = History::offline(&folder, "embedded", Some(store), &[], Arc::new(SystemClock));
-        answer(&history.expect("opens"), question, monitor).await;
-        let (took, rss) = (began.elapsed().as_micros(), process::rss_kib(std::process::id()).1);
-        println!("{took} {rss} {}", opened.as_micros());
-    });
-}
-
-async fn answer(history: &History, question: &str, monitor: MonitorId) {
-    let last = |days: u64| Span::new(NOW.minus_us(days * DAY_US), NOW);
-    let chart = async |days| {
-        let chart = chart_of(history, monitor, last(days), BUCKETS, NOW).await.expect("answers");
-        // An hour that is cut where results are gone is not there.
-        let checks = chart.checks.iter().sum::<u64>();
-        assert!(checks + 30 >= days * DAY_US / INTERVAL_US, "{question}: all checks count");
-    };
-    match question {
-        "overview" => {
-            let ids = monitors();
-            let latest = history.latest(&ids, NOW).await.expect("answers");
-            assert_eq!(latest.len(), MONITORS);
-            let query = IncidentQuery { monitor: None, span: Span::new(NOW.minus_us(1), NOW), limit: 1_000 };
-            history.incidents(&query).await.expect("answers");
-            let from = ids.iter().position(|id| *id == monitor).expect("is known");
-            let rows: Vec<MonitorId> = ids.into_iter().cycle().skip(from).take(ROWS).collect();
-            let rows = rows_of(history, &rows, NOW).await.expect("answers");
-            assert!(rows.iter().all(|row| row.days.len() == 30 && row.p95_us.is_some()));
-        }
-        "chart of 24 h" => chart(1).await,
-        "chart of 30 d" => chart(30).await,
-        "chart of 1 y" => chart(YEAR - 1).await,
-        "heatmap of 1 y" => {
-            let days = days_of(history, &[monitor], 365, NOW).await.expect("answers");
-            assert!(days.len() == 365 && days.iter().all(|day| day.observed.0 > 0.9), "every day was observed");
-        }
-        _ => {
-            let monitor = Some(monitor).filter(|_| question == "results");
-            let query = ResultQuery { monitor, span: last(YEAR), limit: 100, after: None };
-            assert_eq!(history.results(&query).await.expect("answers").results.len(), 100);
-        }
-    }
-}
-
-fn tell(question: &str, answers: Vec<(u64, u64)>) {
-    let rss = answers.iter().map(|(_, kib)| *kib).max().unwrap_or(0) as f64 / 1024.0;
-    let mut took: Vec<u64> = answers.iter().map(|(us, _)| *us).collect();
-    took.sort_unstable();
-    let ms = |us: u64| format!("{:.1}", us as f64 / 1_000.0);
-    let p95 = took[(took.len() * 95).div_ceil(100) - 1];
-    Figure {
-        what: format!("embedded: {question}, fresh process, p95"),
-        figure: format!("{} ms", ms(p95)),
-        spread: Some(format!("{}–{}", ms(took[0]), ms(took[took.len() - 1]))),
-        limit: Some("100 ms".into()),
-        ratio: Some(p95 as f64 / 100_000.0),
-        reach: Some("< 100 ms, ≤ 150 MiB".into()),
-        counted: format!(
-            "{} processes, opening included, {rss:.0} MiB at most; 100 M results of {MONITORS} monitors, a year of hours",
-            took.len()
-        ),
-    }
-    .tell();
+    MUCH.answer("embedded", async |folder| open(folder).await);
 }
 
 /// The oldest day goes, once its rollups of 5 minutes are there.

@@ -20,6 +20,7 @@ mod support;
 mod embedded_reads;
 mod postgres;
 mod postgres_reads;
+mod questions;
 mod server;
 mod world;
 
@@ -34,10 +35,6 @@ use world::World;
 const MONITORS: usize = 250;
 
 fn main() {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
     if std::env::args().nth(1).as_deref() == Some(postgres_reads::ASKER) {
         return postgres_reads::asker();
     }

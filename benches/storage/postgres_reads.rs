@@ -1,53 +1,24 @@
 //! PostgreSQL: what a person waits for when much is kept, each question in a process of its own, and a day that goes.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hallmonitor::app::{chart_of, days_of, rows_of};
-use hallmonitor::clock::SystemClock;
-use hallmonitor::deliver::History;
 use hallmonitor::model::{CheckResult, Evidence, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of};
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::conformance::{Fixture, LifeKind};
-use hallmonitor::storage::{
-    Backend, Batch, IncidentQuery, ReadRows, ResultQuery, ResultStore, Retention, missing_rollups,
-};
+use hallmonitor::storage::{Backend, Batch, ResultQuery, ResultStore, Retention, missing_rollups};
 
+use crate::questions::{DAY_US, DAYS, INTERVAL_US, Much, NOW, START, YEAR, block};
 use crate::server::{Server, connect, env};
 use crate::support::figure::Figure;
-use crate::support::process;
 
 /// First word of the arguments of a process that asks one question.
 pub(crate) const ASKER: &str = "ask-postgres";
 const MONITORS: usize = 500;
-const INTERVAL_US: u64 = 120_000_000;
+const MUCH: Much = Much { backend: "postgres", asker: ASKER, holds: "10 M results", monitors: MONITORS };
 const HOUR_US: u64 = Tier::Hour.width_us();
-const DAY_US: u64 = Tier::Day.width_us();
-/// Days of results.
-const DAYS: u64 = 28;
-/// Days of rollups, those included.
-const YEAR: u64 = 365;
-/// 2026-01-01T00:00:00Z: the first result.
-const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
-/// In the middle of the last hour, as it mostly is.
-const NOW: UnixMicros = UnixMicros::new(START.micros() + 28 * 86_400_000_000 - 1_500_000_000);
 const ROWS_AT_ONCE: usize = 5_000;
-/// What is asked, each of another monitor.
-const QUESTIONS: &[&str] = &["overview", "chart of 24 h", "chart of 30 d", "chart of 1 y", "heatmap of 1 y", "results"];
-/// Rows of the overview.
-const ROWS: usize = 50;
-const BUCKETS: u32 = 600;
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
-}
-
-fn monitors() -> Vec<MonitorId> {
-    let mut chance = Fixture::new(1);
-    (0..MONITORS).map(|_| chance.monitor()).collect()
-}
 
 /// Asks `times` times each, and then lets a day go.
 pub(crate) fn reads(times: usize) {
@@ -64,16 +35,7 @@ pub(crate) fn reads(times: usize) {
         vacuum(&settings).await;
         settings
     });
-    let ids = monitors();
-    if std::env::var_os("BENCH_STAY").is_some() {
-        eprintln!("{}\n{}\n{}", serde_json::to_string(&settings).expect("settings"), folder.path().display(), ids[7]);
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-    for question in QUESTIONS {
-        let answers: Vec<(u64, u64)> =
-            (0..times).map(|at| ask(question, &settings, folder.path(), ids[at * 7 % MONITORS])).collect();
-        tell(question, answers);
-    }
+    MUCH.ask_all(times, folder.path(), &serde_json::to_string(&settings).expect("settings"));
     block(prune(&settings, folder.path()));
 }
 
@@ -103,7 +65,7 @@ struct Past {
 
 impl Past {
     fn new(store: Arc<dyn ResultStore>) -> Self {
-        let (ids, chance) = (monitors(), Fixture::new(2));
+        let (ids, chance) = (MUCH.monitors(), Fixture::new(2));
         Self { store, ids, chance, last: vec![None; MONITORS], first_day: Vec::new(), results: 0, rollups: 0 }
     }
 
@@ -196,92 +158,11 @@ impl Past {
     }
 }
 
-/// One question to a process that was just started: how long it took, and its memory at most.
-fn ask(question: &str, settings: &Postgres, folder: &Path, monitor: MonitorId) -> (u64, u64) {
-    let output = Command::new(std::env::current_exe().expect("own path"))
-        .args([ASKER, question, &monitor.to_string()])
-        .arg(folder)
-        .env("BENCH_POSTGRES", serde_json::to_string(settings).expect("settings"))
-        .output()
-        .expect("asks");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
-    match (output.status.success(), numbers.next(), numbers.next()) {
-        (true, Some(us), Some(kib)) => (us, kib),
-        _ => panic!("{question}: {text} {}", String::from_utf8_lossy(&output.stderr)),
-    }
-}
-
-/// The process that asks: from opening the store to the answer.
+/// The process that asks.
 pub(crate) fn asker() {
-    let args: Vec<String> = std::env::args().skip(2).collect();
-    let [question, monitor, folder] = &args[..3] else { panic!("{ASKER} QUESTION MONITOR FOLDER") };
-    let settings = std::env::var("BENCH_POSTGRES").expect("settings");
+    let settings = std::env::var_os("BENCH_WAY").and_then(|text| text.into_string().ok()).expect("settings");
     let settings: Postgres = serde_json::from_str(&settings).expect("settings");
-    let (folder, monitor) = (PathBuf::from(folder), monitor.parse().expect("an id"));
-    let began = Instant::now();
-    block(async {
-        let store = settings.open(&env(&folder)).await.expect("opens");
-        let opened = began.elapsed();
-        let history = History::offline(&folder, &settings.contact(), Some(store), &[], Arc::new(SystemClock));
-        answer(&history.expect("opens"), question, monitor).await;
-        let (took, rss) = (began.elapsed().as_micros(), process::rss_kib(std::process::id()).1);
-        println!("{took} {rss} {}", opened.as_micros());
-    });
-}
-
-async fn answer(history: &History, question: &str, monitor: MonitorId) {
-    let last = |days: u64| Span::new(NOW.minus_us(days * DAY_US), NOW);
-    let chart = async |days| {
-        let chart = chart_of(history, monitor, last(days), BUCKETS, NOW).await.expect("answers");
-        // An hour that is cut where results are gone is not there.
-        let checks = chart.checks.iter().sum::<u64>();
-        assert!(checks + 30 >= days * DAY_US / INTERVAL_US, "{question}: all checks count");
-    };
-    match question {
-        "overview" => {
-            let ids = monitors();
-            let latest = history.latest(&ids, NOW).await.expect("answers");
-            assert_eq!(latest.len(), MONITORS);
-            let query = IncidentQuery { monitor: None, span: Span::new(NOW.minus_us(1), NOW), limit: 1_000 };
-            history.incidents(&query).await.expect("answers");
-            let from = ids.iter().position(|id| *id == monitor).expect("is known");
-            let rows: Vec<MonitorId> = ids.into_iter().cycle().skip(from).take(ROWS).collect();
-            let rows = rows_of(history, &rows, NOW).await.expect("answers");
-            assert!(rows.iter().all(|row| row.days.len() == 30 && row.p95_us.is_some()));
-        }
-        "chart of 24 h" => chart(1).await,
-        "chart of 30 d" => chart(30).await,
-        "chart of 1 y" => chart(YEAR - 1).await,
-        "heatmap of 1 y" => {
-            let days = days_of(history, &[monitor], 365, NOW).await.expect("answers");
-            assert!(days.len() == 365 && days.iter().all(|day| day.observed.0 > 0.9), "every day was observed");
-        }
-        _ => {
-            let query = ResultQuery { monitor: Some(monitor), span: last(YEAR), limit: 100, after: None };
-            assert_eq!(history.results(&query).await.expect("answers").results.len(), 100);
-        }
-    }
-}
-
-fn tell(question: &str, answers: Vec<(u64, u64)>) {
-    let rss = answers.iter().map(|(_, kib)| *kib).max().unwrap_or(0) as f64 / 1024.0;
-    let mut took: Vec<u64> = answers.iter().map(|(us, _)| *us).collect();
-    took.sort_unstable();
-    let ms = |us: u64| format!("{:.1}", us as f64 / 1_000.0);
-    let p95 = took[(took.len() * 95).div_ceil(100) - 1];
-    Figure {
-        what: format!("postgres: {question}, fresh process, p95"),
-        figure: format!("{} ms", ms(p95)),
-        spread: Some(format!("{}–{}", ms(took[0]), ms(took[took.len() - 1]))),
-        reach: Some("< 100 ms".into()),
-        counted: format!(
-            "{} processes, connecting included, {rss:.0} MiB at most; 10 M results of {MONITORS} monitors, a year of hours",
-            took.len()
-        ),
-        ..Figure::default()
-    }
-    .tell();
+    MUCH.answer(&settings.contact(), async |folder| settings.open(&env(folder)).await.expect("opens"));
 }
 
 /// The oldest day goes, once its rollups of 5 minutes are there.
@@ -290,7 +171,7 @@ async fn prune(settings: &Postgres, folder: &Path) {
     let reader = settings.open(&env(folder)).await.expect("opens");
     let day = Tier::Day.bucket(START);
     let began = Instant::now();
-    for id in monitors() {
+    for id in MUCH.monitors() {
         let rollups = missing_rollups(&*store, id, day).await.expect("reads");
         store.append(&Batch { rollups, ..Batch::default() }).await.expect("appends");
     }

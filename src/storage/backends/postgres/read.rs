@@ -307,29 +307,17 @@ macro_rules! rollup_columns {
 pub(super) use rollup_columns;
 
 pub(super) fn rollup(row: &PgRow, monitor: MonitorId) -> Outcome<Rollup> {
-    Ok(Rollup {
-        monitor,
-        tier: name(row, 14)?,
-        start: time(row, 0)?,
-        checks: number(row, 1)?,
-        up: number(row, 2)?,
-        degraded: number(row, 3)?,
-        down: number(row, 4)?,
-        inconclusive: number(row, 5)?,
-        up_us: number(row, 6)?,
-        degraded_us: number(row, 7)?,
-        down_us: number(row, 8)?,
-        latency: Latency {
-            count: number(row, 9)?,
-            sum_us: number(row, 10)?,
-            min_us: number(row, 11)?,
-            max_us: number(row, 12)?,
-            sketch: postcard::from_bytes(row.try_get::<&[u8], _>(13)?).map_err(unreadable)?,
-        },
-    })
+    let latency = Latency {
+        count: number(row, 9)?,
+        sum_us: number(row, 10)?,
+        min_us: number(row, 11)?,
+        max_us: number(row, 12)?,
+        sketch: postcard::from_bytes(row.try_get::<&[u8], _>(13)?).map_err(unreadable)?,
+    };
+    Ok(Rollup { latency, ..times(row, monitor, name(row, 14)?)? })
 }
 
-/// The counts and times of a rollup.
+/// The counts and times of a rollup: the first columns of a whole one.
 macro_rules! time_columns {
     () => {
         "start, checks, up, degraded, down, inconclusive, up_us, degraded_us, down_us"
