@@ -58,7 +58,7 @@ impl<'db> Reader<'db> {
             other => other?,
         };
         let blocks = monitor.map_or(&index[..], |monitor| of_monitor(&index, monitor));
-        Ok(blocks.iter().filter(|entry| self.index.counts(entry.monitor, file.sequence)).copied().collect())
+        Ok(blocks.iter().filter(|entry| self.index.keeps(entry, file)).copied().collect())
     }
 
     /// The results of a sealed block, oldest first.
@@ -69,13 +69,13 @@ impl<'db> Reader<'db> {
 
     /// Of the results of a block in a span the newest, oldest first.
     fn newest_of(&mut self, monitor: MonitorId, value: &[u8], span: Span, most: usize) -> Outcome<Vec<CheckResult>> {
-        let span = Span::new(span.from.max(self.index.floors.raw), span.to);
+        let span = Span::new(span.from.max(self.index.floors_of(monitor).raw), span.to);
         some_of(&mut self.packer, monitor, value, span, most)
     }
 
     /// The results of a block, oldest first.
     pub(super) fn block(&mut self, monitor: MonitorId, value: &[u8]) -> Outcome<Vec<CheckResult>> {
-        rows_of(&mut self.packer, self.index.floors.raw, monitor, value)
+        rows_of(&mut self.packer, self.index.floors_of(monitor).raw, monitor, value)
     }
 
     /// The newest block that begins before `before`.
@@ -136,14 +136,14 @@ impl<'db> Reader<'db> {
 
     /// The newest result of each monitor before a time, as far as there is one.
     pub(super) fn latest(&mut self, monitors: &[MonitorId], time: UnixMicros) -> Outcome<Vec<CheckResult>> {
-        let floor = self.index.floors.raw;
         let mut near = Vec::new();
         for monitor in monitors {
-            near.push((*monitor, self.block_of_newest(*monitor, time)?));
+            let span = Span::new(self.index.floors_of(*monitor).raw.min(time), time);
+            near.push((*monitor, span, self.block_of_newest(*monitor, time)?));
         }
         let rows = near.len() * ROWS_A_BLOCK;
-        let read = spread(near, rows, |packer, (monitor, value)| {
-            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, Span::new(floor, time), 1));
+        let read = spread(near, rows, |packer, (monitor, span, value)| {
+            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, span, 1));
             Ok(newest.transpose()?.unwrap_or_default().pop())
         });
         let mut latest = Vec::with_capacity(monitors.len());
@@ -195,7 +195,7 @@ impl<'db> Reader<'db> {
                 return Ok(Some(last));
             }
             bound = time_in(key);
-            if bound <= self.index.floors.raw {
+            if bound <= self.index.floors_of(monitor).raw {
                 break;
             }
         }
@@ -203,7 +203,7 @@ impl<'db> Reader<'db> {
     }
 
     pub(super) fn rollups(&mut self, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
-        let span = Span::new(query.span.from.max(self.index.floors.of(query.tier)), query.span.to);
+        let span = Span::new(query.span.from.max(self.index.floors_of(query.monitor).of(query.tier)), query.span.to);
         if span.is_empty() {
             return Ok(Vec::new());
         }
@@ -301,8 +301,7 @@ impl<'db> Reader<'db> {
                 }
             }
         }
-        let floor = self.index.floors.raw;
-        gaps.retain(|gap| gap.span.to >= floor);
+        gaps.retain(|gap| gap.span.to >= self.index.floors_of(gap.monitor).raw);
         gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
         Ok(gaps)
     }
@@ -320,12 +319,12 @@ impl<'db> Reader<'db> {
     /// Start of the oldest and of the newest result, from the heads of blocks.
     pub(super) fn ends(&self) -> Outcome<(Option<UnixMicros>, Option<UnixMicros>)> {
         let (mut oldest, mut newest) = (None, None);
-        for number in self.index.numbers.values() {
+        for (monitor, number) in &self.index.numbers {
             for last in [false, true] {
                 let Some((_, value)) = self.read.end_of::<Block>(all_of(*number), last)? else { continue };
                 let Ok(head) = frame::head(Kind::Results, &value) else { continue };
                 let time = |us: u64| UnixMicros::new(i64::try_from(us).unwrap_or(i64::MAX));
-                let first = time(head.first).max(self.index.floors.raw);
+                let first = time(head.first).max(self.index.floors_of(*monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(time(head.last)));
             }
@@ -333,7 +332,7 @@ impl<'db> Reader<'db> {
         let sealed = of_family(&self.files, Family::Results);
         for file in [sealed.first(), sealed.last()].into_iter().flatten() {
             for entry in self.sealed_blocks(file, None)? {
-                let first = entry.first.max(self.index.floors.raw);
+                let first = entry.first.max(self.index.floors_of(entry.monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(entry.last));
             }
@@ -466,7 +465,7 @@ impl Newest {
         let Some((key, value)) = reader.block_before(number, before)? else { return Ok(None) };
         let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
         let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
-        let reaches = last >= self.span.from.max(reader.index.floors.raw);
+        let reaches = last >= self.span.from.max(reader.index.floors_of(id).raw);
         Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), Source::Live(number, key))))
     }
 
