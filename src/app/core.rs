@@ -1,5 +1,6 @@
 //! What is in force: configuration, monitors, pauses, and the file in which they outlive the process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LoadError, Storage, Vars, parse};
 use crate::deliver::{Delivery, Switched};
 use crate::event::{Event, Events};
-use crate::model::{MonitorId, Row, UnixMicros, error_chain};
+use crate::model::{Monitor, MonitorId, Row, UnixMicros, error_chain};
 use crate::record::{DataFolder, Instance, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, RunnerHandle};
 use crate::secret::Vault;
@@ -59,7 +60,12 @@ pub(super) struct InForce {
     pub(super) storage_fault: Option<String>,
     /// Why the file as it is now is not in force.
     pub(super) refused: Option<String>,
+    /// The monitors that were told to wait, by what they wait for.
+    unable: Waiting,
 }
+
+/// Names in one line of the log.
+const UNABLE_NAMED: usize = 10;
 
 impl InForce {
     /// Nothing was read yet; history goes there.
@@ -72,8 +78,39 @@ impl InForce {
             storage_waits: storage.waiting.is_some(),
             storage_fault: None,
             refused: None,
+            unable: Waiting::new(),
         }
     }
+}
+
+impl InForce {
+    /// Tells what monitors wait for, once for each reason and again when it stops others: the file is read again and again
+    /// as long as something is missing, and a locked keychain concerns many.
+    fn tell_unable(&mut self, unable: &[(Arc<Monitor>, String)]) {
+        let mut waiting = Waiting::new();
+        for (monitor, reason) in unable {
+            waiting.entry(reason.clone()).or_default().push(monitor.name.clone());
+        }
+        let (begun, ended) = changes(&self.unable, &waiting);
+        for (reason, monitors) in begun {
+            let names = monitors.iter().take(UNABLE_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            tracing::warn!(monitors = monitors.len(), names, reason, "monitors cannot run yet");
+        }
+        for reason in ended {
+            tracing::info!(reason, "no monitor waits for this any more");
+        }
+        self.unable = waiting;
+    }
+}
+
+/// Monitors by what they wait for.
+type Waiting = BTreeMap<String, Vec<String>>;
+
+/// What is waited for anew or by others than before, and what nobody waits for any more.
+fn changes<'w>(before: &'w Waiting, now: &'w Waiting) -> (Vec<(&'w String, &'w Vec<String>)>, Vec<&'w String>) {
+    let begun = now.iter().filter(|(reason, monitors)| before.get(*reason) != Some(monitors)).collect();
+    let ended = before.keys().filter(|reason| !now.contains_key(*reason)).collect();
+    (begun, ended)
 }
 
 impl std::fmt::Debug for InForce {
@@ -92,6 +129,11 @@ impl Core {
     pub(super) fn apply(&self, config: &Config, first: FirstCheck) {
         let _steering = lock(&self.steering);
         let mut change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
+        let mut retention = config.storage.retention.clone();
+        let usual = retention.usual();
+        let own = change.retention.iter().filter_map(|(monitor, own)| Some((*monitor, own.over(usual)?)));
+        retention.own = own.collect();
+        self.delivery.set_retention(retention);
         if self.use_storage(&config.storage) || first == FirstCheck::Spread {
             // A store that is new, or was begun anew, learns every monitor.
             change.known = lock(&self.fleet).known(&change);
@@ -102,11 +144,9 @@ impl Core {
         for rename in &change.renames {
             tracing::info!(from = rename.from, to = rename.to, "a monitor was renamed and keeps its history");
         }
-        for (monitor, reason) in &change.unable {
-            tracing::warn!(monitor = monitor.name, reason, "a monitor cannot run yet");
-        }
         let storage = &config.storage;
         let mut in_force = lock(&self.in_force);
+        in_force.tell_unable(&change.unable);
         in_force.hash = config.hash;
         in_force.text = Arc::clone(&config.text);
         let waits = storage.waiting.is_some() || in_force.storage_fault.is_some();
@@ -129,7 +169,6 @@ impl Core {
             clock: Arc::clone(&self.clock),
             vault: Arc::clone(&self.vault),
         };
-        self.delivery.set_retention(storage.retention);
         self.delivery.set_journal_limit(storage.journal_limit);
         self.delivery.know(&others(storage, &self.delivery.ledger(), &env));
         let (now, waited) = {
@@ -165,10 +204,18 @@ impl Core {
     pub(super) fn reload(&self, bytes: &[u8]) {
         match parse(bytes, &self.config_path, &self.vars, &*self.vault) {
             Ok(config) => {
+                let is_news = {
+                    let in_force = lock(&self.in_force);
+                    in_force.hash != config.hash || in_force.refused.is_some()
+                };
+                self.apply(&config, FirstCheck::AtOnce);
+                if !is_news {
+                    // Only what it waits for was looked for again.
+                    return;
+                }
                 for warning in &config.warnings {
                     tracing::warn!("{warning}");
                 }
-                self.apply(&config, FirstCheck::AtOnce);
                 tracing::info!(monitors = config.monitors.len(), "the configuration was read again and is in force");
                 self.events.send(Event::ConfigRead { problems: 0 });
             }
@@ -177,6 +224,10 @@ impl Core {
     }
 
     fn refuse(&self, error: &LoadError) {
+        if lock(&self.in_force).refused.as_ref() == Some(&error.to_string()) {
+            // The same content was read again, as long as something else is waited for.
+            return;
+        }
         for problem in error.problems() {
             tracing::error!("{problem}");
         }
@@ -235,5 +286,30 @@ impl Core {
             self.recorder.not_saved();
             tracing::warn!(%error, "the state file cannot be written; it is tried again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_for_all_and_again_when_it_changes() {
+        let waiting = |of: &[(&str, &[&str])]| -> Waiting {
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            of.iter().map(|(reason, monitors)| ((*reason).to_owned(), names(monitors))).collect()
+        };
+        let told = |before: &Waiting, now: &Waiting| {
+            let (begun, ended) = changes(before, now);
+            (begun.into_iter().map(|(reason, of)| (reason.clone(), of.len())).collect::<Vec<_>>(), ended.len())
+        };
+        let none = Waiting::new();
+        let locked = waiting(&[("locked", &["a", "b", "c"])]);
+        assert_eq!(told(&none, &locked), (vec![("locked".to_owned(), 3)], 0));
+        assert_eq!(told(&locked, &locked), (vec![], 0), "and not every time it is looked at");
+        let other = waiting(&[("locked", &["a", "b", "c"]), ("no variable", &["d"])]);
+        assert_eq!(told(&locked, &other), (vec![("no variable".to_owned(), 1)], 0));
+        assert_eq!(told(&other, &waiting(&[("locked", &["a"])])), (vec![("locked".to_owned(), 1)], 1));
+        assert_eq!(told(&other, &none), (vec![], 2));
     }
 }

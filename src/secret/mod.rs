@@ -36,6 +36,7 @@ mod kernel;
 #[cfg_attr(target_os = "linux", path = "keychain_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "keychain_native.rs")]
 mod keychain;
+mod keychain_shared;
 mod memory;
 mod names;
 mod passphrase;
@@ -43,6 +44,7 @@ mod place;
 mod private;
 mod remember;
 mod sealed;
+mod text;
 
 use std::fmt::Debug;
 
@@ -52,7 +54,9 @@ pub use memory::MemoryVault;
 pub use passphrase::{AskPassphrase, Passphrase};
 pub use place::Place;
 pub use remember::Remembering;
+pub use secrecy::zeroize::Zeroizing;
 pub use secrecy::{ExposeSecret, SecretString};
+pub use text::{SecretText, wipe};
 
 /// A place for secrets, by name. Calls may block: never make one on an async thread.
 pub trait Vault: Debug + Send + Sync {

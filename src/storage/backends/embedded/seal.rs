@@ -52,7 +52,7 @@ enum Step {
     Build(Building),
     /// Takes out of the live file what the sealed file has.
     Clear(Arc<SealedFile>, VecDeque<MonitorId>, Seen),
-    /// Writes files anew without monitors that were forgotten.
+    /// Writes files anew without monitors that were forgotten, and without what is not kept of single ones any more.
     Rewrite(VecDeque<Arc<SealedFile>>),
 }
 
@@ -69,27 +69,30 @@ struct Building {
     left: VecDeque<MonitorId>,
     /// Rows that are not in `old`.
     news: u64,
+    /// Whether something of `old` cannot be read and is not in the new file.
+    lacks: bool,
     seen: Seen,
 }
 
 impl Building {
     /// Adds what some monitors have of the period.
     fn add(&mut self, file: &LiveFile, shelf: &Shelf, some: &[MonitorId]) -> Outcome<()> {
-        let (gathered, floors) = file.with(|live| {
+        let (gathered, index) = file.with(|live| {
             let reader = Reader::begin(live, shelf)?;
             let gathered = some.iter().map(|monitor| gather(&reader, self, *monitor)).collect::<Outcome<Vec<_>>>()?;
-            Ok((gathered, reader.index.floors))
+            Ok((gathered, reader.index))
         })?;
         let (tier, period) = (self.family.tier(), self.period);
         let rows = gathered.iter().map(Gathered::results).sum();
         let packed = spread(gathered, rows, |packer, gathered| match tier {
-            None => pack::results(packer, floors.raw, period, gathered),
-            Some(tier) => pack::rollups(packer, floors.of(tier), tier, gathered),
+            None => pack::results(packer, index.floors_of(gathered.monitor).raw, period, gathered),
+            Some(tier) => pack::rollups(packer, index.floors_of(gathered.monitor).of(tier), tier, gathered),
         });
         for packed in packed {
             let packed = packed?;
             packed.frames.iter().try_for_each(|frame| self.writer.add(packed.monitor, frame))?;
             self.news += packed.news;
+            self.lacks |= packed.lacks;
             self.seen.extend(packed.whole);
         }
         Ok(())
@@ -116,7 +119,7 @@ impl Sealing {
                 Ok(Step::Look(all.into()))
             })?,
             Step::Look(left) => self.look(file, shelf, left, today)?,
-            Step::Build(building) => self.build(file, shelf, building)?,
+            Step::Build(building) => self.build(file, shelf, building, now)?,
             Step::Clear(sealed, left, seen) => self.clear(file, shelf, sealed, left, seen)?,
             Step::Rewrite(files) => rewrite(file, shelf, files)?,
         };
@@ -145,7 +148,7 @@ impl Sealing {
         file.with(|live| {
             let reader = Reader::begin(live, shelf)?;
             for monitor in some {
-                let mut from = reader.index.floors.raw;
+                let mut from = reader.index.floors_of(monitor).raw;
                 while let Some(day) = next_live_day(&reader, monitor, from, today)? {
                     periods.insert((Family::Results, day.from));
                     from = day.to;
@@ -167,7 +170,7 @@ impl Sealing {
                 let index = live.index();
                 let mut files = VecDeque::new();
                 for sealed in shelf.files().iter() {
-                    if shelf.index(sealed)?.iter().any(|entry| !index.counts(entry.monitor, sealed.sequence)) {
+                    if shelf.index(sealed)?.iter().any(|entry| !index.keeps(entry, sealed)) {
                         files.push_back(Arc::clone(sealed));
                     }
                 }
@@ -187,10 +190,10 @@ impl Sealing {
             Ok((monitors.into_iter().collect(), reader.index.forgotten.values().copied().max().unwrap_or(0)))
         })?;
         let writer = shelf.begin(family, period.from, above)?;
-        Ok(Step::Build(Building { family, period, writer, old, left, news: 0, seen: Seen::new() }))
+        Ok(Step::Build(Building { family, period, writer, old, left, news: 0, lacks: false, seen: Seen::new() }))
     }
 
-    fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building) -> Outcome<Step> {
+    fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building, now: UnixMicros) -> Outcome<Step> {
         let some: Vec<MonitorId> = building.left.drain(..building.left.len().min(AT_ONCE)).collect();
         let written = building.add(file, shelf, &some);
         if let Err(fault) = written {
@@ -200,7 +203,7 @@ impl Sealing {
         if !building.left.is_empty() {
             return Ok(Step::Build(building));
         }
-        let Building { family, period, writer, old, news, seen, .. } = building;
+        let Building { family, period, writer, old, news, lacks, seen, .. } = building;
         let sealed = match old {
             Some(old) if news == 0 => {
                 writer.abandon();
@@ -210,7 +213,7 @@ impl Sealing {
                 writer.abandon();
                 return self.next_period(file, shelf);
             }
-            _ => shelf.put(writer.finish()?),
+            _ => shelf.put(writer.finish()?, lacks.then_some(now)),
         };
         info!(?family, from = %period.from, rows = sealed.rows, bytes = sealed.bytes, news, "sealed");
         let left = monitors_of(shelf, &sealed)?;
@@ -303,9 +306,9 @@ fn live_blocks(tables: &impl Tables, number: Number, day: Span) -> Outcome<Vec<(
     Ok(blocks)
 }
 
-/// Adds frames as they are.
+/// Adds frames as they are, damaged ones too.
 fn copy(writer: &mut SealedWriter, old: &SealedFile, entries: &[Entry]) -> Outcome<()> {
-    entries.iter().try_for_each(|entry| Ok(writer.add(entry.monitor, &old.frame(entry)?)?))
+    entries.iter().try_for_each(|entry| Ok(writer.carry(entry, &old.frame(entry)?)?))
 }
 
 /// What a monitor has of a period, in the live file and in the period's sealed one.
@@ -339,10 +342,11 @@ fn take_rollups(
     }
     let mut there: HashMap<UnixMicros, Rollup> = HashMap::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?)?;
+        // What cannot be read there is no reason to take anything out here.
+        let Ok(rows) = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?) else { continue };
         there.extend(rows.into_iter().map(|row| (row.start, row)));
     }
-    let floor = writer.index.floors.of(tier);
+    let floor = writer.index.floors_of(monitor).of(tier);
     let mut taken = 0;
     for (key, value) in chunks {
         let Ok(mut rows) = chunk::decode(&mut writer.packer, monitor, tier, &value) else { continue };
@@ -408,13 +412,14 @@ fn times(
 ) -> Outcome<HashSet<UnixMicros>> {
     let mut times = HashSet::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
+        // As above.
+        let Ok(rows) = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?) else { continue };
         times.extend(rows.iter().map(|row| row.time));
     }
     Ok(times)
 }
 
-/// Writes the next file without what was forgotten; after the last one nothing of it has to be remembered.
+/// Writes the next file without what does not count any more; after the last one nothing of it has to be remembered.
 fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>) -> Outcome<Step> {
     let Some(old) = files.pop_front() else {
         return file.write(|live| forget_forgotten(live, shelf)).map(|()| Step::Rest);
@@ -423,7 +428,7 @@ fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>)
     let above = index.forgotten.values().copied().max().unwrap_or(0);
     let mut writer = shelf.begin(old.family, old.period.from, above)?;
     let copied = shelf.index(&old).and_then(|entries| {
-        let kept = entries.iter().filter(|entry| index.counts(entry.monitor, old.sequence));
+        let kept = entries.iter().filter(|entry| index.keeps(entry, &old));
         copy(&mut writer, &old, &kept.copied().collect::<Vec<Entry>>())
     });
     match copied {
@@ -435,7 +440,7 @@ fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>)
             writer.abandon();
             shelf.drop_files(|sealed| sealed.sequence == old.sequence);
         }
-        Ok(()) => drop(shelf.put(writer.finish()?)),
+        Ok(()) => drop(shelf.put(writer.finish()?, None)),
     }
     Ok(Step::Rewrite(files))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, warn};
@@ -20,6 +21,8 @@ pub(super) struct Shelf {
     folder: PathBuf,
     files: RwLock<Files>,
     indexes: Indexes,
+    /// The greatest sequence that was ever given here: indexes are remembered by it, also of files that are gone.
+    given: AtomicU64,
 }
 
 impl Shelf {
@@ -64,7 +67,13 @@ impl Shelf {
             }
         }
         files.sort_unstable_by_key(|file| (file.family, file.period.from));
-        Ok(Self { folder: folder.to_owned(), files: RwLock::new(Arc::new(files)), indexes: Indexes::default() })
+        let (folder, files) = (folder.to_owned(), RwLock::new(Arc::new(files)));
+        Ok(Self { folder, files, indexes: Indexes::default(), given: AtomicU64::new(next - 1) })
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The files there are now. To be asked for after the live file's state was taken: what is sealed leaves the live
@@ -78,14 +87,16 @@ impl Shelf {
         Ok(self.indexes.of(file)?)
     }
 
-    /// Begins the next file of a period, with a sequence greater than `above`.
+    /// Begins the next file of a period, with a sequence greater than `above` and all before. One file is begun at a time.
     pub(super) fn begin(&self, family: Family, from: UnixMicros, above: u64) -> Outcome<SealedWriter> {
-        let greatest = self.files().iter().map(|file| file.sequence).max().unwrap_or(0);
-        Ok(SealedWriter::begin(&self.folder, family, from, greatest.max(above) + 1)?)
+        let sequence = self.given.fetch_max(above, Ordering::AcqRel).max(above) + 1;
+        self.given.fetch_max(sequence, Ordering::AcqRel);
+        Ok(SealedWriter::begin(&self.folder, family, from, sequence)?)
     }
 
-    /// Puts a file on the shelf in the place of the one of its period.
-    pub(super) fn put(&self, file: SealedFile) -> Arc<SealedFile> {
+    /// Puts a file on the shelf in the place of the one of its period. That one is kept aside, with the time in its name,
+    /// where it has something that could not be read and is not in the new one.
+    pub(super) fn put(&self, file: SealedFile, aside: Option<UnixMicros>) -> Arc<SealedFile> {
         let file = Arc::new(file);
         let key = |file: &Arc<SealedFile>| (file.family, file.period.from);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +104,12 @@ impl Shelf {
         new.insert(new.partition_point(|other| key(other) < key(&file)), Arc::clone(&file));
         *files = Arc::new(new);
         drop(files);
-        old.iter().for_each(|old| unlink(old));
+        for old in &old {
+            match aside {
+                Some(now) => keep_aside(old, now),
+                None => unlink(old),
+            }
+        }
         file
     }
 
@@ -119,6 +135,14 @@ impl Shelf {
             monitors.extend(self.index(file)?.iter().map(|entry| entry.monitor));
         }
         Ok(monitors)
+    }
+}
+
+fn keep_aside(file: &SealedFile, now: UnixMicros) {
+    let kept = super::file::free_name(file.path(), now);
+    match fs::rename(file.path(), &kept) {
+        Ok(()) => error!(kept = %kept.display(), "a block of a sealed file is damaged: the file is kept aside"),
+        Err(why) => warn!(file = %file.path().display(), %why, "a damaged sealed file cannot be kept aside"),
     }
 }
 
