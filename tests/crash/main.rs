@@ -1,14 +1,19 @@
 //! The process is killed at random moments: nothing that was acknowledged is lost, nothing is there twice, and what is
 //! stored is at every moment a prefix of what was produced. Once with one store, and once while the store is switched
-//! again and again: then each row is in one of the stores. 10 rounds; 100 with `HM_SOAK=1`.
+//! again and again: then each row is in one of the stores. Once more with the embedded store itself, while it seals and
+//! writes files anew (`sealing.rs`), and while embedded stores and none are switched (`switching.rs`). 10 rounds; 100 with
+//! `HM_SOAK=1`.
 
 #![allow(clippy::expect_used, reason = "a fault here is a failed run")]
 
+mod sealing;
+mod switching;
+mod victim;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,12 +29,10 @@ use hallmonitor::storage::{
     Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
 };
 use uuid::Uuid;
+use victim::{LEAST, LONG, Victim, acknowledged};
 
-const LONG: Duration = Duration::from_secs(60);
 /// A child produces at most this many rows and then waits to be killed.
 const MOST: u64 = 30_000;
-/// Rows that must be acknowledged before a child may be killed.
-const LEAST: u64 = 1_000;
 
 /// A store of one file: 8 bytes a result, its number. Whole numbers are synced before `append` returns.
 #[derive(Debug)]
@@ -198,11 +201,8 @@ fn switch(dir: &Path, delivery: &Delivery, chance: usize) {
 /// Not a test by itself: produces rows until it is killed, when the test below starts it.
 #[test]
 fn child() {
-    let Some(dir) = std::env::var_os("HM_CRASH_DIR") else { return };
-    let first: u64 =
-        std::env::var_os("HM_CRASH_FIRST").and_then(|n| n.into_string().ok()?.parse().ok()).expect("first");
-    let dir = Path::new(&dir);
-    let switches = std::env::var_os("HM_CRASH_SWITCH").is_some();
+    let Some((dir, first, switches)) = victim::told() else { return };
+    let dir = dir.as_path();
     let delivery = if switches { start(dir, &wanted(dir)) } else { start(dir, "store") };
     let mut number = first;
     let mut step = 1;
@@ -217,61 +217,22 @@ fn child() {
             }
         }
         assert!(delivery.journal().flush(LONG));
-        writeln!(std::io::stdout(), "\nacknowledged {number}").expect("the parent listens");
+        victim::say("acknowledged", number);
     }
     std::thread::sleep(Duration::from_secs(600));
 }
 
-/// Kills and collects the child whatever happens.
-struct Victim(Child);
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn spawn(dir: &Path, first: u64, switches: bool) -> (Victim, BufReader<ChildStdout>) {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    if switches {
-        command.env("HM_CRASH_SWITCH", "1");
-    }
-    let mut child = command
-        .args(["--exact", "child", "--nocapture"])
-        .env("HM_CRASH_DIR", dir)
-        .env("HM_CRASH_FIRST", first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let out = BufReader::new(child.stdout.take().expect("piped"));
-    (Victim(child), out)
-}
-
-/// Number after the last row that the child said is durable.
-fn acknowledged(line: &str) -> Option<u64> {
-    line.strip_prefix("acknowledged ")?.trim().parse().ok()
-}
-
 /// One life and death of a child; gives the number after the last row that it acknowledged.
 fn round(dir: &Path, first: u64, switches: bool) -> u64 {
-    let (mut victim, out) = spawn(dir, first, switches);
-    let mut lines = out.lines().map_while(Result::ok);
-    let mut acked = first;
-    while acked < first + LEAST {
-        acked = lines.by_ref().find_map(|line| acknowledged(&line)).expect("the child lives");
-    }
-    // The moment is chance; `SIGKILL` is what `kill` sends.
-    let chance = Uuid::new_v4().as_u128() % 120_000;
-    std::thread::sleep(Duration::from_micros(u64::try_from(chance).expect("small")));
-    victim.0.kill().expect("kills");
-    victim.0.wait().expect("ends");
-    lines.filter_map(|line| acknowledged(&line)).last().unwrap_or(acked)
+    let mut victim = Victim::start("child", dir, first, switches);
+    let acked = victim.wait_for(first + LEAST);
+    victim.kill_within(Duration::from_millis(120));
+    victim.rest().iter().filter_map(|line| acknowledged(line)).last().unwrap_or(acked)
 }
 
 #[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_doubled() {
-    let rounds = if std::env::var_os("HM_SOAK").is_some() { 100 } else { 10 };
+    let rounds = victim::rounds();
     let dir = tempfile::tempdir().expect("folder");
     let store = dir.path().join("store");
     let mut first = 0;
@@ -299,7 +260,7 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_doubled() {
 
 #[test]
 fn killed_at_any_moment_of_a_switch_each_row_is_in_one_store() {
-    let rounds = if std::env::var_os("HM_SOAK").is_some() { 100 } else { 10 };
+    let rounds = victim::rounds();
     let dir = tempfile::tempdir().expect("folder");
     let numbers = |name: &str| numbers_in(&fs::read(dir.path().join(name)).unwrap_or_default());
     let mut first = 0;
