@@ -3,12 +3,13 @@
 //! cannot be read are kept as they are and hide no others.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::journal::replace_file;
 use crate::model::{Row, UnixMicros};
 
 /// One refused row.
@@ -135,8 +136,12 @@ impl DeadLetters {
             serde_json::to_writer(&mut text, letter)?;
             text.push(b'\n');
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
         let before = file.metadata()?.len();
+        if before > 0 && !ends_a_line(&mut file)? {
+            // The program ended in the middle of a letter.
+            text.insert(0, b'\n');
+        }
         if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
             // Half a line would spoil the next one; a second fault here changes nothing.
             let _ = file.set_len(before);
@@ -203,19 +208,18 @@ impl DeadLetters {
             text.push(b'\n');
         }
         if concerned > 0 {
-            let temporary = self.path.with_extension("part");
-            let mut file = File::create(&temporary)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &self.path)?;
-            #[cfg(unix)]
-            if let Some(folder) = self.path.parent() {
-                File::open(folder)?.sync_all()?;
-            }
+            replace_file(&self.path, &self.path.with_extension("part"), &text)?;
         }
         self.look();
         Ok(concerned)
     }
+}
+
+fn ends_a_line(file: &mut File) -> io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn parse(line: &[u8]) -> Option<DeadLetter> {
@@ -259,6 +263,20 @@ mod tests {
         assert_eq!(letters.drop_letters(&Letters::All).expect("writes"), 2);
         assert_eq!(fs::read(&path).expect("reads"), torn, "what cannot be read stays as it is");
         assert_eq!(letters.count(), 2);
+    }
+
+    #[test]
+    fn a_letter_that_was_cut_off_spoils_no_other() {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut letters = DeadLetters::open(dir.path());
+        letters.add(&[letter(1), letter(2)]).expect("adds");
+        let path = dir.path().join("dead-letters.jsonl");
+        let bytes = fs::read(&path).expect("reads");
+        fs::write(&path, &bytes[..bytes.len() - 20]).expect("cuts");
+        let mut letters = DeadLetters::open(dir.path());
+        letters.add(&[letter(3)]).expect("adds");
+        letters.add(&[letter(4)]).expect("adds");
+        assert_eq!(letters.list(9).expect("reads"), (vec![letter(4), letter(3), letter(1)], 1));
     }
 
     #[test]

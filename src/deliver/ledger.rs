@@ -1,12 +1,13 @@
 //! Which store got what was produced when: `storage-ledger.json` in the data folder, one line of JSON and the CRC32C of
 //! it in hexadecimal. Where rows go is told by the cursors; the ledger tells readers where to look for a time.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::replace_file;
 use crate::model::{Span, UnixMicros};
 
 const NAME: &str = "storage-ledger.json";
@@ -133,15 +134,8 @@ impl Ledger {
     fn write(&self) -> io::Result<()> {
         let line = serde_json::to_string(&self.entries)?;
         let temporary = self.path.with_extension("part");
-        let mut file = File::create(&temporary)?;
-        file.write_all(format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes())).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        #[cfg(unix)]
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        let text = format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes()));
+        replace_file(&self.path, &temporary, text.as_bytes())
     }
 }
 

@@ -3,14 +3,13 @@
 //! line in hexadecimal.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
-use super::salvage::sync_folder;
 
 const NAME: &str = "cursors.json";
 
@@ -206,14 +205,26 @@ impl Cursors {
         let temporary = self.folder.join("cursors.part");
         let write = || {
             let line = serde_json::to_string(&self.entries)?;
-            let mut file = File::create(&temporary)?;
-            file.write_all(format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes())).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
+            let text = format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes()));
+            replace_file(&path, &temporary, text.as_bytes())
         };
-        write().map_err(JournalError::of("write", &path))?;
-        sync_folder(&self.folder)
+        write().map_err(JournalError::of("write", &path))
     }
+}
+
+/// Writes a file anew: another one, synced, then renamed. Half a one would take room that is needed: it goes again.
+pub(crate) fn replace_file(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    let write = || {
+        let mut file = File::create(temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().and_then(|()| fs::rename(temporary, path)).inspect_err(|_| drop(fs::remove_file(temporary)))?;
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn parse(bytes: &[u8]) -> Option<Vec<Cursor>> {

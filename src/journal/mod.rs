@@ -38,6 +38,7 @@ mod segment;
 mod tests;
 mod writer;
 
+pub(crate) use cursor::replace_file;
 pub use cursor::{Cursor, Cursors};
 pub use error::JournalError;
 pub use log::{Log, Recovered, retire, size};

@@ -193,8 +193,11 @@ impl StateFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+            // Half a file would take room that is needed.
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
         match fs::rename(&path, self.previous()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::rename(&temporary, &path)?,

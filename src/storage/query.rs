@@ -306,6 +306,10 @@ pub struct Verified {
     pub rows: u64,
     /// Those that are not.
     pub damaged: Vec<Damage>,
+    /// Files that were found damaged before, and kept under another name when what could be read of them was written
+    /// anew.
+    #[serde(default)]
+    pub kept_aside: Vec<String>,
 }
 
 /// Something that is not what was written.

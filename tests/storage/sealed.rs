@@ -6,9 +6,9 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hallmonitor::model::{CheckResult, MonitorId, Span, UnixMicros};
+use hallmonitor::model::{CheckResult, MonitorId, Rollup, Span, Tier, UnixMicros};
 use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Batch, ResultQuery, ResultStore, Retention, StoreError};
+use hallmonitor::storage::{Batch, ResultQuery, ResultStore, Retention, RollupQuery, StoreError};
 use libtest_mimic::{Failed, Trial};
 
 use super::{open, runtime};
@@ -34,6 +34,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("embedded::sealed::a_day_is_dropped_by_unlinking_its_file", a_day_is_dropped_by_unlinking_its_file),
         Trial::test("embedded::sealed::the_live_file_gives_its_room_back", the_live_file_gives_its_room_back),
         Trial::test("embedded::sealed::damaged_files_give_what_can_be_read", damaged_files_give_what_can_be_read),
+        Trial::test(
+            "embedded::sealed::what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers",
+            what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers,
+        ),
+        Trial::test("embedded::sealed::a_damaged_month_of_hours_is_sealed_on", a_damaged_month_of_hours_is_sealed_on),
         Trial::test("embedded::sealed::a_new_live_file_keeps_sealed_days", a_new_live_file_keeps_sealed_days),
         Trial::test(
             "embedded::sealed::unfinished_and_replaced_files_are_removed",
@@ -331,7 +336,7 @@ fn damaged_files_give_what_can_be_read() -> Tested {
             if name.starts_with("a bit of the") {
                 assert!(found.len() >= rows.len() - 1_440, "{name}: {} of {} rows", found.len(), rows.len());
             }
-            let aside = files(folder.path()).iter().filter(|path| path.to_string_lossy().contains(".corrupt-")).count();
+            let aside = kept_aside(folder.path()).len();
             assert_eq!(aside, usize::from(set_aside), "{name}: {:?}", files(folder.path()));
             // What is lost can be given again.
             append(&*store, &rows).await?;
@@ -353,6 +358,94 @@ fn flip(file: &mut fs::File, at: u64) -> std::io::Result<()> {
     file.read_exact(&mut byte)?;
     file.seek(SeekFrom::Start(at))?;
     file.write_all(&[byte[0] ^ 4])
+}
+
+fn kept_aside(folder: &Path) -> Vec<PathBuf> {
+    files(folder).into_iter().filter(|path| path.to_string_lossy().contains(".corrupt-")).collect()
+}
+
+/// Late rows come for a day of which a block is damaged: the rest is merged, the block is kept, the live file stays.
+fn what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let rows = life();
+    let (late, early): (Vec<CheckResult>, Vec<CheckResult>) = rows.iter().cloned().partition(|row| {
+        // Around midnight, so that a live block has rows of two days.
+        row.time >= start().plus_us(DAY - HOUR) && row.time < start().plus_us(DAY + HOUR)
+    });
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        append(&*store, &early).await?;
+        tend(&*store, later()).await?;
+        store.close().await?;
+        let path = sealed(folder.path())[0].clone();
+        flip(&mut OpenOptions::new().read(true).write(true).open(&path)?, 200)?;
+        let damaged = fs::read(&path)?;
+        let store = opened(folder.path()).await?;
+        let readable = read(&*store, None).await?.len();
+        assert!(readable < early.len(), "something is damaged");
+        assert_eq!(store.verify().await?.damaged.len(), 1, "and named");
+        append(&*store, &late).await?;
+        tend(&*store, later()).await?;
+        assert_eq!(read(&*store, None).await?.len(), readable + late.len());
+        assert_eq!(scanned(&*store).await?.len(), readable + late.len(), "all is sealed, each once");
+        let [aside] = &kept_aside(folder.path())[..] else {
+            return Err(format!("one is kept aside: {:?}", files(folder.path())).into());
+        };
+        assert_eq!(fs::read(aside)?, damaged);
+        let verified = store.verify().await?;
+        let name = aside.file_name().expect("name").to_string_lossy().into_owned();
+        assert_eq!((verified.damaged, verified.kept_aside), (vec![], vec![name]));
+        // What is lost can be given again.
+        append(&*store, &rows).await?;
+        store.close().await?;
+        let store = opened(folder.path()).await?;
+        tend(&*store, later()).await?;
+        assert_eq!(scanned(&*store).await?, rows);
+        Ok::<_, Failed>(())
+    })
+}
+
+/// A chunk of a month that goes on is damaged: later hours are sealed all the same, and the live file stays.
+fn a_damaged_month_of_hours_is_sealed_on() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let mut fixture = Fixture::new(8);
+    let monitor = fixture.monitor();
+    let day = |fixture: &mut Fixture, day: u64| -> Vec<Rollup> {
+        let starts = (0..24).map(|hour| start().plus_us(day * DAY + hour * HOUR));
+        starts.map(|at| fixture.rollup(monitor, Tier::Hour, at)).collect()
+    };
+    let query = RollupQuery { monitor, tier: Tier::Hour, span: Span::new(start(), start().plus_us(30 * DAY)) };
+    let at = |day: u64| start().plus_us(day * DAY + 2 * HOUR);
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        // Twelve days are one full chunk, which is copied as it is from then on.
+        let first: Vec<Rollup> = (0..12).flat_map(|number| day(&mut fixture, number)).collect();
+        store.append(&Batch { rollups: first, ..Batch::default() }).await?;
+        tend(&*store, at(12)).await?;
+        store.close().await?;
+        let path = sealed(folder.path())[0].clone();
+        flip(&mut OpenOptions::new().read(true).write(true).open(&path)?, 200)?;
+        let store = opened(folder.path()).await?;
+        assert_eq!(store.rollups(&query).await?, []);
+        let mut later = Vec::new();
+        for number in 12..18 {
+            let rollups = day(&mut fixture, number);
+            store.append(&Batch { rollups: rollups.clone(), ..Batch::default() }).await?;
+            later.extend(rollups);
+            tend(&*store, at(number + 1)).await?;
+            assert_eq!(store.rollups(&query).await?, later, "day {number}");
+        }
+        let aside = kept_aside(folder.path());
+        assert!(aside.len() == 1 && aside[0].to_string_lossy().contains("hours-"), "{aside:?}");
+        // Hours of the damaged chunk are made anew.
+        let again = day(&mut fixture, 0);
+        store.append(&Batch { rollups: again.clone(), ..Batch::default() }).await?;
+        tend(&*store, at(19)).await?;
+        assert_eq!(store.rollups(&query).await?, [again, later].concat());
+        assert_eq!(kept_aside(folder.path()), aside);
+        assert!(store.verify().await?.damaged.is_empty());
+        Ok::<_, Failed>(())
+    })
 }
 
 fn a_new_live_file_keeps_sealed_days() -> Tested {

@@ -22,6 +22,13 @@ pub(super) async fn check(desk: &mut Desk) -> Result<Exit, Trouble> {
             let text = format!("damaged  {}: {}", words::clean(&damage.place), words::clean(&damage.what));
             writeln!(desk.out, "{}", desk.paint.tone(Tone::Bad, text))?;
         }
+        for name in &verified.kept_aside {
+            writeln!(
+                desk.out,
+                "kept aside  {}: found damaged before; remove it when nobody needs it",
+                words::clean(name)
+            )?;
+        }
     }
     Ok(if verified.damaged.is_empty() { Exit::Fine } else { Exit::Down })
 }

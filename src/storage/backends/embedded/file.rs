@@ -28,6 +28,8 @@ use crate::storage::StoreErrorKind;
 pub(super) const LIVE: &str = "live.db";
 /// What it ends in while it is written anew.
 const UNFINISHED: &str = "db.new";
+/// What the names of files that are kept aside have behind their own.
+pub(super) const KEPT_ASIDE: &str = ".corrupt-";
 /// Pages that the engine keeps in memory, in bytes; its own default is 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
 /// So many writes in a row that fail over damage show that the file is of no use for writing.
@@ -384,7 +386,7 @@ pub(super) fn free_name(path: &Path, now: UnixMicros) -> PathBuf {
     let stamp = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = |suffix: String| {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".corrupt-{stamp}{suffix}"));
+        name.push(format!("{KEPT_ASIDE}{stamp}{suffix}"));
         PathBuf::from(name)
     };
     std::iter::once(name(String::new()))

@@ -147,7 +147,9 @@ pub(super) fn head(kind: Kind, frame: &[u8]) -> Result<Head, FrameError> {
         return Err(FrameError::Damaged("it is cut off"));
     }
     if frame[0] != FORMAT {
-        return Err(FrameError::Format(frame[0]));
+        // One that fits but for this byte was written by this version.
+        let is_ours = prove(&[&[FORMAT], &frame[1..]].concat()).is_ok();
+        return Err(if is_ours { FrameError::Damaged("its format") } else { FrameError::Format(frame[0]) });
     }
     if frame[1] != kind as u8 {
         return Err(FrameError::Damaged("it holds something else"));
@@ -222,6 +224,9 @@ mod tests {
         let mut packer = Packer::default();
         let mut frame = packer.seal(Kind::Rollups, Effort::Quick, HEAD_OF, b"x", b"y").expect("seals");
         frame[0] = FORMAT + 1;
+        assert!(matches!(packer.open(Kind::Rollups, &frame), Err(FrameError::Damaged(_))), "a bit turned over");
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&frame[..SUM_AT]), &frame[HEAD..]);
+        frame[SUM_AT..HEAD].copy_from_slice(&sum.to_le_bytes());
         assert_eq!(packer.open(Kind::Rollups, &frame), Err(FrameError::Format(FORMAT + 1)));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::column::Effort;
 use super::fault::Outcome;
-use super::frame::{self, Kind, Packer};
+use super::frame::{self, FrameError, Kind, Packer};
 use super::read::{rollups_of, rows_of};
 use super::sealed::Entry;
 use super::unblock::Depth;
@@ -38,8 +38,20 @@ pub(super) struct Packed {
     pub(super) frames: Vec<Vec<u8>>,
     /// Rows that are not in the period's sealed file.
     pub(super) news: u64,
+    /// Whether something of the period's sealed file cannot be read and is not in `frames`.
+    pub(super) lacks: bool,
     /// Keys and checksums of the live frames of which all is in `frames`.
     pub(super) whole: Vec<(u128, u32)>,
+}
+
+impl Packed {
+    /// The frames that are as they were written.
+    fn without_damaged(&mut self, mut sealed: Vec<(Entry, Vec<u8>)>) -> Vec<(Entry, Vec<u8>)> {
+        let before = sealed.len();
+        sealed.retain(|(_, frame)| !matches!(frame::prove(frame), Err(FrameError::Damaged(_))));
+        self.lacks |= sealed.len() < before;
+        sealed
+    }
 }
 
 /// Packs a monitor's results of a day, those that are sealed already and those of the live file.
@@ -49,7 +61,7 @@ pub(super) fn results(
     day: Span,
     Gathered { monitor, live, sealed }: Gathered,
 ) -> Outcome<Packed> {
-    let mut packed = Packed { monitor, frames: Vec::new(), news: 0, whole: Vec::new() };
+    let mut packed = Packed { monitor, frames: Vec::new(), news: 0, lacks: false, whole: Vec::new() };
     let mut rows: Vec<CheckResult> = Vec::new();
     for (key, value) in &live {
         let count = frame::head(Kind::Results, value).map_or(0, |head| usize::from(head.count));
@@ -59,6 +71,7 @@ pub(super) fn results(
             packed.whole.push((*key, crc32c::crc32c(value)));
         }
     }
+    let sealed = packed.without_damaged(sealed);
     if rows.is_empty() {
         packed.frames = sealed.into_iter().map(|(_, frame)| frame).collect();
         return Ok(packed);
@@ -85,7 +98,7 @@ pub(super) fn rollups(
     tier: Tier,
     Gathered { monitor, live: chunks, sealed }: Gathered,
 ) -> Outcome<Packed> {
-    let mut packed = Packed { monitor, frames: Vec::new(), news: 0, whole: Vec::new() };
+    let mut packed = Packed { monitor, frames: Vec::new(), news: 0, lacks: false, whole: Vec::new() };
     let mut live: Vec<Rollup> = Vec::new();
     for (_, value) in &chunks {
         live.extend(
@@ -93,7 +106,7 @@ pub(super) fn rollups(
         );
     }
     let mut rows: BTreeMap<UnixMicros, Rollup> = BTreeMap::new();
-    for (entry, frame) in sealed {
+    for (entry, frame) in packed.without_damaged(sealed) {
         let touched = live.iter().any(|row| (entry.first..=entry.last).contains(&row.start));
         if entry.count as usize == ROLLUPS && !touched && entry.first >= floor {
             packed.frames.push(frame);

@@ -69,6 +69,8 @@ struct Building {
     left: VecDeque<MonitorId>,
     /// Rows that are not in `old`.
     news: u64,
+    /// Whether something of `old` cannot be read and is not in the new file.
+    lacks: bool,
     seen: Seen,
 }
 
@@ -90,6 +92,7 @@ impl Building {
             let packed = packed?;
             packed.frames.iter().try_for_each(|frame| self.writer.add(packed.monitor, frame))?;
             self.news += packed.news;
+            self.lacks |= packed.lacks;
             self.seen.extend(packed.whole);
         }
         Ok(())
@@ -116,7 +119,7 @@ impl Sealing {
                 Ok(Step::Look(all.into()))
             })?,
             Step::Look(left) => self.look(file, shelf, left, today)?,
-            Step::Build(building) => self.build(file, shelf, building)?,
+            Step::Build(building) => self.build(file, shelf, building, now)?,
             Step::Clear(sealed, left, seen) => self.clear(file, shelf, sealed, left, seen)?,
             Step::Rewrite(files) => rewrite(file, shelf, files)?,
         };
@@ -187,10 +190,10 @@ impl Sealing {
             Ok((monitors.into_iter().collect(), reader.index.forgotten.values().copied().max().unwrap_or(0)))
         })?;
         let writer = shelf.begin(family, period.from, above)?;
-        Ok(Step::Build(Building { family, period, writer, old, left, news: 0, seen: Seen::new() }))
+        Ok(Step::Build(Building { family, period, writer, old, left, news: 0, lacks: false, seen: Seen::new() }))
     }
 
-    fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building) -> Outcome<Step> {
+    fn build(&mut self, file: &LiveFile, shelf: &Shelf, mut building: Building, now: UnixMicros) -> Outcome<Step> {
         let some: Vec<MonitorId> = building.left.drain(..building.left.len().min(AT_ONCE)).collect();
         let written = building.add(file, shelf, &some);
         if let Err(fault) = written {
@@ -200,7 +203,7 @@ impl Sealing {
         if !building.left.is_empty() {
             return Ok(Step::Build(building));
         }
-        let Building { family, period, writer, old, news, seen, .. } = building;
+        let Building { family, period, writer, old, news, lacks, seen, .. } = building;
         let sealed = match old {
             Some(old) if news == 0 => {
                 writer.abandon();
@@ -210,7 +213,7 @@ impl Sealing {
                 writer.abandon();
                 return self.next_period(file, shelf);
             }
-            _ => shelf.put(writer.finish()?),
+            _ => shelf.put(writer.finish()?, lacks.then_some(now)),
         };
         info!(?family, from = %period.from, rows = sealed.rows, bytes = sealed.bytes, news, "sealed");
         let left = monitors_of(shelf, &sealed)?;
@@ -303,9 +306,9 @@ fn live_blocks(tables: &impl Tables, number: Number, day: Span) -> Outcome<Vec<(
     Ok(blocks)
 }
 
-/// Adds frames as they are.
+/// Adds frames as they are, damaged ones too.
 fn copy(writer: &mut SealedWriter, old: &SealedFile, entries: &[Entry]) -> Outcome<()> {
-    entries.iter().try_for_each(|entry| Ok(writer.add(entry.monitor, &old.frame(entry)?)?))
+    entries.iter().try_for_each(|entry| Ok(writer.carry(entry, &old.frame(entry)?)?))
 }
 
 /// What a monitor has of a period, in the live file and in the period's sealed one.
@@ -339,7 +342,8 @@ fn take_rollups(
     }
     let mut there: HashMap<UnixMicros, Rollup> = HashMap::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?)?;
+        // What cannot be read there is no reason to take anything out here.
+        let Ok(rows) = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?) else { continue };
         there.extend(rows.into_iter().map(|row| (row.start, row)));
     }
     let floor = writer.index.floors.of(tier);
@@ -408,7 +412,8 @@ fn times(
 ) -> Outcome<HashSet<UnixMicros>> {
     let mut times = HashSet::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
-        let rows = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?)?;
+        // As above.
+        let Ok(rows) = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?) else { continue };
         times.extend(rows.iter().map(|row| row.time));
     }
     Ok(times)
@@ -435,7 +440,7 @@ fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>)
             writer.abandon();
             shelf.drop_files(|sealed| sealed.sequence == old.sequence);
         }
-        Ok(()) => drop(shelf.put(writer.finish()?)),
+        Ok(()) => drop(shelf.put(writer.finish()?, None)),
     }
     Ok(Step::Rewrite(files))
 }

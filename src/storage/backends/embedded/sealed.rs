@@ -287,19 +287,31 @@ impl SealedFile {
         }
         Ok(read_at(&self.file, entry.offset, entry.length as usize)?)
     }
+
+    /// Proves what stands before a frame, which only a salvage reads.
+    pub(super) fn prove_record(&self, entry: &Entry) -> Result<(), SealedError> {
+        let at = entry.offset.checked_sub(RECORD as u64);
+        let record = at.map(|at| read_at(&self.file, at, RECORD)).transpose()?.unwrap_or_default();
+        match read_record(&record) {
+            Some(found) if found == (entry.monitor, entry.length) => Ok(()),
+            _ => Err(SealedError::Damaged("what stands before a block, which would be needed to find it again")),
+        }
+    }
 }
 
-/// Reads what can be read of a file whose head, index or end is damaged: every record from the start to the first that
-/// is not whole.
+/// Reads what can be read of a file whose head, index or end is damaged: every record that is whole. Behind a damaged one
+/// the next is looked for byte by byte.
 pub(super) fn salvage(path: &Path, family: Family) -> io::Result<Vec<(MonitorId, Vec<u8>)>> {
     let bytes = fs::read(path)?;
     let mut found = Vec::new();
     let mut at = HEADER;
     while let Some(record) = bytes.get(at..at + RECORD) {
-        let whole = u32_at(record, 20) == Some(crc32c::crc32c(&record[..20]));
-        let (Some(length), Some(monitor)) = (u32_at(record, 0), id_at(record, 4)) else { break };
+        let Some((monitor, length)) = read_record(record) else {
+            at += 1;
+            continue;
+        };
         let start = at + RECORD;
-        let Some(frame) = bytes.get(start..start.saturating_add(length as usize)).filter(|_| whole) else { break };
+        let Some(frame) = bytes.get(start..start.saturating_add(length as usize)) else { break };
         if frame::prove(frame).is_ok() && frame::head(family.kind(), frame).is_ok() {
             found.push((monitor, frame.to_vec()));
         }
@@ -308,13 +320,39 @@ pub(super) fn salvage(path: &Path, family: Family) -> io::Result<Vec<(MonitorId,
     Ok(found)
 }
 
+/// What stands before a frame: whose it is, and its length.
+fn record_of(monitor: MonitorId, length: u32) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record[..4].copy_from_slice(&length.to_le_bytes());
+    record[4..20].copy_from_slice(monitor.uuid().as_bytes());
+    let sum = crc32c::crc32c(&record[..20]);
+    record[20..].copy_from_slice(&sum.to_le_bytes());
+    record
+}
+
+fn read_record(record: &[u8]) -> Option<(MonitorId, u32)> {
+    let whole = u32_at(record, 20)? == crc32c::crc32c(record.get(..20)?);
+    Some((id_at(record, 4)?, u32_at(record, 0)?)).filter(|_| whole)
+}
+
+/// A file that goes again, whatever happens, unless it is finished: on a full disk it would take the room for the next.
+#[derive(Debug)]
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Writes a sealed file under a name that nobody reads, and puts it in place when it is whole.
 #[derive(Debug)]
 pub(super) struct SealedWriter {
-    unfinished: PathBuf,
     path: PathBuf,
     family: Family,
     file: BufWriter<File>,
+    /// After the file: one that is open cannot be removed everywhere.
+    unfinished: Unfinished,
     at: u64,
     index: Vec<Entry>,
     rows: u64,
@@ -326,6 +364,7 @@ impl SealedWriter {
         let name = name_of(family, from, sequence);
         let (path, unfinished) = (folder.join(&name), folder.join(format!("{name}{UNFINISHED}")));
         let mut file = BufWriter::with_capacity(1 << 18, File::create(&unfinished)?);
+        let unfinished = Unfinished(unfinished);
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(MAGIC);
         header[8] = FORMAT;
@@ -341,17 +380,18 @@ impl SealedWriter {
     /// Adds a frame.
     pub(super) fn add(&mut self, monitor: MonitorId, frame: &[u8]) -> io::Result<()> {
         let Head { count, first, last } = frame::head(self.family.kind(), frame).map_err(io::Error::other)?;
+        let (first, last, count) = (time(first), time(last), count.into());
+        self.carry(&Entry { monitor, first, last, count, offset: 0, length: 0 }, frame)
+    }
+
+    /// Adds a frame of another file, of which its index tells what is in it: the frame itself may be damaged.
+    pub(super) fn carry(&mut self, entry: &Entry, frame: &[u8]) -> io::Result<()> {
+        let Entry { monitor, count, .. } = *entry;
         let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
-        let mut record = [0; RECORD];
-        record[..4].copy_from_slice(&length.to_le_bytes());
-        record[4..20].copy_from_slice(monitor.uuid().as_bytes());
-        let sum = crc32c::crc32c(&record[..20]);
-        record[20..].copy_from_slice(&sum.to_le_bytes());
-        self.file.write_all(&record)?;
+        self.file.write_all(&record_of(monitor, length))?;
         self.file.write_all(frame)?;
         let offset = self.at + RECORD as u64;
-        let (first, last) = (time(first), time(last));
-        self.index.push(Entry { monitor, first, last, count: count.into(), offset, length });
+        self.index.push(Entry { offset, length, ..*entry });
         self.at = offset + u64::from(length);
         self.rows += u64::from(count);
         Ok(())
@@ -379,16 +419,13 @@ impl SealedWriter {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         drop(file);
-        fs::rename(&self.unfinished, &self.path)?;
+        fs::rename(&self.unfinished.0, &self.path)?;
         sync_folder(&self.path)?;
         SealedFile::open(&self.path)
     }
 
     /// Lets go of what was begun.
-    pub(super) fn abandon(self) {
-        drop(self.file);
-        let _ = fs::remove_file(&self.unfinished);
-    }
+    pub(super) fn abandon(self) {}
 }
 
 /// Makes a change of names durable.
@@ -435,3 +472,7 @@ impl Indexes {
         Ok(index)
     }
 }
+
+#[cfg(test)]
+#[path = "sealed_tests.rs"]
+mod tests;

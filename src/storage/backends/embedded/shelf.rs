@@ -67,6 +67,11 @@ impl Shelf {
         Ok(Self { folder: folder.to_owned(), files: RwLock::new(Arc::new(files)), indexes: Indexes::default() })
     }
 
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The files there are now. To be asked for after the live file's state was taken: what is sealed leaves the live
     /// file after it is here.
     pub(super) fn files(&self) -> Files {
@@ -84,8 +89,9 @@ impl Shelf {
         Ok(SealedWriter::begin(&self.folder, family, from, greatest.max(above) + 1)?)
     }
 
-    /// Puts a file on the shelf in the place of the one of its period.
-    pub(super) fn put(&self, file: SealedFile) -> Arc<SealedFile> {
+    /// Puts a file on the shelf in the place of the one of its period. That one is kept aside, with the time in its name,
+    /// where it has something that could not be read and is not in the new one.
+    pub(super) fn put(&self, file: SealedFile, aside: Option<UnixMicros>) -> Arc<SealedFile> {
         let file = Arc::new(file);
         let key = |file: &Arc<SealedFile>| (file.family, file.period.from);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +99,12 @@ impl Shelf {
         new.insert(new.partition_point(|other| key(other) < key(&file)), Arc::clone(&file));
         *files = Arc::new(new);
         drop(files);
-        old.iter().for_each(|old| unlink(old));
+        for old in &old {
+            match aside {
+                Some(now) => keep_aside(old, now),
+                None => unlink(old),
+            }
+        }
         file
     }
 
@@ -119,6 +130,14 @@ impl Shelf {
             monitors.extend(self.index(file)?.iter().map(|entry| entry.monitor));
         }
         Ok(monitors)
+    }
+}
+
+fn keep_aside(file: &SealedFile, now: UnixMicros) {
+    let kept = super::file::free_name(file.path(), now);
+    match fs::rename(file.path(), &kept) {
+        Ok(()) => error!(kept = %kept.display(), "a block of a sealed file is damaged: the file is kept aside"),
+        Err(why) => warn!(file = %file.path().display(), %why, "a damaged sealed file cannot be kept aside"),
     }
 }
 

@@ -243,6 +243,8 @@ impl ResultStore for EmbeddedStore {
     async fn verify(&self) -> Result<Verified, StoreError> {
         let (mut found, files) =
             self.reads("verify", |reader| Ok((verify::live(reader)?, Arc::clone(&reader.files)))).await?;
+        let shelf = Arc::clone(&self.shelf);
+        found.kept_aside = blocking("verify", move || verify::kept_aside(shelf.folder())).await?;
         // One at a time, so that reads get their turn.
         for file in files.iter() {
             let file = Arc::clone(file);

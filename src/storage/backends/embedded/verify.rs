@@ -1,12 +1,15 @@
 //! Reads everything there is and proves every checksum.
 
+use std::fs;
+use std::path::Path;
+
 use super::chunk;
 use super::fault::Outcome;
-use super::file::KnownRow;
+use super::file::{KEPT_ASIDE, KnownRow};
 use super::frame::{self, FrameError, Packer};
 use super::read::Reader;
 use super::record::{Block, DamagedBlock, GapRow, IncidentRow, Known, RollupChunk, number_in, tier_in, time_in};
-use super::sealed::SealedFile;
+use super::sealed::{SealedError, SealedFile};
 use super::table::Tables;
 use super::unblock;
 use crate::model::{Gap, Incident, MonitorId, Tier};
@@ -60,11 +63,27 @@ impl Verified {
     }
 }
 
+/// The files of a folder that were kept aside because they were damaged.
+pub(super) fn kept_aside(folder: &Path) -> Outcome<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.contains(KEPT_ASIDE) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// What a sealed file has.
 pub(super) fn sealed(file: &SealedFile, found: &mut Verified) {
     let place = file.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let index = match file.read_index() {
+    // Head and end are looked at as they are now, which may be long after the file was opened.
+    let index = match SealedFile::open(file.path()).and_then(|file| file.read_index()) {
         Ok(index) => index,
+        // Written anew, or dropped, since the files were listed.
+        Err(SealedError::Io(why)) if why.kind() == std::io::ErrorKind::NotFound => return,
         Err(why) => {
             found.damaged.push(Damage { place, what: why.to_string() });
             return;
@@ -73,13 +92,15 @@ pub(super) fn sealed(file: &SealedFile, found: &mut Verified) {
     let mut packer = Packer::default();
     for entry in index {
         found.pieces += 1;
-        let rows = file.frame(&entry).map_err(|why| why.to_string()).and_then(|frame| {
-            let rows = match file.family.tier() {
-                None => unblock::decode(&mut packer, entry.monitor, &frame).map(|rows| rows.len()),
-                Some(tier) => chunk::decode(&mut packer, entry.monitor, tier, &frame).map(|rows| rows.len()),
-            };
-            rows.map_err(|why| why.to_string())
-        });
+        let rows = file.prove_record(&entry).and_then(|()| file.frame(&entry)).map_err(|why| why.to_string()).and_then(
+            |frame| {
+                let rows = match file.family.tier() {
+                    None => unblock::decode(&mut packer, entry.monitor, &frame).map(|rows| rows.len()),
+                    Some(tier) => chunk::decode(&mut packer, entry.monitor, tier, &frame).map(|rows| rows.len()),
+                };
+                rows.map_err(|why| why.to_string())
+            },
+        );
         match rows {
             Ok(rows) => found.rows += rows as u64,
             Err(what) => {

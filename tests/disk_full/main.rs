@@ -1,12 +1,18 @@
 //! A full disk, on a small tmpfs of our own: pushing goes on, the state says so, writing resumes by itself, and
-//! nothing is doubled or lost.
+//! nothing is doubled or lost. The journal here; the embedded store's house-keeping in `sealing.rs`; what delivery and the
+//! recorder write besides in `delivery.rs`.
 
 #![allow(clippy::expect_used, reason = "a fault here is a failed run")]
 #![allow(unreachable_pub, reason = "support is a module of this one crate")]
 
+mod delivery;
+mod sealing;
+#[path = "../support_disk/mod.rs"]
 mod support_disk;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +22,25 @@ use hallmonitor::model::{CheckResult, Facts, MonitorId, Phases, Row, UnixMicros,
 use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// Fills the disk but for so many bytes.
+fn fill(disk: &Path, free: u64) {
+    let mut file = OpenOptions::new().create(true).append(true).open(ballast(disk)).expect("opens");
+    for size in [256 * 1024, 4_096, 1] {
+        while file.write_all(&vec![7; size]).is_ok() {}
+    }
+    let length = file.metadata().expect("length").len();
+    file.set_len(length.saturating_sub(free)).expect("shortens");
+}
+
+/// Makes room again.
+fn make_room(disk: &Path) {
+    fs::remove_file(ballast(disk)).expect("removes");
+}
+
+fn ballast(disk: &Path) -> std::path::PathBuf {
+    disk.join("ballast")
+}
 
 fn row(number: u64) -> Row {
     Row::Result(CheckResult {
