@@ -1,5 +1,6 @@
 //! What is in force: configuration, monitors, pauses, and the file in which they outlive the process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LoadError, Storage, Vars, parse};
 use crate::deliver::{Delivery, Switched};
 use crate::event::{Event, Events};
-use crate::model::{MonitorId, Row, UnixMicros, error_chain};
+use crate::model::{Monitor, MonitorId, Row, UnixMicros, error_chain};
 use crate::record::{DataFolder, Instance, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, RunnerHandle};
 use crate::secret::Vault;
@@ -59,7 +60,12 @@ pub(super) struct InForce {
     pub(super) storage_fault: Option<String>,
     /// Why the file as it is now is not in force.
     pub(super) refused: Option<String>,
+    /// The monitors that were told to wait, by what they wait for.
+    unable: BTreeMap<String, Vec<String>>,
 }
+
+/// Names in one line of the log.
+const UNABLE_NAMED: usize = 10;
 
 impl InForce {
     /// Nothing was read yet; history goes there.
@@ -72,7 +78,28 @@ impl InForce {
             storage_waits: storage.waiting.is_some(),
             storage_fault: None,
             refused: None,
+            unable: BTreeMap::new(),
         }
+    }
+}
+
+impl InForce {
+    /// Tells what monitors wait for, once for each reason and again when it stops others: the file is read again and again
+    /// as long as something is missing, and a locked keychain concerns many.
+    fn tell_unable(&mut self, unable: &[(Arc<Monitor>, String)]) {
+        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (monitor, reason) in unable {
+            waiting.entry(reason.clone()).or_default().push(monitor.name.clone());
+        }
+        for (reason, monitors) in waiting.iter().filter(|(reason, monitors)| self.unable.get(*reason) != Some(monitors))
+        {
+            let names = monitors.iter().take(UNABLE_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            tracing::warn!(monitors = monitors.len(), names, reason, "monitors cannot run yet");
+        }
+        for reason in self.unable.keys().filter(|reason| !waiting.contains_key(*reason)) {
+            tracing::info!(reason, "no monitor waits for this any more");
+        }
+        self.unable = waiting;
     }
 }
 
@@ -102,11 +129,9 @@ impl Core {
         for rename in &change.renames {
             tracing::info!(from = rename.from, to = rename.to, "a monitor was renamed and keeps its history");
         }
-        for (monitor, reason) in &change.unable {
-            tracing::warn!(monitor = monitor.name, reason, "a monitor cannot run yet");
-        }
         let storage = &config.storage;
         let mut in_force = lock(&self.in_force);
+        in_force.tell_unable(&change.unable);
         in_force.hash = config.hash;
         in_force.text = Arc::clone(&config.text);
         let waits = storage.waiting.is_some() || in_force.storage_fault.is_some();
@@ -165,10 +190,18 @@ impl Core {
     pub(super) fn reload(&self, bytes: &[u8]) {
         match parse(bytes, &self.config_path, &self.vars, &*self.vault) {
             Ok(config) => {
+                let is_news = {
+                    let in_force = lock(&self.in_force);
+                    in_force.hash != config.hash || in_force.refused.is_some()
+                };
+                self.apply(&config, FirstCheck::AtOnce);
+                if !is_news {
+                    // Only what it waits for was looked for again.
+                    return;
+                }
                 for warning in &config.warnings {
                     tracing::warn!("{warning}");
                 }
-                self.apply(&config, FirstCheck::AtOnce);
                 tracing::info!(monitors = config.monitors.len(), "the configuration was read again and is in force");
                 self.events.send(Event::ConfigRead { problems: 0 });
             }
@@ -177,6 +210,10 @@ impl Core {
     }
 
     fn refuse(&self, error: &LoadError) {
+        if lock(&self.in_force).refused.as_ref() == Some(&error.to_string()) {
+            // The same content was read again, as long as something else is waited for.
+            return;
+        }
         for problem in error.problems() {
             tracing::error!("{problem}");
         }

@@ -1,14 +1,14 @@
 //! What `${…}` in a value stands for: a variable, a file, or a secret of the vault.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
+use std::ops::Deref;
 use std::path::Path;
 
 use super::problem::quoted;
 use super::vars::Vars;
-use crate::secret::{ExposeSecret, SecretString, Vault};
+use crate::secret::{ExposeSecret, SecretString, Vault, Zeroizing};
 
 /// Largest file behind `${file:…}` and largest value after expansion, in bytes.
 const VALUE_LIMIT: usize = 64 * 1024;
@@ -29,8 +29,46 @@ pub(super) enum Origin {
 
 /// A value after expansion.
 pub(super) struct Expanded<'t> {
-    pub(super) text: Cow<'t, str>,
+    pub(super) text: ExpandedText<'t>,
     pub(super) origin: Origin,
+}
+
+/// The text of a value. What was put together may hold a secret and is zeroed when it is dropped.
+pub(super) enum ExpandedText<'t> {
+    Written(&'t str),
+    Made(Zeroizing<String>),
+}
+
+impl Deref for ExpandedText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Written(text) => text,
+            Self::Made(text) => text,
+        }
+    }
+}
+
+impl ExpandedText<'_> {
+    /// The text, with the memory it is in.
+    pub(super) fn into_owned(self) -> String {
+        match self {
+            Self::Written(text) => text.to_owned(),
+            Self::Made(mut text) => std::mem::take(&mut *text),
+        }
+    }
+}
+
+/// Adds to a text; growing leaves no copy behind.
+fn push(text: &mut Zeroizing<String>, more: &str) {
+    let length = text.len() + more.len();
+    if length > text.capacity() {
+        let mut larger = Zeroizing::new(String::with_capacity(length.next_power_of_two()));
+        larger.push_str(text);
+        *text = larger;
+    }
+    text.push_str(more);
 }
 
 /// Why a value could not be expanded.
@@ -68,24 +106,24 @@ impl<'a> Expander<'a> {
     /// The value that a text stands for. Text without `${` is given back as it is.
     pub(super) fn expand<'t>(&mut self, text: &'t str) -> Result<Expanded<'t>, ExpandFault> {
         if !text.contains("${") {
-            return Ok(Expanded { text: Cow::Borrowed(text), origin: Origin::Written });
+            return Ok(Expanded { text: ExpandedText::Written(text), origin: Origin::Written });
         }
-        let mut value = String::new();
+        let mut value = Zeroizing::new(String::new());
         let mut origin = Origin::Written;
         for part in parts(text).map_err(ExpandFault::Wrong)? {
             match part {
-                Part::Text(text) => value.push_str(text),
+                Part::Text(text) => push(&mut value, text),
                 Part::Variable { name, default } => {
                     origin = origin.max(Origin::Variable);
-                    value.push_str(self.variable(name, default).map_err(ExpandFault::Missing)?);
+                    push(&mut value, self.variable(name, default).map_err(ExpandFault::Missing)?);
                 }
                 Part::File(path) => {
                     origin = Origin::Hidden;
-                    value.push_str(self.file(path).map_err(ExpandFault::Missing)?);
+                    push(&mut value, self.file(path).map_err(ExpandFault::Missing)?);
                 }
                 Part::Secret(name) => {
                     origin = Origin::Hidden;
-                    value.push_str(self.secret(name).map_err(ExpandFault::Missing)?);
+                    push(&mut value, self.secret(name).map_err(ExpandFault::Missing)?);
                 }
             }
             if value.len() > VALUE_LIMIT {
@@ -97,7 +135,7 @@ impl<'a> Expander<'a> {
             let limit = TOTAL_LIMIT / 1024 / 1024;
             return Err(ExpandFault::Wrong(format!("makes the values of this file expand to more than {limit} MiB")));
         }
-        Ok(Expanded { text: Cow::Owned(value), origin })
+        Ok(Expanded { text: ExpandedText::Made(value), origin })
     }
 
     /// Whether something of the vault stands in a text where people see it: everywhere, but for an address
@@ -123,15 +161,16 @@ impl<'a> Expander<'a> {
     }
 
     /// What parts stand for, one after the other; nothing for what is not there.
-    fn joined(&mut self, parts: &[Part<'_>]) -> String {
-        let mut joined = String::new();
+    fn joined(&mut self, parts: &[Part<'_>]) -> Zeroizing<String> {
+        let mut joined = Zeroizing::new(String::new());
         for part in parts {
-            joined.push_str(match part {
+            let text = match part {
                 Part::Text(text) => text,
                 Part::Variable { name, default } => self.variable(name, *default).unwrap_or_default(),
                 Part::File(path) => self.file(path).unwrap_or_default(),
                 Part::Secret(name) => self.secret(name).unwrap_or_default(),
-            });
+            };
+            push(&mut joined, text);
         }
         joined
     }

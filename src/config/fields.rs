@@ -9,6 +9,7 @@ use super::schema::{IDLE_MONITOR_KEYS, Key, MONITOR_KEYS, Shape, TOLERATED_MONIT
 use super::value::{Reader, Stop, Value};
 use crate::model::{FieldError, FieldKind, FieldSpec, clean_text};
 use crate::probe::{KINDS, KindConfig};
+use crate::secret::{Zeroizing, wipe};
 
 /// The setting that `monitoring.defaultSSLCertExpiryWarningDays` is the default of.
 const CERTIFICATE_DAYS: &str = "sslCertExpiryWarningDays";
@@ -34,7 +35,14 @@ struct Fields<'n, 't> {
     found: Vec<Option<&'n Entry<'t>>>,
     object: serde_json::Map<String, serde_json::Value>,
     /// Texts that come from elsewhere than the file, by field: no message may repeat them.
-    foreign: Vec<(&'static str, String)>,
+    foreign: Vec<(&'static str, Zeroizing<String>)>,
+}
+
+impl Drop for Fields<'_, '_> {
+    /// What was not handed on may hold secrets.
+    fn drop(&mut self) {
+        self.object.values_mut().for_each(wipe);
+    }
 }
 
 impl<'n, 't> Own<'n, 't> {
@@ -127,7 +135,7 @@ impl<'n, 't> Fields<'n, 't> {
             Ok(Some((value, origin))) => {
                 let json = value.into_json();
                 if origin != Origin::Written {
-                    texts_of(&json, &mut |text| self.foreign.push((spec.key, text.to_owned())));
+                    texts_of(&json, &mut |text| self.foreign.push((spec.key, Zeroizing::new(text.to_owned()))));
                 }
                 self.object.insert(spec.key.to_owned(), json);
             }

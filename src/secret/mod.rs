@@ -43,6 +43,7 @@ mod place;
 mod private;
 mod remember;
 mod sealed;
+mod text;
 
 use std::fmt::Debug;
 
@@ -52,7 +53,9 @@ pub use memory::MemoryVault;
 pub use passphrase::{AskPassphrase, Passphrase};
 pub use place::Place;
 pub use remember::Remembering;
+pub use secrecy::zeroize::Zeroizing;
 pub use secrecy::{ExposeSecret, SecretString};
+pub use text::{SecretText, wipe};
 
 /// A place for secrets, by name. Calls may block: never make one on an async thread.
 pub trait Vault: Debug + Send + Sync {

@@ -26,6 +26,7 @@ use self::request::Plan;
 use self::url::Url;
 use crate::model::{FieldError, FieldKind, FieldSpec};
 use crate::probe::{MonitorKind, Probe, ProbeEnv};
+use crate::secret::SecretText;
 
 const EXPECTED_STATUS: u16 = 200;
 const WARNING_DAYS: i64 = 30;
@@ -36,13 +37,13 @@ const MAX_BODY: u64 = 10 * 1024 * 1024;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Http {
     /// What is asked for: `http` or `https`; user information becomes basic authentication.
-    pub url: String,
+    pub url: SecretText,
     /// The status of a good answer.
     #[serde(default = "expected_status")]
     pub expected_status: u16,
     /// What is sent besides; keys keep their case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretText>,
     /// From how many days before its end a certificate needs care; 0 means 30, a negative number never.
     #[serde(default = "warning_days")]
     pub ssl_cert_expiry_warning_days: i64,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST,
+    InvalidHeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
@@ -17,6 +17,7 @@ use super::url::Url;
 use super::{Http, WARNING_DAYS};
 use crate::model::FieldError;
 use crate::probe::net::tls::server_name;
+use crate::secret::Zeroizing;
 
 const AGENT: &str = concat!("HallMonitor/", env!("CARGO_PKG_VERSION"));
 
@@ -141,7 +142,7 @@ fn read_headers(http: &Http, faults: &mut Vec<FieldError>) -> HeaderMap {
             wrong(format!("`{key}` is no header name; allowed are letters, digits and !#$%&'*+-.^_`|~"));
             continue;
         };
-        let Ok(mut header) = HeaderValue::from_str(value.trim()) else {
+        let Ok(mut header) = hidden_value(value.trim()) else {
             // The value may be a secret: it is not repeated.
             wrong(format!("the value of `{key}` has a character that no header may have, such as a line end"));
             continue;
@@ -154,6 +155,11 @@ fn read_headers(http: &Http, faults: &mut Vec<FieldError>) -> HeaderMap {
         headers.append(name, header);
     }
     headers
+}
+
+/// A value whose bytes are zeroed when nobody has it any more.
+pub(super) fn hidden_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from_owner(Zeroizing::new(text.as_bytes().to_vec())))
 }
 
 /// Adds what every request needs and the settings do not say.
