@@ -293,3 +293,58 @@ async fn stopping_does_not_wait_for_rude_clients() {
     assert!(!folder.path().join(SOCKET_NAME).exists());
     drop((client, idle));
 }
+
+/// Works on every answer for longer than a sign of life takes, and tells whether somebody is at it.
+struct Slow(Arc<()>);
+
+#[async_trait]
+impl Answers for Slow {
+    async fn answer(&self, _: Request) -> Result<Answer, AnswerError> {
+        let _at_it = Arc::clone(&self.0);
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        Ok(Answer::Unchanged)
+    }
+}
+
+#[tokio::test]
+async fn an_answer_takes_as_long_as_it_needs_and_ends_with_its_client() {
+    let folder = tempfile::tempdir().expect("folder");
+    let listener = Listener::bind(folder.path()).await.expect("binds");
+    let work = Arc::new(());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(listener.serve(Arc::new(Slow(Arc::clone(&work))), async move {
+        let _ = stopped.await;
+    }));
+    let path = folder.path().join(SOCKET_NAME);
+    let impatient = path.clone();
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut patient = UnixStream::connect(path).expect("connects");
+        patient.set_read_timeout(Some(Duration::from_secs(20))).expect("sets");
+        patient.write_all(b"{\"ask\":\"version\"}\n").expect("asks");
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while !line.ends_with(b"}\n") && !line.ends_with(b"\"\n") && patient.read(&mut byte).expect("reads") > 0 {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("text")
+    });
+    assert!(matches!(ask(folder.path(), &Request::VerifyStore).await, Ok(Answer::Unchanged)));
+    let heard = heard.await.expect("heard");
+    assert!(heard.starts_with('\n') && heard.contains("unchanged"), "a sign of life, then the answer: {heard:?}");
+    let mut gone = UnixStream::connect(impatient).expect("connects");
+    gone.write_all(b"{\"ask\":\"version\"}\n").expect("asks");
+    let at_it = async |count| {
+        for _ in 0..400 {
+            if Arc::strong_count(&work) == count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    };
+    assert!(at_it(3).await, "somebody works on it");
+    drop(gone);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(at_it(2).await, "the work ends with who asked");
+    stop.send(()).expect("listens");
+    task.await.expect("ends");
+}

@@ -119,6 +119,11 @@ impl Core {
     pub(super) fn apply(&self, config: &Config, first: FirstCheck) {
         let _steering = lock(&self.steering);
         let mut change = lock(&self.fleet).change(&config.monitors, self.clock.wall());
+        let mut retention = config.storage.retention.clone();
+        let usual = retention.usual();
+        let own = change.retention.iter().filter_map(|(monitor, own)| Some((*monitor, own.over(usual)?)));
+        retention.own = own.collect();
+        self.delivery.set_retention(retention);
         if self.use_storage(&config.storage) || first == FirstCheck::Spread {
             // A store that is new, or was begun anew, learns every monitor.
             change.known = lock(&self.fleet).known(&change);
@@ -154,7 +159,6 @@ impl Core {
             clock: Arc::clone(&self.clock),
             vault: Arc::clone(&self.vault),
         };
-        self.delivery.set_retention(storage.retention);
         self.delivery.set_journal_limit(storage.journal_limit);
         self.delivery.know(&others(storage, &self.delivery.ledger(), &env));
         let (now, waited) = {

@@ -185,7 +185,9 @@ impl Files {
         let (history, source) = self.history.get_or_try_init(|| self.open()).await?;
         let checked = history.check_store().await;
         let ledger = self.ledger();
+        let config = config::load(&self.options.config, &self.options.vars, &*self.options.vault).ok();
         Ok(StorageReport {
+            expected: config.as_ref().and_then(storage::expected_of),
             backend: source.backend.clone(),
             contact: ledger.last().map_or_else(|| source.backend.clone(), |entry| entry.contact.clone()),
             fault: source.note.clone().or_else(|| checked.as_ref()?.as_ref().err().map(|error| error_chain(error))),

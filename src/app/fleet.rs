@@ -1,13 +1,14 @@
 //! From the configuration's monitors to watched ones, and what has to change when the configuration does.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::{Entry, MonitorEntry};
+use crate::config::{Entry, MonitorEntry, OwnRetention};
 use crate::model::{InstanceId, KnownMonitor, Monitor, MonitorId, UnixMicros};
 use crate::probe::{KindConfig, ProbeEnv};
 use crate::record::{ConfiguredMonitor, RememberedMonitor, Rename, identify};
 use crate::schedule::Watched;
+use crate::storage::{Load, Retention};
 
 /// The monitors in force.
 #[derive(Debug)]
@@ -33,12 +34,24 @@ pub(super) struct Change {
     pub(super) known: Vec<KnownMonitor>,
     /// Recognised renames.
     pub(super) renames: Vec<Rename>,
+    /// For how long history is kept of those that say so.
+    pub(super) retention: BTreeMap<MonitorId, OwnRetention>,
 }
 
 impl Fleet {
     /// No monitors yet, with what is remembered of earlier ones.
     pub(super) fn new(instance: InstanceId, env: ProbeEnv, remembered: Vec<RememberedMonitor>) -> Self {
         Self { instance, env, remembered, running: HashMap::new() }
+    }
+
+    /// What the watched monitors bring to the store.
+    pub(super) fn loads(&self, retention: &Retention) -> impl Iterator<Item = Load<'_>> {
+        let load = |(monitor, _): &(Arc<Monitor>, KindConfig)| {
+            let interval_us = u64::try_from(monitor.interval.as_micros()).unwrap_or(u64::MAX);
+            (monitor.kind, interval_us, retention.of(monitor.id))
+        };
+        let loads: Vec<_> = self.running.values().map(load).collect();
+        loads.into_iter().map(|(kind, interval_us, kept)| Load { kind, interval_us, kept })
     }
 
     /// What is to be remembered over a restart.
@@ -55,6 +68,7 @@ impl Fleet {
 
     /// Takes the monitors of a configuration. Disabled ones are as good as absent.
     pub(super) fn change(&mut self, entries: &[MonitorEntry], now: UnixMicros) -> Change {
+        let all = entries;
         let entries: Vec<&MonitorEntry> = entries.iter().filter(|entry| entry.enabled).collect();
         let targets: Vec<String> = entries.iter().map(|entry| target(entry)).collect();
         let configured: Vec<ConfiguredMonitor<'_>> = entries
@@ -72,7 +86,15 @@ impl Fleet {
         self.remembered = identities.remembered;
         let mut change = Change { known: identities.changed, renames: identities.renames, ..Change::default() };
         for ((entry, target), id) in entries.iter().zip(targets).zip(identities.ids) {
+            change.retention.insert(id, entry.retention);
             self.take(&mut change, entry, target, id);
+        }
+        // What a disabled one has is kept as long as if it were watched.
+        for entry in all.iter().filter(|entry| !entry.enabled) {
+            let named = self.remembered.iter().find(|monitor| monitor.known.name == entry.name);
+            if let Some(id) = entry.id.or(named.map(|monitor| monitor.known.id)) {
+                change.retention.insert(id, entry.retention);
+            }
         }
         let wanted: HashSet<MonitorId> = change.runnable.iter().map(|monitor| monitor.id).collect();
         // A target that is not known yet would look like another one: the store keeps what it knows.

@@ -24,7 +24,7 @@ use crate::model::{Incident, InstanceId, MonitorId, Row, State, UnixMicros};
 use crate::probe::ProbeEnv;
 use crate::record::{Alive, AliveFile, DataFolder, HoldError, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, Limits, Parts, Runner};
-use crate::storage::BackendEnv;
+use crate::storage::{BackendEnv, Retention};
 
 /// How often and in which distance a held data folder is tried again.
 const HOLD_TRIES: u32 = 60;
@@ -138,7 +138,8 @@ fn start_delivery(
     recorder: &Arc<OnceLock<Weak<Recorder>>>,
 ) -> Result<Delivery, StartError> {
     let mut delivery = DeliveryOptions::new(options.data_dir.clone(), options.clock.clone(), events.clone());
-    delivery.retention = config.storage.retention;
+    // Until it is known which monitors the configuration means.
+    delivery.retention = Retention::everything();
     delivery.earlier = earlier(&state.ledger);
     let ledger = [read_ledger(&options.data_dir), delivery.earlier.clone()].concat();
     delivery.others = others(&config.storage, &ledger, &env_of(options, state.instance.id));

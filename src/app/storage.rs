@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::core::Core;
+use super::core::{Core, lock};
 use super::start::env_of;
 use super::stores::opener_of;
 use super::{Options, StartError};
-use crate::config::{Config, ConfigFile, Document, SaveError};
+use crate::config::{Config, ConfigFile, Document, MonitorEntry, SaveError};
 use crate::control::{Answer, AnswerError, Letter, LetterList, StorageReport};
 use crate::deliver::{DeadLetter, History, OpenStore};
 use crate::journal;
 use crate::model::{InstanceId, error_chain};
 use crate::record::StateFile;
-use crate::storage::{BackendConfig, BackendEnv, StoreError, Verified};
+use crate::storage::{BackendConfig, BackendEnv, ExpectedSize, Load, StoreError, Verified, expected_size};
 
 /// A store that does not answer by then is told as such.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,11 +38,29 @@ pub(super) async fn report(core: &Core) -> StorageReport {
         journal_bytes: journal::size(&core.folder.path().join("journal")).ok(),
         journal_limit: delivery.journal_limit().0,
         store: checked.ok(),
+        expected: expected(status.backend, lock(&core.fleet).loads(&delivery.retention())),
         pool: delivery.pool(),
         metrics: Some(delivery.metrics()),
         former: delivery.history().former_stores(),
         ledger: delivery.ledger(),
     }
+}
+
+/// How much room history will need in a backend of which that is known.
+pub(super) fn expected<'a>(backend: &str, loads: impl Iterator<Item = Load<'a>>) -> Option<ExpectedSize> {
+    (backend == "embedded").then(|| expected_size(loads))
+}
+
+/// The same for the monitors of a configuration.
+pub(super) fn expected_of(config: &Config) -> Option<ExpectedSize> {
+    let usual = config.storage.retention.usual();
+    let watched = config.monitors.iter().filter(|entry| entry.enabled);
+    let load = |entry: &'_ MonitorEntry| {
+        let interval_us = u64::try_from(entry.interval.value.as_micros()).unwrap_or(u64::MAX);
+        (entry.kind.kind(), interval_us, entry.retention.over(usual).unwrap_or(usual))
+    };
+    let loads = watched.map(load).map(|(kind, interval_us, kept)| Load { kind, interval_us, kept });
+    expected(config.storage.backend.id(), loads)
 }
 
 /// The part of a report that files tell.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::{MonitorId, Thresholds};
 use crate::probe::KindConfig;
+use crate::storage::KeptDays;
 
 /// Where a value that can be inherited comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,44 @@ pub struct Setting<T> {
     pub from: Source,
 }
 
+/// Days that a monitor or a group sets, by tier; the inner none keeps a tier for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnRetention {
+    /// Results.
+    pub raw: Option<Option<u32>>,
+    /// The 5-minute tier.
+    pub five_minutes: Option<Option<u32>>,
+    /// The hour tier.
+    pub hour: Option<Option<u32>>,
+    /// The day tier.
+    pub day: Option<Option<u32>>,
+}
+
+impl OwnRetention {
+    /// These days, and where none are set those of a group.
+    #[must_use]
+    pub fn or(self, group: Self) -> Self {
+        Self {
+            raw: self.raw.or(group.raw),
+            five_minutes: self.five_minutes.or(group.five_minutes),
+            hour: self.hour.or(group.hour),
+            day: self.day.or(group.day),
+        }
+    }
+
+    /// All days, where they differ from the usual ones.
+    #[must_use]
+    pub fn over(self, usual: KeptDays) -> Option<KeptDays> {
+        let own = KeptDays {
+            raw: self.raw.unwrap_or(usual.raw),
+            five_minutes: self.five_minutes.unwrap_or(usual.five_minutes),
+            hour: self.hour.unwrap_or(usual.hour),
+            day: self.day.unwrap_or(usual.day),
+        };
+        (own != usual).then_some(own)
+    }
+}
+
 /// A group of monitors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupEntry {
@@ -37,6 +76,8 @@ pub struct GroupEntry {
     pub interval: Setting<Duration>,
     /// For monitors that set none.
     pub timeout: Setting<Duration>,
+    /// For monitors that set none.
+    pub retention: OwnRetention,
 }
 
 /// What a monitor checks.
@@ -96,6 +137,8 @@ pub struct MonitorEntry {
     pub thresholds: Thresholds,
     /// A person's own words; keys keep their case.
     pub labels: BTreeMap<String, String>,
+    /// For how long its history is kept, its group's days among them.
+    pub retention: OwnRetention,
     /// What it checks.
     pub kind: Entry,
     /// The line it starts in, from 1.
@@ -114,6 +157,7 @@ impl PartialEq for MonitorEntry {
             && self.timeout.value == other.timeout.value
             && self.thresholds == other.thresholds
             && self.labels == other.labels
+            && self.retention == other.retention
             && self.kind == other.kind
     }
 }

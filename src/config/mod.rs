@@ -41,15 +41,15 @@ pub use self::edit::{
     ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, SaveError, Saved, Version, Way,
     Which, Written,
 };
-pub use self::entry::{Entry, GroupEntry, MonitorEntry, Setting, Source};
+pub use self::entry::{Entry, GroupEntry, MonitorEntry, OwnRetention, Setting, Source};
 pub use self::folders::{NoFolder, Platform, config_file, data_dir};
 pub use self::logging::{LogFormat, LogOutput, Logging};
 pub use self::notify::{AlertRule, Alerting, Webhook};
 pub use self::problem::{LoadError, Problem, Refusal, Severity};
 pub use self::render::picture;
 pub use self::schema::{
-    Effect, GROUP_KEYS, Key, MONITOR_KEYS, RULE_KEYS, Section, Shape, WEBHOOK_KEYS, old_variable_of, sections,
-    variable_of,
+    Effect, GROUP_KEYS, KEPT_KEYS, Key, MONITOR_KEYS, RULE_KEYS, Section, Shape, WEBHOOK_KEYS, old_variable_of,
+    sections, variable_of,
 };
 pub use self::source::{FILE_LIMIT, content_hash};
 pub use self::storage::Storage;

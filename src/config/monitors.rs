@@ -6,11 +6,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{GroupEntry, MonitorEntry, Setting, Source};
+use super::entry::{GroupEntry, MonitorEntry, OwnRetention, Setting, Source};
 use super::fields::Own;
 use super::node::{Entry, Node};
 use super::problem::{Place, quoted};
-use super::schema::{GROUP_KEYS, Key, MONITOR_KEYS};
+use super::schema::{GROUP_KEYS, KEPT_KEYS, Key, MONITOR_KEYS};
 use super::section::Given;
 use super::value::{Reader, Stop, Value};
 use crate::model::{MonitorId, Thresholds, clean_text};
@@ -134,7 +134,8 @@ impl Reading<'_, '_> {
         if let Some(reason) = missing {
             self.reader.problems.error(node.place, format!("group {}: {reason}", quoted(&name)));
         }
-        let group = GroupEntry { name, interval, timeout };
+        let retention = self.retention(&slots);
+        let group = GroupEntry { name, interval, timeout, retention };
         if let Some((_, entry)) = slots.get("monitors") {
             for monitor in self.reader.items("`monitors`", &entry.value) {
                 if let Some(monitor) = self.monitor(monitor, &group) {
@@ -177,6 +178,7 @@ impl Reading<'_, '_> {
             Some(Value::Map(labels)) => labels,
             _ => BTreeMap::new(),
         };
+        let retention = self.retention(&slots).or(group.retention);
         let own = Own { word: slots.get("type"), rest: &slots.rest, place };
         let kind = own.read(self.reader, missing, self.defaults.certificate_days)?;
         let group = Arc::clone(&group.name);
@@ -190,6 +192,7 @@ impl Reading<'_, '_> {
             timeout,
             thresholds,
             labels,
+            retention,
             kind,
             line,
             column,
@@ -242,6 +245,28 @@ impl Reading<'_, '_> {
             self.reader.problems.error(place, format!("duplicate monitor id: `{id}` (first on line {first})"));
         }
         Some(id)
+    }
+
+    /// Days by tier. One that names something that is not there is wrong: what is dropped does not come back.
+    fn retention(&mut self, slots: &Slots<'_, '_>) -> OwnRetention {
+        let Some((key, entry)) = slots.get("retention") else { return OwnRetention::default() };
+        let entries = self.reader.entries(&format!("`{}`", key.name), &entry.value).unwrap_or_default();
+        let kept = Slots::sort(self.reader, KEPT_KEYS, entries);
+        for entry in &kept.rest {
+            self.reader.unknown(entry, KEPT_KEYS.iter().map(|key| key.name));
+        }
+        let mut days = |name: &str| {
+            let mut missing = None;
+            let value = self.value(&kept, name, &mut missing);
+            if let (Some(reason), Some((_, entry))) = (missing, kept.get(name)) {
+                self.reader.problems.error(entry.value.place, format!("`retention.{name}`: {reason}"));
+            }
+            match value {
+                Some(Value::Days(days)) => Some(days),
+                _ => None,
+            }
+        };
+        OwnRetention { raw: days("raw"), five_minutes: days("fiveMinutes"), hour: days("hour"), day: days("day") }
     }
 
     /// A common value. What is missing makes the monitor wait, with the first reason.

@@ -21,6 +21,8 @@ pub enum Shape {
     Size,
     /// A list of maps or of anything else that has a reader of its own.
     List,
+    /// Days by tier: a map with the keys of [`KEPT_KEYS`].
+    Kept,
 }
 
 impl Shape {
@@ -32,6 +34,7 @@ impl Shape {
             Self::Days => return "whole days as in `30d`, or `forever`".to_owned(),
             Self::Size => return "a size of at least 64MB as in `500MB`, `2GB`, or `none`".to_owned(),
             Self::List => return "a list".to_owned(),
+            Self::Kept => return "a map of `raw`, `fiveMinutes`, `hour`, `day`".to_owned(),
             Self::Field(field) => field,
         };
         match field {
@@ -90,7 +93,7 @@ impl Key {
     /// Whether a variable of the environment can hold it.
     #[must_use]
     pub fn fits_variable(&self) -> bool {
-        !matches!(self.shape, Shape::List | Shape::Field(FieldKind::TextMap))
+        !matches!(self.shape, Shape::List | Shape::Kept | Shape::Field(FieldKind::TextMap))
     }
 }
 
@@ -183,6 +186,20 @@ pub const MONITOR_KEYS: &[Key] = &[
         "Successes in a row until it is up again; inherited from `monitoring.defaultRecoveryThreshold`.",
     ),
     Key::new("labels", TEXT_MAP, None, "Words of your own; keys keep their case."),
+    Key::new(
+        "retention",
+        Shape::Kept,
+        None,
+        "For how long its history is kept, each tier by itself; inherited from the group, else from `storage.retention`.",
+    ),
+];
+
+/// The keys of `retention` of a monitor or a group.
+pub const KEPT_KEYS: &[Key] = &[
+    Key::new("raw", Shape::Days, None, "How long results are kept."),
+    Key::new("fiveMinutes", Shape::Days, None, "How long the 5-minute tier is kept."),
+    Key::new("hour", Shape::Days, None, "How long the hour tier is kept."),
+    Key::new("day", Shape::Days, None, "How long the day tier is kept."),
 ];
 
 /// Keys that HallMonitor knew on every monitor and that did nothing there.
@@ -216,6 +233,12 @@ pub const GROUP_KEYS: &[Key] = &[
         Shape::Field(TIMEOUT),
         None,
         "For its monitors that set none; inherited from `monitoring.defaultTimeout`.",
+    ),
+    Key::new(
+        "retention",
+        Shape::Kept,
+        None,
+        "For how long the history of its monitors is kept, each tier by itself; inherited from `storage.retention`.",
     ),
     Key::new("monitors", Shape::List, None, "Its monitors."),
 ];

@@ -178,5 +178,6 @@ fn retention(given: &Given<'_, '_>, word: &str) -> Retention {
         five_minutes_days: days("fiveMinutes", usual.five_minutes_days),
         hour_days: days("hour", usual.hour_days),
         day_days: days("day", usual.day_days),
+        own: std::collections::BTreeMap::new(),
     }
 }

@@ -239,7 +239,7 @@ pub(super) fn interpret(shape: Shape, text: &str, plain: bool, folder: &Path) ->
         }
         Shape::Days => return days(text, plain).map(Value::Days),
         Shape::Size => return size(text).map(Value::Size),
-        Shape::List => return Err(Fault::new("is a single value").allowed(shape.allowed())),
+        Shape::List | Shape::Kept => return Err(Fault::new("is a single value").allowed(shape.allowed())),
         Shape::Field(field) => field,
     };
     match field {

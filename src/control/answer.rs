@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::deliver::{DeadLetter, FormerStore, LedgerEntry, StorageMetrics};
 use crate::model::{CheckResult, Failure, GapReason, Incident, IncidentId, MonitorId, State, UnixMicros, Verdict};
-use crate::storage::{PageCursor, PoolUse, StoreStatus, Uptime, Verified};
+use crate::storage::{ExpectedSize, PageCursor, PoolUse, StoreStatus, Uptime, Verified};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,6 +165,9 @@ pub struct StorageReport {
     pub journal_limit: Option<u64>,
     /// What the store says of itself; none when it could not be asked.
     pub store: Option<StoreStatus>,
+    /// How much room history will need with the monitors there are; none where that is not known of the backend.
+    #[serde(default)]
+    pub expected: Option<ExpectedSize>,
     /// What it uses of its connections, where it has any.
     pub pool: Option<PoolUse>,
     /// What was counted; none when nothing runs.

@@ -10,7 +10,8 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 use super::wire::{self, Line, Reply};
 use super::{Answer, AnswerError, Request, socket};
 
-/// Longest time an answer may take: a remote store can be slow.
+/// Longest time without a sign of life. An answer itself may take as long as it needs: whoever works on it sends an empty
+/// line now and then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
@@ -29,7 +30,7 @@ pub enum AskError {
         data_dir: PathBuf,
     },
     /// It was asked and does not answer.
-    #[error("Hall Monitor holds {} but did not answer within {} s", data_dir.display(), PATIENCE.as_secs())]
+    #[error("Hall Monitor holds {} but gave no sign of life within {} s", data_dir.display(), PATIENCE.as_secs())]
     Silent {
         /// The data folder.
         data_dir: PathBuf,
@@ -62,10 +63,7 @@ pub enum AskError {
 /// # Errors
 /// Nobody is there, it may not be asked, it does not answer, or it says why it cannot.
 pub async fn ask(data_dir: &Path, request: &Request) -> Result<Answer, AskError> {
-    let reply = match tokio::time::timeout(PATIENCE, exchange(data_dir, request)).await {
-        Ok(reply) => reply?,
-        Err(_) => return Err(AskError::Silent { data_dir: data_dir.to_owned() }),
-    };
+    let reply = exchange(data_dir, request).await?;
     match serde_json::from_slice(&reply).map_err(|source| AskError::Garbled { source })? {
         Reply::Ok(answer) => Ok(*answer),
         Reply::Err(error) => Err(AskError::Refused(error)),
@@ -83,12 +81,21 @@ async fn exchange(data_dir: &Path, request: &Request) -> Result<Vec<u8>, AskErro
         }
     };
     let line = wire::to_line(request).map_err(|source| AskError::Garbled { source })?;
-    let stream = socket::connect(data_dir).await.map_err(failed)?;
-    (&stream).write_all(&line).await.map_err(failed)?;
+    let silent = |_| AskError::Silent { data_dir: data_dir.to_owned() };
+    let asked = async {
+        let stream = socket::connect(data_dir).await?;
+        (&stream).write_all(&line).await?;
+        Ok(stream)
+    };
+    let stream = tokio::time::timeout(PATIENCE, asked).await.map_err(silent)?.map_err(failed)?;
     let mut reader = BufReader::with_capacity(64 * 1024, &stream);
-    match wire::read_line(&mut reader, wire::MAX_ANSWER).await.map_err(failed)? {
-        Line::Whole(line) => Ok(line),
-        Line::End => Err(failed(io::ErrorKind::UnexpectedEof.into())),
-        Line::TooLong => Err(failed(io::Error::other("the answer is too long"))),
+    loop {
+        let read = wire::read_line(&mut reader, wire::MAX_ANSWER);
+        match tokio::time::timeout(PATIENCE, read).await.map_err(silent)?.map_err(failed)? {
+            Line::Whole(line) if line.is_empty() => {}
+            Line::Whole(line) => return Ok(line),
+            Line::End => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            Line::TooLong => return Err(failed(io::Error::other("the answer is too long"))),
+        }
     }
 }

@@ -145,7 +145,8 @@ async fn attend(client: Stream, answers: Arc<dyn Answers>, turns: Arc<Semaphore>
             Line::Whole(line) => match serde_json::from_slice::<Request>(&line) {
                 Ok(request) => {
                     let Ok(turn) = turns.acquire().await else { return };
-                    let line = encoded(answers.answer(request).await);
+                    let Some(answer) = answered(&mut sender, answers.answer(request)).await else { return };
+                    let line = encoded(answer);
                     // The turn ends here: a client that reads slowly holds up nobody.
                     drop(turn);
                     if !send(&mut sender, &line).await {
@@ -159,6 +160,19 @@ async fn attend(client: Stream, answers: Arc<dyn Answers>, turns: Arc<Semaphore>
         let Ok(line) = wire::to_line(&reply) else { return };
         if !send(&mut sender, &line).await || !goes_on {
             return;
+        }
+    }
+}
+
+/// Waits for an answer, however long it takes, with a sign of life now and then; none when the client is gone, and then
+/// the work on the answer ends too.
+async fn answered<T>(sender: &mut (impl AsyncWrite + Unpin), answer: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(answer);
+    loop {
+        match tokio::time::timeout(wire::SIGN_OF_LIFE, &mut answer).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if send(sender, b"\n").await => {}
+            Err(_) => return None,
         }
     }
 }

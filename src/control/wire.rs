@@ -1,6 +1,7 @@
 //! Lines of JSON and their limits.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
@@ -11,6 +12,9 @@ use super::{Answer, AnswerError};
 pub(super) const MAX_REQUEST: u64 = 256 * 1024;
 /// Longest answer in bytes: the status of 100,000 monitors.
 pub(super) const MAX_ANSWER: u64 = 256 * 1024 * 1024;
+
+/// While somebody waits for an answer, an empty line comes so often.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// An answer as it stands on its line.
 #[derive(Debug, Serialize, Deserialize)]

@@ -183,7 +183,7 @@ impl Delivery {
     /// How long each tier is kept.
     #[must_use]
     pub fn retention(&self) -> Retention {
-        *lock(&self.ways.retention)
+        lock(&self.ways.retention).clone()
     }
 
     /// How long each tier is kept from now on; a longer time brings nothing back.

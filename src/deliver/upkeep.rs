@@ -182,7 +182,7 @@ impl Upkeep {
         let mono = clock.mono();
         if self.next_prune.is_none_or(|next| next <= mono) {
             self.next_prune = Some(mono.plus_us(Tier::Hour.width_us()));
-            let retention = *lock(&self.history.0.retention);
+            let retention = lock(&self.history.0.retention).clone();
             let pruned = maker.guarded(store.prune(&retention, maker.now)).await?;
             let mut counters = lock(&shared.counters);
             counters.pruned_results += pruned.results;

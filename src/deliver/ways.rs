@@ -90,7 +90,7 @@ impl Ways {
             cursors: Mutex::new(cursors.clone()),
             ledger: Mutex::new(ledger),
             letters: Mutex::new(DeadLetters::open(&options.data_dir)),
-            retention: Mutex::new(options.retention),
+            retention: Mutex::new(options.retention.clone()),
             limit: Mutex::new((options.journal_limit, false)),
             house: Mutex::new(()),
         };

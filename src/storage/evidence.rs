@@ -89,7 +89,7 @@ async fn read_back<R: ReadRows + ?Sized>(
 }
 
 /// Fewer results in a day take less room than a day's rollups of five minutes would: they get none.
-const WORTH_FIVE_MINUTES: usize = 576;
+pub(super) const WORTH_FIVE_MINUTES: usize = 576;
 
 /// The rollups of one UTC day of a monitor that are not there yet, from its results: hours, the day, and the 5-minute
 /// tier, which is made when results go. All of the day must be in the past. A store makes them before it drops a day's

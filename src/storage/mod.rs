@@ -11,6 +11,8 @@
 //! | `diagnose.rs` | a look at a store, step by step |
 //! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
+//! | `estimate.rs` | how much room history will need |
+//! | `retention.rs` | how long history is kept |
 //! | `registry.rs` | the list of backends |
 //! | `backends/` | one folder a backend |
 //! | `conformance/` | what every store promises, as cases (feature `testing`) |
@@ -23,9 +25,11 @@ pub mod backends;
 pub mod conformance;
 pub mod diagnose;
 mod error;
+mod estimate;
 mod evidence;
 mod query;
 mod registry;
+mod retention;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -34,13 +38,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
+pub use estimate::{ExpectedSize, Load, expected_size};
 pub use evidence::{missing_rollups, missing_rollups_before};
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
-    ResultQuery, Retention, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery,
-    Verified,
+    ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
 };
 pub use registry::{BACKENDS, BackendConfig};
+pub use retention::{KeptDays, Retention};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -110,7 +115,8 @@ pub trait ResultStore: ReadRows + Debug {
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Writes a value of the store's own metadata.
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
-    /// Drops what is older than the policy keeps, and gives the space back.
+    /// Drops what is older than the policy keeps of each monitor, and gives the space back. A store that cannot keep
+    /// monitors apart drops what is kept of none ([`Retention::floor`]).
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
     /// Reads everything the store keeps in files of its own and proves every checksum; a store whose server does that
     /// finds nothing to read.

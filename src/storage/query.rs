@@ -253,41 +253,6 @@ impl Uptime {
     }
 }
 
-/// How long each tier is kept, in days; none keeps it for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Results, gaps and incidents' details.
-    pub raw_days: Option<u32>,
-    /// The 5-minute tier.
-    pub five_minutes_days: Option<u32>,
-    /// The hour tier.
-    pub hour_days: Option<u32>,
-    /// The day tier.
-    pub day_days: Option<u32>,
-}
-
-impl Retention {
-    /// First instant of a tier that is kept at `now`; none keeps everything, and the tier none means results. It is a
-    /// whole UTC day, so that rollups are kept or dropped together with what they sum up.
-    #[must_use]
-    pub fn floor(&self, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
-        let days = match tier {
-            None => self.raw_days,
-            Some(Tier::FiveMinutes) => self.five_minutes_days,
-            Some(Tier::Hour) => self.hour_days,
-            Some(Tier::Day) => self.day_days,
-        };
-        let day = Tier::Day.width_us();
-        days.map(|days| now.minus_us(u64::from(days) * day).floor_to(day))
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { raw_days: Some(30), five_minutes_days: Some(90), hour_days: Some(730), day_days: None }
-    }
-}
-
 /// What pruning dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use hallmonitor::config::{Effect, GROUP_KEYS, Key, MONITOR_KEYS, RULE_KEYS, Shape, WEBHOOK_KEYS, sections};
+use hallmonitor::config::{Effect, GROUP_KEYS, KEPT_KEYS, Key, MONITOR_KEYS, RULE_KEYS, Shape, WEBHOOK_KEYS, sections};
 use hallmonitor::model::FieldSpec;
 use hallmonitor::probe::KINDS;
 use hallmonitor::storage::BACKENDS;
@@ -43,6 +43,8 @@ fn monitor_tables() -> String {
     }
     text.push_str("\n### Every group\n");
     table(&mut text, GROUP_KEYS);
+    text.push_str("\n### `retention` of a monitor or a group\n");
+    table(&mut text, KEPT_KEYS);
     text.push('\n');
     text
 }

@@ -25,8 +25,13 @@ fn old_storage_keys_work() {
     assert_eq!(storage("{retentionDays: 7, retention: {raw: forever}}"), ("embedded", None));
     assert_eq!(storage("{backend: none, retentionDays: 7, influxdb: {retentionDays: 8}}"), ("none", Some(7)));
     let days = accepted("storage: {retention: {raw: 1d, fiveMinutes: 48h, hour: 3d, day: 3650d}}").storage.retention;
-    let expected =
-        Retention { raw_days: Some(1), five_minutes_days: Some(2), hour_days: Some(3), day_days: Some(3_650) };
+    let expected = Retention {
+        raw_days: Some(1),
+        five_minutes_days: Some(2),
+        hour_days: Some(3),
+        day_days: Some(3_650),
+        ..Retention::default()
+    };
     assert_eq!(days, expected);
     // The settings of a backend that is not chosen may name what is not there.
     assert_eq!(storage("{backend: badger, postgres: {password: '${NOT_SET}'}}").0, "embedded");

@@ -51,7 +51,7 @@ fn start(dir: &Path, which: usize, clock: &Arc<SetClock>) -> Delivery {
     options.head_bytes = 64 * 1024;
     options.save_every_us = 50_000;
     options.first_retry = Some(Duration::from_millis(20));
-    options.retention = Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
+    options.retention = Retention::everything();
     options.others = (0..STORES.len()).map(|which| opener(dir, which) as Arc<dyn OpenStore>).collect();
     Delivery::start(options, opener(dir, which)).expect("starts").0
 }

@@ -35,8 +35,7 @@ pub fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
     options.first_retry = Some(Duration::from_millis(50));
     options.save_every_us = 0;
     // What is old by the calendar stays.
-    options.retention =
-        hallmonitor::storage::Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
+    options.retention = hallmonitor::storage::Retention::everything();
     let config = BackendConfig::Postgres(settings.clone());
     let opener = ConfiguredStore {
         backend: config.id(),

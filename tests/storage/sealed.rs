@@ -39,6 +39,10 @@ pub(crate) fn trials() -> Vec<Trial> {
             what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers,
         ),
         Trial::test("embedded::sealed::a_damaged_month_of_hours_is_sealed_on", a_damaged_month_of_hours_is_sealed_on),
+        Trial::test(
+            "embedded::sealed::the_number_of_a_file_that_is_gone_is_not_used_again",
+            numbers_are_not_used_again,
+        ),
         Trial::test("embedded::sealed::a_new_live_file_keeps_sealed_days", a_new_live_file_keeps_sealed_days),
         Trial::test(
             "embedded::sealed::unfinished_and_replaced_files_are_removed",
@@ -443,6 +447,33 @@ fn a_damaged_month_of_hours_is_sealed_on() -> Tested {
         tend(&*store, at(19)).await?;
         assert_eq!(store.rollups(&query).await?, [again, later].concat());
         assert_eq!(kept_aside(folder.path()), aside);
+        assert!(store.verify().await?.damaged.is_empty());
+        Ok::<_, Failed>(())
+    })
+}
+
+/// Indexes are remembered by the numbers of files.
+fn numbers_are_not_used_again() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let rows = life();
+    runtime().block_on(async {
+        let store = opened(folder.path()).await?;
+        append(&*store, &rows).await?;
+        tend(&*store, later()).await?;
+        let before = sealed(folder.path());
+        // All files are read, and go; the next ones have another index.
+        assert_eq!(read(&*store, None).await?, rows);
+        store.prune(&Retention { raw_days: Some(0), ..Retention::default() }, later()).await?;
+        tend(&*store, start().plus_us(4 * DAY + HOUR)).await?;
+        let kept: Vec<CheckResult> = rows.iter().filter(|row| row.time >= start().plus_us(3 * DAY)).cloned().collect();
+        assert_eq!(read(&*store, None).await?, kept);
+        let number = |path: &PathBuf| {
+            let name = path.file_name().expect("name").to_string_lossy().into_owned();
+            name.split('.').nth(1).expect("a number").parse::<u64>().expect("a number")
+        };
+        let greatest = before.iter().map(number).max();
+        let after = sealed(folder.path());
+        assert!(after.iter().map(number).min() > greatest, "{before:?} {after:?}");
         assert!(store.verify().await?.damaged.is_empty());
         Ok::<_, Failed>(())
     })

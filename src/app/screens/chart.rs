@@ -111,7 +111,7 @@ impl Screens {
         let (span, now) = (span_of(from, to), self.core.clock.wall());
         let buckets = usize::try_from(buckets.clamp(1, MOST_BUCKETS)).unwrap_or(1);
         let spans = pick_tier(span, buckets, None).buckets;
-        let kept_from = self.core.delivery.retention().floor(None, now);
+        let kept_from = self.core.delivery.retention().floor_of(monitor, None, now);
         let history = self.history();
         let mut sums = vec![Sums::default(); spans.len()];
         for (sums, span) in sums.iter_mut().zip(&spans) {

@@ -22,7 +22,7 @@ use crate::screen::{
 
 /// Keys of every monitor that its form does not show: the kind is chosen apart, the id is looked after.
 /// One that is not watched has no row from which it could be switched on again: that is for the file.
-const NOT_SHOWN: &[&str] = &["type", "id", "enabled"];
+const NOT_SHOWN: &[&str] = &["type", "id", "enabled", "retention"];
 /// What a draft of no file starts from.
 const NO_FILE: &str = "none";
 /// The group of what a first run found.

@@ -32,6 +32,11 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
         let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
         lines.push(("holds", format!("{size}; {}", words::clean(&store.version))));
     }
+    if let Some(expected) = &report.expected {
+        let (size, monitors) = (bytes(expected.bytes), expected.monitors);
+        let whose = if monitors == 1 { "monitor".to_owned() } else { format!("{monitors} monitors") };
+        lines.push(("will use", format!("about {size} with your {whose}, once history is as old as it is kept")));
+    }
     let oldest = report.oldest_waiting.map(|oldest| format!(", the oldest from {}", words::local(oldest, &desk.zone)));
     lines.push(("waiting", format!("{}{}", rows(report.backlog_rows), oldest.unwrap_or_default())));
     if let Some(journal) = report.journal_bytes {

@@ -103,7 +103,13 @@ pub(super) async fn prune_drops_rollups_by_tier(subject: Subject) {
         }
     }
     subject.append(&Batch { rollups: rollups.clone(), ..Batch::default() }).await;
-    let policy = Retention { raw_days: None, five_minutes_days: Some(10), hour_days: Some(20), day_days: None };
+    let policy = Retention {
+        raw_days: None,
+        five_minutes_days: Some(10),
+        hour_days: Some(20),
+        day_days: None,
+        ..Retention::default()
+    };
     let pruned = subject.store.prune(&policy, day_zero().plus_us(40 * DAY)).await.expect("prunes");
     assert_eq!(pruned.rollups, 30 + 20);
     for (tier, left) in [(Tier::FiveMinutes, 10), (Tier::Hour, 20), (Tier::Day, 40)] {

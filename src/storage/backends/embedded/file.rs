@@ -15,13 +15,15 @@ use uuid::Uuid;
 
 use super::append::Writer;
 use super::fault::{Fault, Outcome};
+pub(super) use super::floors::Floors;
+use super::floors::OwnFloors;
 use super::frame;
 use super::record::{Known, Number, models};
-use super::sealed::sync_folder;
+use super::sealed::{Entry, SealedFile, sync_folder};
 use super::shrink;
 use super::table::{Tables, Writes};
 use crate::clock::Clock;
-use crate::model::{InstanceId, KnownMonitor, MonitorId, StoreId, Tier, UnixMicros};
+use crate::model::{InstanceId, KnownMonitor, MonitorId, StoreId, UnixMicros};
 use crate::storage::StoreErrorKind;
 
 /// Name of the live file in the store's folder.
@@ -39,6 +41,7 @@ const LAYOUT: u32 = 2;
 /// Names of the store's own metadata.
 const LAYOUT_KEY: &str = "layout";
 pub(super) const FLOORS_KEY: &str = "floors";
+pub(super) const OWN_FLOORS_KEY: &str = "own_floors";
 pub(super) const FORGOTTEN_KEY: &str = "forgotten";
 /// Metadata of others is stored under this prefix, so that the names above cannot be overwritten.
 pub(super) const OTHERS: &str = "meta.";
@@ -53,49 +56,15 @@ pub(super) struct KnownRow {
     pub(super) known: Option<KnownMonitor>,
 }
 
-/// The first instant of each tier that is still there. What is older was pruned and stays unreadable.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Floors {
-    pub(super) raw: UnixMicros,
-    five_minutes: UnixMicros,
-    hour: UnixMicros,
-    day: UnixMicros,
-}
-
-impl Default for Floors {
-    fn default() -> Self {
-        Self { raw: UnixMicros::MIN, five_minutes: UnixMicros::MIN, hour: UnixMicros::MIN, day: UnixMicros::MIN }
-    }
-}
-
-impl Floors {
-    pub(super) fn of(&self, tier: Tier) -> UnixMicros {
-        match tier {
-            Tier::FiveMinutes => self.five_minutes,
-            Tier::Hour => self.hour,
-            Tier::Day => self.day,
-        }
-    }
-
-    /// The floor of a tier, none for results; it only ever rises.
-    pub(super) fn raise(&mut self, tier: Option<Tier>, to: UnixMicros) {
-        let floor = match tier {
-            None => &mut self.raw,
-            Some(Tier::FiveMinutes) => &mut self.five_minutes,
-            Some(Tier::Hour) => &mut self.hour,
-            Some(Tier::Day) => &mut self.day,
-        };
-        *floor = to.max(*floor);
-    }
-}
-
 /// What is kept in memory of a file: the monitors' numbers, the floors, and whose sealed results are gone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     pub(super) numbers: HashMap<MonitorId, Number>,
     /// The number of the next new monitor.
     pub(super) next: Number,
+    /// Of all monitors.
     pub(super) floors: Floors,
+    pub(super) own_floors: OwnFloors,
     /// What sealed files up to this sequence have of a monitor was forgotten.
     pub(super) forgotten: HashMap<MonitorId, u64>,
 }
@@ -104,6 +73,17 @@ impl Index {
     /// Whether what a sealed file has of a monitor still counts.
     pub(super) fn counts(&self, monitor: MonitorId, sequence: u64) -> bool {
         self.forgotten.get(&monitor).is_none_or(|forgotten| *forgotten < sequence)
+    }
+
+    /// The floors of a monitor.
+    pub(super) fn floors_of(&self, monitor: MonitorId) -> Floors {
+        self.own_floors.of(monitor, &self.floors)
+    }
+
+    /// Whether something of a sealed frame still counts.
+    pub(super) fn keeps(&self, entry: &Entry, file: &SealedFile) -> bool {
+        let floor = self.floors_of(entry.monitor).at(file.family.tier());
+        self.counts(entry.monitor, file.sequence) && entry.last >= floor
     }
 
     fn load(database: &Database<'static>) -> Outcome<Self> {
@@ -122,6 +102,9 @@ impl Index {
         }
         if let Some(value) = read.metadata(FLOORS_KEY)? {
             index.floors = frame::open_row(&value)?;
+        }
+        if let Some(value) = read.metadata(OWN_FLOORS_KEY)? {
+            index.own_floors = frame::open_row(&value)?;
         }
         if let Some(value) = read.metadata(FORGOTTEN_KEY)? {
             index.forgotten = frame::open_row::<Vec<(MonitorId, u64)>>(&value)?.into_iter().collect();

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `store.rs` | the store: brings calls to threads that may block |
 //! | `file.rs` | the live file: open, set aside, open again, what is kept of it in memory |
+//! | `floors.rs` | from when on rows are there, for all and for each monitor |
 //! | `append.rs` | writing rows |
 //! | `read.rs` | reading rows |
 //! | `upkeep.rs` | prune, forget, scan |
@@ -30,6 +31,7 @@ mod chunk;
 mod column;
 mod fault;
 mod file;
+mod floors;
 mod frame;
 mod pack;
 mod read;

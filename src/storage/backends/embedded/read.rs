@@ -62,7 +62,7 @@ impl<'db> Reader<'db> {
             other => other?,
         };
         let blocks = monitor.map_or(&index[..], |monitor| of_monitor(&index, monitor));
-        Ok(blocks.iter().filter(|entry| self.index.counts(entry.monitor, file.sequence)).copied().collect())
+        Ok(blocks.iter().filter(|entry| self.index.keeps(entry, file)).copied().collect())
     }
 
     /// The results of a sealed block, oldest first.
@@ -80,13 +80,13 @@ impl<'db> Reader<'db> {
         most: usize,
         depth: Depth,
     ) -> Outcome<Vec<CheckResult>> {
-        let span = Span::new(span.from.max(self.index.floors.raw), span.to);
+        let span = Span::new(span.from.max(self.index.floors_of(monitor).raw), span.to);
         some_of(&mut self.packer, monitor, value, span, most, depth)
     }
 
     /// The results of a block, oldest first.
     pub(super) fn block(&mut self, monitor: MonitorId, value: &[u8]) -> Outcome<Vec<CheckResult>> {
-        rows_of(&mut self.packer, self.index.floors.raw, monitor, value)
+        rows_of(&mut self.packer, self.index.floors_of(monitor).raw, monitor, value)
     }
 
     /// The newest block that begins before `before`.
@@ -147,15 +147,14 @@ impl<'db> Reader<'db> {
 
     /// The newest result of each monitor before a time, as far as there is one.
     pub(super) fn latest(&mut self, monitors: &[MonitorId], time: UnixMicros) -> Outcome<Vec<CheckResult>> {
-        let floor = self.index.floors.raw;
         let mut near = Vec::new();
         for monitor in monitors {
-            near.push((*monitor, self.block_of_newest(*monitor, time)?));
+            let span = Span::new(self.index.floors_of(*monitor).raw.min(time), time);
+            near.push((*monitor, span, self.block_of_newest(*monitor, time)?));
         }
         let rows = near.len() * ROWS_A_BLOCK;
-        let read = spread(near, rows, |packer, (monitor, value)| {
-            let newest: Option<Outcome<_>> =
-                value.map(|value| some_of(packer, monitor, &value, Span::new(floor, time), 1, Depth::Whole));
+        let read = spread(near, rows, |packer, (monitor, span, value)| {
+            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, span, 1, Depth::Whole));
             Ok(newest.transpose()?.unwrap_or_default().pop())
         });
         let mut latest = Vec::with_capacity(monitors.len());
@@ -207,7 +206,7 @@ impl<'db> Reader<'db> {
                 return Ok(Some(last));
             }
             bound = time_in(key);
-            if bound <= self.index.floors.raw {
+            if bound <= self.index.floors_of(monitor).raw {
                 break;
             }
         }
@@ -229,7 +228,10 @@ impl<'db> Reader<'db> {
         let of_each = monitors.iter().map(|monitor| Ok((*monitor, self.frames_of(*monitor, tier, span)?)));
         let of_each = of_each.collect::<Outcome<Vec<_>>>()?;
         let rows = of_each.len() * ROWS_A_MONTH;
+        let index = Arc::clone(&self.index);
         let read = spread(of_each, rows, |packer, (monitor, frames)| {
+            let floor = index.floors_of(monitor).of(tier);
+            let span = Span::new(span.from.max(floor).min(span.to), span.to);
             let mut rollups = BTreeMap::new();
             // What stands later was written later.
             for frame in frames {
@@ -324,8 +326,7 @@ impl<'db> Reader<'db> {
                 }
             }
         }
-        let floor = self.index.floors.raw;
-        gaps.retain(|gap| gap.span.to >= floor);
+        gaps.retain(|gap| gap.span.to >= self.index.floors_of(gap.monitor).raw);
         gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
         Ok(gaps)
     }
@@ -343,12 +344,12 @@ impl<'db> Reader<'db> {
     /// Start of the oldest and of the newest result, from the heads of blocks.
     pub(super) fn ends(&self) -> Outcome<(Option<UnixMicros>, Option<UnixMicros>)> {
         let (mut oldest, mut newest) = (None, None);
-        for number in self.index.numbers.values() {
+        for (monitor, number) in &self.index.numbers {
             for last in [false, true] {
                 let Some((_, value)) = self.read.end_of::<Block>(all_of(*number), last)? else { continue };
                 let Ok(head) = frame::head(Kind::Results, &value) else { continue };
                 let time = |us: u64| UnixMicros::new(i64::try_from(us).unwrap_or(i64::MAX));
-                let first = time(head.first).max(self.index.floors.raw);
+                let first = time(head.first).max(self.index.floors_of(*monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(time(head.last)));
             }
@@ -356,7 +357,7 @@ impl<'db> Reader<'db> {
         let sealed = of_family(&self.files, Family::Results);
         for file in [sealed.first(), sealed.last()].into_iter().flatten() {
             for entry in self.sealed_blocks(file, None)? {
-                let first = entry.first.max(self.index.floors.raw);
+                let first = entry.first.max(self.index.floors_of(entry.monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(entry.last));
             }
@@ -497,7 +498,7 @@ impl Newest {
         let Some((key, value)) = reader.block_before(number, before)? else { return Ok(None) };
         let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
         let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
-        let reaches = last >= self.span.from.max(reader.index.floors.raw);
+        let reaches = last >= self.span.from.max(reader.index.floors_of(id).raw);
         Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), Source::Live(number, key))))
     }
 

@@ -52,7 +52,7 @@ enum Step {
     Build(Building),
     /// Takes out of the live file what the sealed file has.
     Clear(Arc<SealedFile>, VecDeque<MonitorId>, Seen),
-    /// Writes files anew without monitors that were forgotten.
+    /// Writes files anew without monitors that were forgotten, and without what is not kept of single ones any more.
     Rewrite(VecDeque<Arc<SealedFile>>),
 }
 
@@ -77,16 +77,16 @@ struct Building {
 impl Building {
     /// Adds what some monitors have of the period.
     fn add(&mut self, file: &LiveFile, shelf: &Shelf, some: &[MonitorId]) -> Outcome<()> {
-        let (gathered, floors) = file.with(|live| {
+        let (gathered, index) = file.with(|live| {
             let reader = Reader::begin(live, shelf)?;
             let gathered = some.iter().map(|monitor| gather(&reader, self, *monitor)).collect::<Outcome<Vec<_>>>()?;
-            Ok((gathered, reader.index.floors))
+            Ok((gathered, reader.index))
         })?;
         let (tier, period) = (self.family.tier(), self.period);
         let rows = gathered.iter().map(Gathered::results).sum();
         let packed = spread(gathered, rows, |packer, gathered| match tier {
-            None => pack::results(packer, floors.raw, period, gathered),
-            Some(tier) => pack::rollups(packer, floors.of(tier), tier, gathered),
+            None => pack::results(packer, index.floors_of(gathered.monitor).raw, period, gathered),
+            Some(tier) => pack::rollups(packer, index.floors_of(gathered.monitor).of(tier), tier, gathered),
         });
         for packed in packed {
             let packed = packed?;
@@ -148,7 +148,7 @@ impl Sealing {
         file.with(|live| {
             let reader = Reader::begin(live, shelf)?;
             for monitor in some {
-                let mut from = reader.index.floors.raw;
+                let mut from = reader.index.floors_of(monitor).raw;
                 while let Some(day) = next_live_day(&reader, monitor, from, today)? {
                     periods.insert((Family::Results, day.from));
                     from = day.to;
@@ -170,7 +170,7 @@ impl Sealing {
                 let index = live.index();
                 let mut files = VecDeque::new();
                 for sealed in shelf.files().iter() {
-                    if shelf.index(sealed)?.iter().any(|entry| !index.counts(entry.monitor, sealed.sequence)) {
+                    if shelf.index(sealed)?.iter().any(|entry| !index.keeps(entry, sealed)) {
                         files.push_back(Arc::clone(sealed));
                     }
                 }
@@ -346,7 +346,7 @@ fn take_rollups(
         let Ok(rows) = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?) else { continue };
         there.extend(rows.into_iter().map(|row| (row.start, row)));
     }
-    let floor = writer.index.floors.of(tier);
+    let floor = writer.index.floors_of(monitor).of(tier);
     let mut taken = 0;
     for (key, value) in chunks {
         let Ok(mut rows) = chunk::decode(&mut writer.packer, monitor, tier, &value) else { continue };
@@ -419,7 +419,7 @@ fn times(
     Ok(times)
 }
 
-/// Writes the next file without what was forgotten; after the last one nothing of it has to be remembered.
+/// Writes the next file without what does not count any more; after the last one nothing of it has to be remembered.
 fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>) -> Outcome<Step> {
     let Some(old) = files.pop_front() else {
         return file.write(|live| forget_forgotten(live, shelf)).map(|()| Step::Rest);
@@ -428,7 +428,7 @@ fn rewrite(file: &LiveFile, shelf: &Shelf, mut files: VecDeque<Arc<SealedFile>>)
     let above = index.forgotten.values().copied().max().unwrap_or(0);
     let mut writer = shelf.begin(old.family, old.period.from, above)?;
     let copied = shelf.index(&old).and_then(|entries| {
-        let kept = entries.iter().filter(|entry| index.counts(entry.monitor, old.sequence));
+        let kept = entries.iter().filter(|entry| index.keeps(entry, &old));
         copy(&mut writer, &old, &kept.copied().collect::<Vec<Entry>>())
     });
     match copied {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, warn};
@@ -20,6 +21,8 @@ pub(super) struct Shelf {
     folder: PathBuf,
     files: RwLock<Files>,
     indexes: Indexes,
+    /// The greatest sequence that was ever given here: indexes are remembered by it, also of files that are gone.
+    given: AtomicU64,
 }
 
 impl Shelf {
@@ -64,7 +67,8 @@ impl Shelf {
             }
         }
         files.sort_unstable_by_key(|file| (file.family, file.period.from));
-        Ok(Self { folder: folder.to_owned(), files: RwLock::new(Arc::new(files)), indexes: Indexes::default() })
+        let (folder, files) = (folder.to_owned(), RwLock::new(Arc::new(files)));
+        Ok(Self { folder, files, indexes: Indexes::default(), given: AtomicU64::new(next - 1) })
     }
 
     /// The folder.
@@ -83,10 +87,11 @@ impl Shelf {
         Ok(self.indexes.of(file)?)
     }
 
-    /// Begins the next file of a period, with a sequence greater than `above`.
+    /// Begins the next file of a period, with a sequence greater than `above` and all before. One file is begun at a time.
     pub(super) fn begin(&self, family: Family, from: UnixMicros, above: u64) -> Outcome<SealedWriter> {
-        let greatest = self.files().iter().map(|file| file.sequence).max().unwrap_or(0);
-        Ok(SealedWriter::begin(&self.folder, family, from, greatest.max(above) + 1)?)
+        let sequence = self.given.fetch_max(above, Ordering::AcqRel).max(above) + 1;
+        self.given.fetch_max(sequence, Ordering::AcqRel);
+        Ok(SealedWriter::begin(&self.folder, family, from, sequence)?)
     }
 
     /// Puts a file on the shelf in the place of the one of its period. That one is kept aside, with the time in its name,

@@ -56,15 +56,20 @@ impl EmbeddedStore {
         })
     }
 
-    /// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
-    async fn roll_up(&self, floor: UnixMicros) -> Result<(), StoreError> {
+    /// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time.
+    async fn roll_up(&self, policy: &Retention, now: UnixMicros) -> Result<(), StoreError> {
+        let Some(highest) = policy.highest_floor(None, now) else { return Ok(()) };
         let monitors: Vec<MonitorId> =
-            self.reads("prune", move |reader| Ok(reader.with_results(floor)?.into_iter().collect())).await?;
+            self.reads("prune", move |reader| Ok(reader.with_results(highest)?.into_iter().collect())).await?;
         for monitor in monitors {
+            let Some(floor) = policy.floor_of(monitor, None, now) else { continue };
             let mut from = UnixMicros::MIN;
             let day_after = |from| self.reads("prune", move |reader| upkeep::next_day(reader, monitor, from, floor));
             while let Some(day) = day_after(from).await? {
-                let rollups = missing_rollups(self, monitor, day).await?;
+                let mut rollups = missing_rollups(self, monitor, day).await?;
+                let is_kept =
+                    |tier, start| policy.floor_of(monitor, Some(tier), now).is_none_or(|floor| start >= floor);
+                rollups.retain(|rollup| is_kept(rollup.tier, rollup.start));
                 if !rollups.is_empty() {
                     self.append(&Batch { rollups, ..Batch::default() }).await?;
                 }
@@ -233,10 +238,8 @@ impl ResultStore for EmbeddedStore {
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-        if let Some(floor) = policy.floor(None, now) {
-            self.roll_up(floor).await?;
-        }
-        let (policy, shelf) = (*policy, Arc::clone(&self.shelf));
+        self.roll_up(policy, now).await?;
+        let (policy, shelf) = (policy.clone(), Arc::clone(&self.shelf));
         self.writes("prune", move |file| upkeep::prune(file, &shelf, &policy, now)).await
     }
 

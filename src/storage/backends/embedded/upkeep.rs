@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use super::append::Writer;
 use super::column::Effort;
 use super::fault::{Fault, Outcome};
-use super::file::{FLOORS_KEY, FORGOTTEN_KEY, Floors, KnownRow, LiveFile};
+use super::file::{FLOORS_KEY, FORGOTTEN_KEY, Floors, KnownRow, LiveFile, OWN_FLOORS_KEY};
+use super::floors::tiers;
 use super::frame::{self, Kind};
 use super::read::Reader;
 use super::record::{
@@ -27,35 +28,38 @@ const PRUNED_AT_ONCE: usize = 32;
 /// Drops what the policy does not keep. A transaction drops what few monitors have, so that it stays short and
 /// small. The rollups of what is dropped must be there.
 pub(super) fn prune(file: &LiveFile, shelf: &Shelf, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
-    let (monitors, floors) = file.with(|live| {
+    let index = file.with(|live| {
         let mut writer = Writer::begin(live)?;
-        let floors = &mut Arc::make_mut(&mut writer.index).floors;
-        for tier in [None].into_iter().chain(Tier::ALL.iter().copied().map(Some)) {
+        let index = Arc::make_mut(&mut writer.index);
+        for tier in tiers() {
             if let Some(floor) = policy.floor(tier, now) {
-                floors.raise(tier, floor);
+                index.floors.raise(tier, floor);
             }
         }
-        let floors = *floors;
-        writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&floors)?)?;
-        let monitors = writer.index.numbers.clone();
+        index.own_floors = index.own_floors.raised(policy, now);
+        writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&writer.index.floors)?)?;
+        writer.write.set_metadata(OWN_FLOORS_KEY, frame::seal_row(&writer.index.own_floors)?)?;
+        let index = Arc::clone(&writer.index);
         // From here on nothing below the floors is read, however long it takes to drop it.
         writer.commit()?;
-        Ok((monitors, floors))
+        Ok(index)
     })?;
+    let floors = index.floors;
     let mut pruned = Pruned::default();
-    // Floors are whole days. A month of hours that reaches over one goes when all of it is below.
+    // Floors are whole days. A month of hours that reaches over one goes when all of it is below. What is below the floor
+    // of single monitors leaves its files at the next sealing.
     let old =
         shelf.drop_files(|sealed| sealed.period.to <= sealed.family.tier().map_or(floors.raw, |tier| floors.of(tier)));
     for sealed in old {
         *(if sealed.family == Family::Results { &mut pruned.results } else { &mut pruned.rollups }) += sealed.rows;
     }
-    let monitors: Vec<_> = monitors.into_iter().collect();
+    let monitors: Vec<(MonitorId, Number)> = index.numbers.iter().map(|(id, number)| (*id, *number)).collect();
     for some in monitors.chunks(PRUNED_AT_ONCE) {
         let dropped = file.with(|live| {
             let mut writer = Writer::begin(live)?;
             let mut dropped = Pruned::default();
             for (monitor, number) in some {
-                let own = drop_below(&mut writer, *monitor, *number, &floors)?;
+                let own = drop_below(&mut writer, *monitor, *number, &index.floors_of(*monitor))?;
                 dropped.results += own.results;
                 dropped.rollups += own.rollups;
             }
@@ -291,7 +295,7 @@ fn scan_sealed(reader: &mut Reader<'_>, key: u128) -> Outcome<ScanPage> {
         match file.family.tier() {
             None => batch.results = reader.sealed_rows(file, entry)?,
             Some(tier) => {
-                let floor = reader.index.floors.of(tier);
+                let floor = reader.index.floors_of(entry.monitor).of(tier);
                 let rollups = reader.chunk(entry.monitor, tier, &file.frame(entry)?)?.into_iter();
                 batch.rollups = rollups.filter(|rollup| rollup.start >= floor).collect();
             }
@@ -312,7 +316,6 @@ fn unpack(reader: &mut Reader<'_>, table: u8, values: &[(u128, Vec<u8>)], batch:
     } else {
         HashMap::new()
     };
-    let floors = reader.index.floors;
     for (key, value) in values {
         let id = ids.get(&number_in(*key)).copied();
         match (table, id, tier_in(*key)) {
@@ -321,7 +324,8 @@ fn unpack(reader: &mut Reader<'_>, table: u8, values: &[(u128, Vec<u8>)], batch:
             (2, ..) => batch.gaps.push(frame::open_row::<Gap>(value)?),
             (3, Some(id), Some(tier)) => {
                 let rollups = reader.chunk(id, tier, value)?;
-                batch.rollups.extend(rollups.into_iter().filter(|rollup| rollup.start >= floors.of(tier)));
+                let floor = reader.index.floors_of(id).of(tier);
+                batch.rollups.extend(rollups.into_iter().filter(|rollup| rollup.start >= floor));
             }
             (_, Some(id), _) => batch.results.extend(reader.block(id, value)?),
             (_, None, _) => warn!("a row belongs to no monitor: it is left out"),

@@ -2,6 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
+use uuid::Uuid;
 
 use super::append::RAW;
 use super::fault::state;
@@ -20,13 +21,11 @@ const DELETED_AT_ONCE: i64 = 20_000;
 /// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
 /// what is below; then the space is given back.
 pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-    if let Some(floor) = policy.floor(None, now) {
-        roll_up(store, policy, now, floor).await?;
-    }
-    let policy = *policy;
+    roll_up(store, policy, now).await?;
+    let raised = policy.clone();
     store
         .writes("prune", move |mut connection, home| async move {
-            raise_floors(&mut connection, home.instance, &policy, now).await
+            raise_floors(&mut connection, home.instance, &raised, now).await
         })
         .await?;
     let mut pruned = Pruned { results: count_below(store, RAW).await?, rollups: 0 };
@@ -35,16 +34,17 @@ pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMi
     }
     drop_partitions(store).await?;
     delete_below(store).await?;
+    let own = delete_own(store).await?;
+    pruned.results += own.results;
+    pruned.rollups += own.rollups;
     Ok(pruned)
 }
 
-/// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
-async fn roll_up(
-    store: &PostgresStore,
-    policy: &Retention,
-    now: UnixMicros,
-    floor: UnixMicros,
-) -> Result<(), StoreError> {
+/// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time.
+async fn roll_up(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<(), StoreError> {
+    if policy.highest_floor(None, now).is_none() {
+        return Ok(());
+    }
     let monitors: Vec<Numbered> = store
         .writes("prune", |mut connection, home| async move {
             const READ: &str = "SELECT number, id FROM monitor WHERE instance = $1 ORDER BY number";
@@ -53,10 +53,12 @@ async fn roll_up(
         })
         .await?;
     for (number, monitor) in monitors {
+        let Some(floor) = policy.floor_of(monitor, None, now) else { continue };
         let mut from = UnixMicros::MIN;
         while let Some(day) = next_day(store, number, from, floor).await? {
             let mut rollups = missing_rollups(store, monitor, day).await?;
-            rollups.retain(|rollup| policy.floor(Some(rollup.tier), now).is_none_or(|floor| rollup.start >= floor));
+            let is_kept = |tier, start| policy.floor_of(monitor, Some(tier), now).is_none_or(|floor| start >= floor);
+            rollups.retain(|rollup| is_kept(rollup.tier, rollup.start));
             if !rollups.is_empty() {
                 store.append(&Batch { rollups, ..Batch::default() }).await?;
             }
@@ -99,14 +101,54 @@ async fn raise_floors(
 ) -> Outcome<()> {
     const RAISE: &str = "INSERT INTO floor AS f (instance, monitor, tier, until) VALUES ($1, 0, $2, $3) \
          ON CONFLICT (instance, tier, monitor) DO UPDATE SET until = greatest(f.until, excluded.until)";
+    // Where some are kept longer, the floor of all others is one of their own.
+    const RAISE_OTHERS: &str = "INSERT INTO floor AS f (instance, monitor, tier, until) \
+         SELECT $1, number, $2, $3 FROM monitor WHERE instance = $1 AND id <> ALL($4) \
+         ON CONFLICT (instance, tier, monitor) DO UPDATE SET until = greatest(f.until, excluded.until)";
+    const RAISE_OWN: &str = "INSERT INTO floor AS f (instance, monitor, tier, until) \
+         SELECT $1, number, $2, $3 FROM monitor WHERE instance = $1 AND id = $4 \
+         ON CONFLICT (instance, tier, monitor) DO UPDATE SET until = greatest(f.until, excluded.until)";
+    let with_own: Vec<Uuid> = policy.own.keys().map(|monitor| monitor.uuid()).collect();
     let mut work = connection.begin().await?;
     for tier in [None].into_iter().chain(Tier::ALL.iter().copied().map(Some)) {
-        if let Some(floor) = policy.floor(tier, now) {
-            let word = tier.map_or(RAW, Tier::as_str);
+        let word = tier.map_or(RAW, Tier::as_str);
+        let (lowest, usual) = (policy.floor(tier, now), policy.usual_floor(tier, now));
+        if let Some(floor) = lowest {
             sqlx::query(RAISE).bind(instance).bind(word).bind(Stamp(floor)).execute(&mut *work).await?;
+        }
+        if let Some(floor) = usual.filter(|_| usual != lowest) {
+            let others = sqlx::query(RAISE_OTHERS).bind(instance).bind(word).bind(Stamp(floor));
+            others.bind(&with_own).execute(&mut *work).await?;
+        }
+        for monitor in policy.own.keys() {
+            let Some(floor) = policy.floor_of(*monitor, tier, now).filter(|own| Some(*own) != lowest) else { continue };
+            let own = sqlx::query(RAISE_OWN).bind(instance).bind(word).bind(Stamp(floor));
+            own.bind(monitor.uuid()).execute(&mut *work).await?;
         }
     }
     work.commit().await
+}
+
+/// Deletes what is left below the floors of single monitors, and the floors that the one of all has come up to; gives
+/// what was deleted.
+async fn delete_own(store: &PostgresStore) -> Result<Pruned, StoreError> {
+    const RESULTS: &str = "DELETE FROM result r USING floor f WHERE f.instance = $1 AND f.tier = 'raw' \
+         AND f.monitor <> 0 AND r.monitor = f.monitor AND r.time < f.until";
+    const ROLLUPS: &str = "DELETE FROM rollup r USING floor f WHERE f.instance = $1 AND f.tier = r.tier \
+         AND f.monitor <> 0 AND r.monitor = f.monitor AND r.start < f.until";
+    const GAPS: &str = "DELETE FROM gap g USING floor f WHERE f.instance = $1 AND f.tier = 'raw' \
+         AND f.monitor <> 0 AND g.monitor = f.monitor AND g.ended < f.until";
+    const FLOORS: &str = "DELETE FROM floor f USING floor lowest WHERE f.instance = $1 AND f.monitor <> 0 \
+         AND lowest.instance = $1 AND lowest.monitor = 0 AND lowest.tier = f.tier AND f.until <= lowest.until";
+    let delete = |statement: &'static str| {
+        store.writes("prune", move |mut connection, home| async move {
+            sqlx::query(statement).bind(home.instance).execute(&mut *connection).await.map(|done| done.rows_affected())
+        })
+    };
+    let pruned = Pruned { results: delete(RESULTS).await?, rollups: delete(ROLLUPS).await? };
+    delete(GAPS).await?;
+    delete(FLOORS).await?;
+    Ok(pruned)
 }
 
 /// Rows of this instance below the floor of a tier.
