@@ -6,7 +6,7 @@ use keyring_core::{Entry, Error};
 use linux_keyutils_keyring_store::Store;
 
 use super::chain::Link;
-use super::keychain::OWNER;
+use super::keychain_shared::OWNER;
 use super::{ExposeSecret, Place, SecretString, VaultError};
 
 /// Longest secret that the kernel takes, in bytes.

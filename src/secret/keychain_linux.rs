@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::time::Duration;
 
 use keyring_core::api::CredentialStoreApi as _;
 use keyring_core::{Entry, Error};
@@ -15,19 +14,8 @@ use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue};
 use zbus_secret_service_keyring_store::Store;
 
 use super::chain::Link;
-use super::courier::Courier;
+use super::keychain_shared::{Caller, LOOK, OWNER, no_text};
 use super::{ExposeSecret, Place, SecretString, VaultError};
-
-/// Whose secrets these are, in every keychain.
-pub(super) const OWNER: &str = "hallmonitor";
-
-/// A name that no secret has: for looking.
-const LOOK: &str = "looking at it";
-
-/// How long an answer may take where nobody has to be asked.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one may take where a person may have to type a password first.
-const PATIENCE_WITH_A_PERSON: Duration = Duration::from_secs(60);
 
 const NAME: &str = "org.freedesktop.secrets";
 const PATH: &str = "/org/freedesktop/secrets";
@@ -36,24 +24,8 @@ const COLLECTION: &str = "org.freedesktop.Secret.Collection";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The Secret Service.
-#[derive(Debug)]
-pub(super) struct Keychain(Courier);
-
-impl Default for Keychain {
-    fn default() -> Self {
-        Self(Courier::new(Place::Service))
-    }
-}
-
-impl Keychain {
-    fn call<T: Send + 'static>(
-        &self,
-        may_ask: bool,
-        work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
-    ) -> Result<T, VaultError> {
-        self.0.call(if may_ask { PATIENCE_WITH_A_PERSON } else { PATIENCE }, work)
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Keychain(Caller);
 
 impl Link for Keychain {
     fn place(&self) -> Place {
@@ -62,7 +34,7 @@ impl Link for Keychain {
 
     fn get(&self, name: &str, may_ask: bool) -> Result<SecretString, VaultError> {
         let name = name.to_owned();
-        self.call(may_ask, move || {
+        self.0.call(may_ask, move || {
             Bus::connect()?.check_item(&name, may_ask)?;
             entry(&name)?.get_password().map(SecretString::from).map_err(|error| fault(&name, error))
         })
@@ -70,12 +42,12 @@ impl Link for Keychain {
 
     fn set(&self, name: &str, secret: &SecretString, may_ask: bool) -> Result<(), VaultError> {
         let (name, secret) = (name.to_owned(), secret.clone());
-        self.call(may_ask, move || write(&name, &secret, may_ask))
+        self.0.call(may_ask, move || write(&name, &secret, may_ask))
     }
 
     fn forget(&self, name: &str, may_ask: bool) -> Result<bool, VaultError> {
         let name = name.to_owned();
-        self.call(may_ask, move || {
+        self.0.call(may_ask, move || {
             match Bus::connect()?.check_item(&name, may_ask) {
                 Err(error) if error.is_missing() => return Ok(false),
                 checked => checked?,
@@ -85,7 +57,7 @@ impl Link for Keychain {
     }
 
     fn look(&self, may_ask: bool) -> Result<(), VaultError> {
-        self.call(may_ask, move || {
+        self.0.call(may_ask, move || {
             write(LOOK, &"x".into(), may_ask)?;
             remove(LOOK).map(drop)
         })
@@ -197,7 +169,7 @@ fn fault(name: &str, error: Error) -> VaultError {
             let why = format!("it holds {} secrets of this name; remove all but one in its program", all.len());
             VaultError::Unavailable { place, why }
         }
-        Error::BadEncoding(_) => VaultError::Unavailable { place, why: "what it holds is no text".to_owned() },
+        Error::BadEncoding(_) => no_text(),
         Error::NoStorageAccess(why) => VaultError::Locked { place, why: why.to_string() },
         other => {
             let mut source: Option<&(dyn StdError + 'static)> = Some(&other);

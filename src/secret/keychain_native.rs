@@ -1,33 +1,14 @@
 //! The keychain of macOS or Windows, by keyring. It unlocks itself, and asks by itself.
 
-use std::time::Duration;
-
 use keyring::{Entry, Error};
 
 use super::chain::Link;
-use super::courier::Courier;
+use super::keychain_shared::{Caller, LOOK, OWNER, no_text};
 use super::{ExposeSecret, Place, SecretString, VaultError};
 
-/// Whose secrets these are.
-const OWNER: &str = "hallmonitor";
-
-/// A name that no secret has: for looking.
-const LOOK: &str = "looking at it";
-
-/// How long an answer may take where nobody has to be asked.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one may take where a person may have to allow it first.
-const PATIENCE_WITH_A_PERSON: Duration = Duration::from_secs(60);
-
 /// The system's keychain.
-#[derive(Debug)]
-pub(super) struct Keychain(Courier);
-
-impl Default for Keychain {
-    fn default() -> Self {
-        Self(Courier::new(Place::Service))
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct Keychain(Caller);
 
 impl Keychain {
     fn call<T: Send + 'static>(
@@ -37,7 +18,7 @@ impl Keychain {
         work: impl FnOnce(&Entry) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, VaultError> {
         let name = name.to_owned();
-        self.0.call(if may_ask { PATIENCE_WITH_A_PERSON } else { PATIENCE }, move || {
+        self.0.call(may_ask, move || {
             let done = Entry::new(OWNER, &name).and_then(|entry| work(&entry));
             done.map_err(|error| fault(&name, error))
         })
@@ -79,7 +60,7 @@ fn fault(name: &str, error: Error) -> VaultError {
         Error::NoEntry => VaultError::Missing { name: name.to_owned() },
         Error::NoDefaultStore => VaultError::Absent { place, why: "this system has none".to_owned() },
         Error::NoStorageAccess(why) => VaultError::Denied { place, why: why.to_string() },
-        Error::BadEncoding(_) => VaultError::Unavailable { place, why: "what it holds is no text".to_owned() },
+        Error::BadEncoding(_) => no_text(),
         other => VaultError::Unavailable { place, why: other.to_string() },
     }
 }

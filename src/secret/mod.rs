@@ -36,6 +36,7 @@ mod kernel;
 #[cfg_attr(target_os = "linux", path = "keychain_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "keychain_native.rs")]
 mod keychain;
+mod keychain_shared;
 mod memory;
 mod names;
 mod passphrase;

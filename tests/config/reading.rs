@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallmonitor::config::Source;
 use hallmonitor::model::Thresholds;
 use hallmonitor::probe::KINDS;
+use hallmonitor::storage::KeptDays;
 
 use crate::{accepted, assert_error, errors, http, warnings};
 
@@ -123,4 +124,43 @@ fn the_text_and_its_line_ends_do_not_matter() {
     }
     assert_eq!(&*one.text, text);
     assert!(errors(&format!("\u{feff}{}", http("interval: x")).replace('\n', "\r\n"))[0].starts_with("f.yml:8:19: "));
+}
+
+#[test]
+fn retention_is_set_tier_by_tier_and_inherited() {
+    let config = accepted(
+        "storage: {retention: {raw: 20d, hour: 400d}}
+monitoring:
+  groups:
+    - name: a
+      retention: {raw: 60d, Day: 500d}
+      monitors:
+        - {name: own, type: ping, target: h, retention: {RAW: 7d, fiveMinutes: forever}}
+        - {name: group, type: ping, target: h}
+    - name: b
+      monitors:
+        - {name: usual, type: ping, target: h, retention: {raw: 20d}}
+        - {name: empty, type: ping, target: h, retention: }
+",
+    );
+    let usual = config.storage.retention.usual();
+    let of = |at: usize| config.monitors[at].retention.over(usual);
+    let days = |raw, five_minutes, day| Some(KeptDays { raw: Some(raw), five_minutes, hour: Some(400), day });
+    assert_eq!(of(0), days(7, None, Some(500)));
+    assert_eq!(of(1), days(60, Some(90), Some(500)));
+    assert_eq!((of(2), of(3)), (None, None), "as usual");
+    for (text, told) in [
+        ("{raw: 30}", "`raw`"),
+        ("{raw: 1h}", "whole days"),
+        ("{raws: 30d}", "unknown key `raws`"),
+        ("30d", "retention"),
+        ("{raw: 1d, RAW: 2d}", "a second time"),
+        ("{raw: \"${NOWHERE}\"}", "the environment variable `NOWHERE` is not set"),
+    ] {
+        let file = format!(
+            "monitoring: {{groups: [{{name: g, monitors: [{{name: m, type: ping, target: h, retention: {text}}}]}}]}}\n"
+        );
+        let said = errors(&file);
+        assert!(said.iter().any(|said| said.contains(told)), "{text}: {said:?}");
+    }
 }

@@ -227,7 +227,7 @@ fn round(dir: &Path, first: u64, switches: bool) -> u64 {
     let mut victim = Victim::start("child", dir, first, switches);
     let acked = victim.wait_for(first + LEAST);
     victim.kill_within(Duration::from_millis(120));
-    victim.rest().iter().filter_map(|line| acknowledged(line)).last().unwrap_or(acked)
+    victim.rest().iter().filter_map(|line| acknowledged(line)).next_back().unwrap_or(acked)
 }
 
 #[test]

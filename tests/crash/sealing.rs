@@ -176,7 +176,7 @@ fn round(dir: &Path, first: u64, number: u64, acked: &mut Acked, hits: &mut Hits
     }
     victim.kill_within(if aim.is_empty() { Duration::from_millis(300) } else { Duration::from_millis(1) });
     let heard = victim.rest();
-    acked.rows = heard.iter().filter_map(|line| acknowledged(line)).last().expect("rows are acknowledged");
+    acked.rows = heard.iter().filter_map(|line| acknowledged(line)).next_back().expect("rows are acknowledged");
     assert!(acked.rows >= first + LEAST, "too few acknowledged to prove anything");
     acked.rolled.extend(heard.iter().filter_map(|line| number_in(line, "rolled ")));
     acked.forgotten.extend(heard.iter().filter_map(|line| number_in(line, "forgotten ")));
@@ -280,7 +280,6 @@ fn killed_while_it_seals_and_rewrites_the_embedded_store_loses_nothing() {
             first = count / ROWS_A_DAY * ROWS_A_DAY;
         }
     }
-    println!("{hits:?} of {rounds}");
     assert!(hits.house >= rounds / 3, "too few kills fell inside house-keeping: {hits:?}");
     assert!(hits.sealing > 0 && hits.copying > 0, "none fell inside the writing of a file: {hits:?}");
 }

@@ -161,7 +161,7 @@ fn killed_while_embedded_stores_and_none_are_switched_each_row_is_where_it_belon
         victim.wait_for(first + LEAST);
         victim.kill_within(Duration::from_millis(120));
         let heard = victim.rest();
-        let acked = heard.iter().filter_map(|line| acknowledged(line)).last().expect("rows are acknowledged");
+        let acked = heard.iter().filter_map(|line| acknowledged(line)).next_back().expect("rows are acknowledged");
         routes.extend(heard.iter().filter_map(|line| route_in(line)));
         // Stable: of two from the same row on the later one counts.
         routes.sort_by_key(|(from, _)| *from);

@@ -121,7 +121,7 @@ async fn squeeze(disk: &Path, store: &dyn ResultStore, kept: &mut Kept, now: Uni
                 }
             }
         };
-        let told = format!("{} KiB free, {:?}", number * STEP >> 10, names(disk));
+        let told = format!("{} KiB free, {:?}", (number * STEP) >> 10, names(disk));
         kept.is_there(store, &told).await;
         assert!(!names(disk).iter().any(|name| name.ends_with(".new") || name.contains(".corrupt-")), "{told}");
         make_room(disk);
@@ -181,7 +181,7 @@ fn on_a_small_disk() {
         let large = live();
         let mut grown = Vec::new();
         for number in 5..60 {
-            fill(&disk, (number - 5) * 256 << 10);
+            fill(&disk, ((number - 5) * 256) << 10);
             let now = start().plus_us(number * DAY + 60 * MINUTE);
             while store.tend(now).await.is_ok_and(|more| more) {}
             kept.is_there(&*store, &format!("copied with {} KiB free", (number - 5) * 256)).await;

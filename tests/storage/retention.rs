@@ -79,12 +79,13 @@ fn sealed_bytes(folder: &Path, prefix: &str) -> u64 {
 
 fn each_is_kept_as_long_as_it_says() -> Tested {
     const DAYS: u64 = 12;
+    const COUNT: usize = 12;
     let folder = tempfile::tempdir()?;
     let mut fixture = Fixture::new(21);
     let [long, usual, short] = std::array::from_fn(|_| fixture.monitor());
     let monitors = [long, usual, short];
     let rows: Vec<Vec<CheckResult>> =
-        monitors.iter().map(|monitor| fixture.results(*monitor, day(0), 2 * MINUTE, 720 * DAYS as usize)).collect();
+        monitors.iter().map(|monitor| fixture.results(*monitor, day(0), 2 * MINUTE, 720 * COUNT)).collect();
     let mut policy = Retention { raw_days: Some(5), ..Retention::everything() };
     policy.own.insert(long, KeptDays { raw: Some(9), ..policy.usual() });
     policy.own.insert(short, KeptDays { raw: Some(2), five_minutes: Some(4), ..policy.usual() });
@@ -94,7 +95,7 @@ fn each_is_kept_as_long_as_it_says() -> Tested {
     };
     runtime().block_on(async {
         let store = opened(folder.path()).await?;
-        for part in 0..DAYS as usize {
+        for part in 0..COUNT {
             let results = rows.iter().flat_map(|rows| rows[part * 720..(part + 1) * 720].to_vec()).collect();
             store.append(&Batch { results, ..Batch::default() }).await?;
         }
@@ -114,7 +115,7 @@ fn each_is_kept_as_long_as_it_says() -> Tested {
         assert_eq!(five.last().map(|last| last.start.floor_to(DAY)), Some(day(DAYS - 3)));
         let five = rollups(&*store, usual, Tier::FiveMinutes).await?;
         assert_eq!(five.first().map(|first| first.start.floor_to(DAY)), Some(day(0)));
-        assert_eq!(rollups(&*store, short, Tier::Hour).await?.len(), 24 * (DAYS as usize - 2));
+        assert_eq!(rollups(&*store, short, Tier::Hour).await?.len(), 24 * (COUNT - 2));
         // The room comes back with the next sealing, and nothing else changes.
         tend(&*store, now).await?;
         store.close().await?;

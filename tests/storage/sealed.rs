@@ -122,6 +122,14 @@ async fn tend(store: &dyn ResultStore, now: UnixMicros) -> Result<usize, StoreEr
     Ok(steps)
 }
 
+/// A store with rows, of which all days are sealed that are over.
+async fn with_sealed_days(folder: &Path, rows: &[CheckResult]) -> Result<Arc<dyn ResultStore>, StoreError> {
+    let store = opened(folder).await?;
+    append(&*store, rows).await?;
+    tend(&*store, later()).await?;
+    Ok(store)
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.join("embedded")).expect("lists");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
@@ -137,9 +145,7 @@ fn days_that_are_over_become_files() -> Tested {
     let folder = tempfile::tempdir()?;
     let rows = life();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         assert_eq!(sealed(folder.path()).len(), 3, "{:?}", files(folder.path()));
         assert_eq!(read(&*store, None).await?, rows);
         assert_eq!(scanned(&*store).await?, rows, "each once");
@@ -200,9 +206,7 @@ fn late_rows_are_merged_and_the_first_stays() -> Tested {
         if at % 10 == 3 { late.push(row.clone()) } else { early.push(row.clone()) }
     }
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &early).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &early).await?;
         append(&*store, &late).await?;
         let others: Vec<CheckResult> =
             early.iter().step_by(50).map(|row| CheckResult { duration_us: 1, ..row.clone() }).collect();
@@ -227,9 +231,7 @@ fn what_was_forgotten_leaves_the_files() -> Tested {
     let monitor = rows[0].monitor;
     let others: Vec<CheckResult> = rows.iter().filter(|row| row.monitor != monitor).cloned().collect();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         let before: u64 = sealed(folder.path()).iter().map(|path| fs::metadata(path).expect("size").len()).sum();
         store.forget(monitor).await?;
         assert_eq!(read(&*store, None).await?, others, "gone at once");
@@ -253,9 +255,7 @@ fn a_day_is_dropped_by_unlinking_its_file() -> Tested {
     let folder = tempfile::tempdir()?;
     let rows = life();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         let policy = Retention { raw_days: Some(2), ..Retention::default() };
         let pruned = store.prune(&policy, later()).await?;
         assert_eq!(pruned.results, 3 * 1_440, "a day of three monitors");
@@ -306,9 +306,7 @@ fn damaged_files_give_what_can_be_read() -> Tested {
     let rows = life();
     let whole = tempfile::tempdir()?;
     runtime().block_on(async {
-        let store = opened(whole.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(whole.path(), &rows).await?;
         store.close().await
     })?;
     let damages: [(&str, Damage, bool); 7] = [
@@ -377,9 +375,7 @@ fn what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers() -> Tested {
         row.time >= start().plus_us(DAY - HOUR) && row.time < start().plus_us(DAY + HOUR)
     });
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &early).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &early).await?;
         store.close().await?;
         let path = sealed(folder.path())[0].clone();
         flip(&mut OpenOptions::new().read(true).write(true).open(&path)?, 200)?;
@@ -457,9 +453,7 @@ fn numbers_are_not_used_again() -> Tested {
     let folder = tempfile::tempdir()?;
     let rows = life();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         let before = sealed(folder.path());
         // All files are read, and go; the next ones have another index.
         assert_eq!(read(&*store, None).await?, rows);
@@ -483,9 +477,7 @@ fn a_new_live_file_keeps_sealed_days() -> Tested {
     let folder = tempfile::tempdir()?;
     let rows = life();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         store.close().await?;
         fs::write(folder.path().join("embedded").join("live.db"), vec![0x5a; 50_000])?;
         let store = opened(folder.path()).await?;
@@ -499,9 +491,7 @@ fn unfinished_and_replaced_files_are_removed() -> Tested {
     let folder = tempfile::tempdir()?;
     let rows = life();
     runtime().block_on(async {
-        let store = opened(folder.path()).await?;
-        append(&*store, &rows).await?;
-        tend(&*store, later()).await?;
+        let store = with_sealed_days(folder.path(), &rows).await?;
         store.close().await?;
         let first = sealed(folder.path())[0].clone();
         let name = first.file_name().expect("name").to_string_lossy().into_owned();
