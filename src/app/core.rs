@@ -61,7 +61,7 @@ pub(super) struct InForce {
     /// Why the file as it is now is not in force.
     pub(super) refused: Option<String>,
     /// The monitors that were told to wait, by what they wait for.
-    unable: BTreeMap<String, Vec<String>>,
+    unable: Waiting,
 }
 
 /// Names in one line of the log.
@@ -78,7 +78,7 @@ impl InForce {
             storage_waits: storage.waiting.is_some(),
             storage_fault: None,
             refused: None,
-            unable: BTreeMap::new(),
+            unable: Waiting::new(),
         }
     }
 }
@@ -87,20 +87,30 @@ impl InForce {
     /// Tells what monitors wait for, once for each reason and again when it stops others: the file is read again and again
     /// as long as something is missing, and a locked keychain concerns many.
     fn tell_unable(&mut self, unable: &[(Arc<Monitor>, String)]) {
-        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut waiting = Waiting::new();
         for (monitor, reason) in unable {
             waiting.entry(reason.clone()).or_default().push(monitor.name.clone());
         }
-        for (reason, monitors) in waiting.iter().filter(|(reason, monitors)| self.unable.get(*reason) != Some(monitors))
-        {
+        let (begun, ended) = changes(&self.unable, &waiting);
+        for (reason, monitors) in begun {
             let names = monitors.iter().take(UNABLE_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
             tracing::warn!(monitors = monitors.len(), names, reason, "monitors cannot run yet");
         }
-        for reason in self.unable.keys().filter(|reason| !waiting.contains_key(*reason)) {
+        for reason in ended {
             tracing::info!(reason, "no monitor waits for this any more");
         }
         self.unable = waiting;
     }
+}
+
+/// Monitors by what they wait for.
+type Waiting = BTreeMap<String, Vec<String>>;
+
+/// What is waited for anew or by others than before, and what nobody waits for any more.
+fn changes<'w>(before: &'w Waiting, now: &'w Waiting) -> (Vec<(&'w String, &'w Vec<String>)>, Vec<&'w String>) {
+    let begun = now.iter().filter(|(reason, monitors)| before.get(*reason) != Some(monitors)).collect();
+    let ended = before.keys().filter(|reason| !now.contains_key(*reason)).collect();
+    (begun, ended)
 }
 
 impl std::fmt::Debug for InForce {
@@ -276,5 +286,30 @@ impl Core {
             self.recorder.not_saved();
             tracing::warn!(%error, "the state file cannot be written; it is tried again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_for_all_and_again_when_it_changes() {
+        let waiting = |of: &[(&str, &[&str])]| -> Waiting {
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            of.iter().map(|(reason, monitors)| ((*reason).to_owned(), names(monitors))).collect()
+        };
+        let told = |before: &Waiting, now: &Waiting| {
+            let (begun, ended) = changes(before, now);
+            (begun.into_iter().map(|(reason, of)| (reason.clone(), of.len())).collect::<Vec<_>>(), ended.len())
+        };
+        let none = Waiting::new();
+        let locked = waiting(&[("locked", &["a", "b", "c"])]);
+        assert_eq!(told(&none, &locked), (vec![("locked".to_owned(), 3)], 0));
+        assert_eq!(told(&locked, &locked), (vec![], 0), "and not every time it is looked at");
+        let other = waiting(&[("locked", &["a", "b", "c"]), ("no variable", &["d"])]);
+        assert_eq!(told(&locked, &other), (vec![("no variable".to_owned(), 1)], 0));
+        assert_eq!(told(&other, &waiting(&[("locked", &["a"])])), (vec![("locked".to_owned(), 1)], 1));
+        assert_eq!(told(&other, &none), (vec![], 2));
     }
 }

@@ -100,29 +100,3 @@ fn a_wrong_configuration_exits_with_2_and_no_subcommand_too() {
     assert!(wrong.err.contains("poolMax"), "{}", wrong.err);
     assert_eq!(run(&["storage"]).code, Some(2));
 }
-
-#[test]
-fn the_status_tells_how_much_room_history_will_need() {
-    let home = tempfile::tempdir().expect("home");
-    let monitor =
-        |name: &str, more: &str| format!("{{name: {name}, type: ping, target: 127.0.0.1, interval: 60s{more}}}");
-    let status = |monitors: &[String]| {
-        let text = format!("monitoring: {{groups: [{{name: g, monitors: [{}]}}]}}\n", monitors.join(", "));
-        let config = write_config(home.path(), &text);
-        let data = home.path().join("data").display().to_string();
-        let args = ["storage", "status", "--config", &config, "--data-dir", &data];
-        let table = run_in(home.path(), &args).out;
-        let json = json_lines(&run_in(home.path(), &[&args[..], &["--json"]].concat()).out).remove(0);
-        (table, json["expected"].clone())
-    };
-    let (table, one) = status(&[monitor("a", "")]);
-    assert!(table.contains("will use") && table.contains("with your monitor"), "{table}");
-    // 43,200 results of 9 bytes, and ten years of hours and days at most.
-    let bytes = one["bytes"].as_u64().expect("bytes");
-    assert!((500_000..2_500_000).contains(&bytes), "{one}");
-    let (table, two) = status(&[monitor("a", ""), monitor("b", ", retention: {raw: 60d}")]);
-    assert!(table.contains("with your 2 monitors"), "{table}");
-    assert!(two["bytes"].as_u64() > Some(2 * bytes), "{two}");
-    let (_, none) = status(&[monitor("a", ", enabled: false")]);
-    assert_eq!(none["monitors"], 0, "{none}");
-}

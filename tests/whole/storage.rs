@@ -236,3 +236,29 @@ fn dead_letters_are_listed_and_dropped_from_files() {
     let kept = fs::read_to_string(house.data().join("dead-letters.jsonl")).expect("reads");
     assert_eq!(kept, "{\"torn\n", "what cannot be read is kept");
 }
+
+#[test]
+fn the_status_tells_how_much_room_history_will_need() {
+    let (house, server) = (House::new(), Server::start());
+    let monitor = |name: &str, more: &str| {
+        let monitor = tcp(name, server.address);
+        format!("{}{more}}}", monitor.strip_suffix('}').expect("a map"))
+    };
+    house.configure(&[monitor("one", "")]);
+    let watch = house.watch();
+    let expected = |monitors: u64| {
+        until("the monitors are counted", || {
+            let expected = report(&house)["expected"].clone();
+            (expected["monitors"] == monitors).then(|| expected["bytes"].as_u64().expect("bytes"))
+        })
+    };
+    let one = expected(1);
+    house.configure(&[monitor("one", ""), monitor("two", ", retention: {raw: 60d}")]);
+    let both = expected(2);
+    assert!(both > 2 * one + one / 2, "the other keeps results twice as long: {one}, then {both}");
+    house.configure(&[monitor("one", ", enabled: false"), monitor("two", ", retention: {raw: 60d}")]);
+    let second = expected(1);
+    assert!(second.abs_diff(both - one) <= 1, "{one}, {both}, {second}");
+    watch.stop();
+    assert_eq!(expected(1), second, "from the files too");
+}
