@@ -211,7 +211,7 @@ impl OpenStore for Opener {
 fn delivery(opener: &Arc<Opener>) -> Delivery {
     let mut options = DeliveryOptions::new(opener.folder.clone(), Arc::new(SystemClock), Events::new());
     // What is old by the calendar stays.
-    options.retention = Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
+    options.retention = Retention::everything();
     Delivery::start(options, Arc::clone(opener) as Arc<dyn OpenStore>).expect("starts").0
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn report(core: &Core) -> StorageReport {
         journal_bytes: journal::size(&core.folder.path().join("journal")).ok(),
         journal_limit: delivery.journal_limit().0,
         store: checked.ok(),
-        expected: expected(status.backend, lock(&core.fleet).loads(&delivery.retention())),
+        expected: expected_size(status.backend, lock(&core.fleet).loads(&delivery.retention())),
         pool: delivery.pool(),
         metrics: Some(delivery.metrics()),
         former: delivery.history().former_stores(),
@@ -46,12 +46,7 @@ pub(super) async fn report(core: &Core) -> StorageReport {
     }
 }
 
-/// How much room history will need in a backend of which that is known.
-pub(super) fn expected<'a>(backend: &str, loads: impl Iterator<Item = Load<'a>>) -> Option<ExpectedSize> {
-    (backend == "embedded").then(|| expected_size(loads))
-}
-
-/// The same for the monitors of a configuration.
+/// How much room history will need with the monitors of a configuration.
 pub(super) fn expected_of(config: &Config) -> Option<ExpectedSize> {
     let usual = config.storage.retention.usual();
     let watched = config.monitors.iter().filter(|entry| entry.enabled);
@@ -60,7 +55,7 @@ pub(super) fn expected_of(config: &Config) -> Option<ExpectedSize> {
         (entry.kind.kind(), interval_us, entry.retention.over(usual).unwrap_or(usual))
     };
     let loads = watched.map(load).map(|(kind, interval_us, kept)| Load { kind, interval_us, kept });
-    expected(config.storage.backend.id(), loads)
+    expected_size(config.storage.backend.id(), loads)
 }
 
 /// The part of a report that files tell.

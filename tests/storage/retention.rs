@@ -157,7 +157,7 @@ fn the_room_is_about_what_was_said() -> Tested {
         let days = Some(u32::try_from(DAYS)?);
         let said = |kept: KeptDays| {
             let loads = monitors.iter().map(|_| Load { kind: kind.as_str(), interval_us: MINUTE, kept });
-            expected_size(loads).bytes
+            expected_size("embedded", loads).expect("measured").bytes
         };
         let (results, five_minutes, hours) = runtime().block_on(async {
             let store = opened(folder.path()).await?;
