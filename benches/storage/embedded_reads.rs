@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hallmonitor::model::{CheckResult, Evidence, KnownMonitor, MonitorId, Rollup, Seen, Tier, UnixMicros, rollup_of};
+use hallmonitor::model::{
+    CheckResult, Evidence, KnownMonitor, MonitorId, Rollup, Seen, Span, Tier, UnixMicros, rollup_of,
+};
 use hallmonitor::storage::conformance::{Fixture, LifeKind};
 use hallmonitor::storage::{Batch, ResultQuery, ResultStore, Retention};
 
@@ -22,7 +24,7 @@ const MONITORS: usize = 5_000;
 const MUCH: Much = Much { backend: "embedded", asker: ASKER, holds: "100 M results", monitors: MONITORS };
 const HOUR_US: u64 = Tier::Hour.width_us();
 /// Monitors in one write.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 50;
 
 /// Asks `times` times each, and then lets a day go.
 pub(crate) fn reads(times: usize, folder: &str) {
@@ -102,12 +104,26 @@ impl Past {
             if day == START {
                 hours.extend(batch.rollups.iter().filter(|rollup| rollup.tier == Tier::Hour).cloned());
             }
-            self.append(batch).await;
+            if day.plus_us(DAY_US) <= NOW {
+                self.append(batch).await;
+            } else {
+                self.append_as_it_comes(batch, day).await;
+            }
         }
         if day.plus_us(DAY_US) <= NOW {
             self.seal(day.plus_us(DAY_US)).await;
         }
         hours
+    }
+
+    /// The day that is running is not sealed: it lies there as it was delivered, some hours after the other.
+    async fn append_as_it_comes(&mut self, batch: Batch, day: UnixMicros) {
+        for from in (0..24).step_by(2) {
+            let span = Span::new(day.plus_us(from * HOUR_US), day.plus_us((from + 2) * HOUR_US));
+            let results = batch.results.iter().filter(|row| span.contains(row.time)).cloned().collect();
+            let rollups = batch.rollups.iter().filter(|row| span.contains(row.start)).cloned().collect();
+            self.append(Batch { results, rollups, ..Batch::default() }).await;
+        }
     }
 
     fn results_of_a_day(&mut self, at: usize, day: UnixMicros) -> Vec<CheckResult> {
@@ -121,7 +137,7 @@ impl Past {
 
     /// The hours of another day once more, and its days.
     async fn repeat(&mut self, hours: &[Rollup], day: UnixMicros) {
-        for of_some in hours.chunks(24 * AT_ONCE * 10) {
+        for of_some in hours.chunks(24 * AT_ONCE * 2) {
             let mut rollups = Vec::new();
             for of_one in of_some.chunks(24) {
                 let mut whole = Rollup::empty(of_one[0].monitor, Tier::Day, day);
@@ -188,14 +204,17 @@ async fn prune(folder: &Path) {
     store.close().await.expect("closes");
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     Figure {
-        what: "embedded: a day of 100 M results goes".into(),
-        figure: format!("{:.1} s", whole.as_secs_f64()),
+        what: "embedded: a day of 100 M results goes, unreadable after".into(),
+        figure: format!("{:.0} ms", gone.as_secs_f64() * 1_000.0),
+        limit: Some("1 s".into()),
+        ratio: Some(gone.as_secs_f64()),
+        reach: Some("< 1 s".into()),
         counted: format!(
-            "unreadable {:.1} s after it was asked for; {} results, {:.0} of {:.0} MiB given back; with their 5-minute rollups",
-            gone.as_secs_f64(),
+            "{} results, their 5-minute rollups made, {:.0} MiB less of {:.0} after {:.1} s",
             pruned.results,
             mib(before) - mib(after),
             mib(before),
+            whole.as_secs_f64(),
         ),
         ..Figure::default()
     }

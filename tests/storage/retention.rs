@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("embedded::retention::each_monitor_is_kept_as_long_as_it_says", each_is_kept_as_long_as_it_says),
         Trial::test("embedded::retention::the_room_is_about_what_was_said", the_room_is_about_what_was_said),
+        Trial::test("embedded::retention::what_goes_is_hidden_at_once_and_summed_up_yet", what_goes_is_hidden_at_once),
     ]
 }
 
@@ -188,4 +189,51 @@ fn the_room_is_about_what_was_said() -> Tested {
         }
     }
     Ok(())
+}
+
+/// Summing up takes long; nobody reads meanwhile what is to go, and after a cut nothing of it is lost.
+fn what_goes_is_hidden_at_once() -> Tested {
+    const MONITORS: usize = 40;
+    runtime().block_on(async {
+        let folder = tempfile::tempdir()?;
+        let mut store = opened(folder.path()).await?;
+        let mut chance = Fixture::new(5);
+        let monitors: Vec<MonitorId> = (0..MONITORS).map(|_| chance.monitor()).collect();
+        for monitor in &monitors {
+            let results = (0..2 * 1_440)
+                .map(|minute| LifeKind::Tcp.result(&mut chance, *monitor, day(0).plus_us(minute * MINUTE), MINUTE));
+            store.append(&Batch { results: results.collect(), ..Batch::default() }).await?;
+        }
+        tend(&*store, day(2).plus_us(60 * MINUTE)).await?;
+        let (policy, now) = (Retention { raw_days: Some(1), ..Retention::default() }, day(2));
+        let gone = ResultQuery { monitor: None, span: Span::new(day(0), day(1)), limit: 1, after: None };
+        let is_hidden = async |store: &dyn ResultStore| store.results(&gone).await.map(|page| page.results.is_empty());
+        assert!(!is_hidden(&*store).await?);
+        {
+            let mut prune = std::pin::pin!(store.prune(&policy, now));
+            let hidden = async { while !is_hidden(&*store).await.expect("reads") {} };
+            tokio::select! {
+                biased;
+                done = &mut prune => return Err(format!("shown until the end: {done:?}").into()),
+                () = hidden => {}
+            }
+            let made = rollups(&*store, monitors[MONITORS - 1], Tier::FiveMinutes).await?.len();
+            let first = rollups(&*store, monitors[0], Tier::FiveMinutes).await?.len();
+            assert!(made.min(first) < 288, "nothing was left to do");
+            // Nobody waits for the end.
+        }
+        store.close().await?;
+        store = opened(folder.path()).await?;
+        assert!(is_hidden(&*store).await?, "shown again after a start");
+        assert!(store.tend(day(3).plus_us(60 * MINUTE)).await.is_ok());
+        store.prune(&policy, now).await?;
+        assert!(is_hidden(&*store).await?);
+        for monitor in &monitors {
+            let rolled = rollups(&*store, *monitor, Tier::FiveMinutes).await?;
+            let checks: u64 = rolled.iter().filter(|rollup| rollup.start < day(1)).map(|rollup| rollup.checks).sum();
+            assert_eq!(checks, 1_440, "{monitor}: of a day that is gone");
+            assert_eq!(results(&*store, *monitor).await?.len(), 1_440);
+        }
+        Ok(())
+    })
 }

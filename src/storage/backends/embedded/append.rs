@@ -10,7 +10,7 @@ use native_db::transaction::RwTransaction;
 use tracing::error;
 
 use super::column::Effort;
-use super::file::{Floors, Index, KnownRow, Live};
+use super::file::{Index, KnownRow, Live};
 use super::frame::{self, Kind, Packer};
 use super::record::{
     Block, DamagedBlock, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, Record, RollupChunk, all_of, chunk_key,
@@ -105,10 +105,6 @@ impl<'db> Writer<'db> {
         Ok(())
     }
 
-    fn floors(&self) -> Floors {
-        self.index.floors
-    }
-
     /// The number of a monitor, a new one at first sight.
     fn number(&mut self, id: MonitorId) -> Outcome<Number> {
         if let Some(number) = self.index.numbers.get(&id) {
@@ -142,9 +138,8 @@ impl<'db> Writer<'db> {
     }
 
     fn results(&mut self, results: Vec<CheckResult>) -> Outcome<()> {
-        let floor = self.floors().raw;
         let mut runs: BTreeMap<MonitorId, Vec<CheckResult>> = BTreeMap::new();
-        let mut results = results.into_iter().filter(|result| result.time >= floor).peekable();
+        let mut results = results.into_iter().peekable();
         while let Some(first) = results.next() {
             let monitor = first.monitor;
             let run = runs.entry(monitor).or_default();
@@ -155,10 +150,14 @@ impl<'db> Writer<'db> {
         }
         let mut new = Vec::new();
         for (monitor, mut run) in runs {
+            let floor = self.index.floors_of(monitor).raw;
+            run.retain(|result| result.time >= floor);
             // Stable, so that the first of two with the same key wins.
             run.sort_by_key(|result| result.time);
             run.dedup_by_key(|result| result.time);
-            self.place(monitor, run, &mut new)?;
+            if !run.is_empty() {
+                self.place(monitor, run, &mut new)?;
+            }
         }
         let rows = new.iter().map(|(_, rows)| rows.len()).sum();
         let packed = spread(new, rows, |packer, (number, rows)| Ok((number, block::encode(packer, &rows)?)));
@@ -253,10 +252,11 @@ impl<'db> Writer<'db> {
     }
 
     pub(super) fn rollups(&mut self, rollups: Vec<Rollup>) -> Outcome<()> {
-        let floors = self.floors();
+        let index = Arc::clone(&self.index);
+        let is_kept = |rollup: &Rollup| rollup.start >= index.floors_of(rollup.monitor).of(rollup.tier);
         let count = rollups.len();
         let mut chunks: BTreeMap<u128, Chunk> = BTreeMap::new();
-        for rollup in rollups.into_iter().filter(|rollup| rollup.start >= floors.of(rollup.tier)) {
+        for rollup in rollups.into_iter().filter(is_kept) {
             let (monitor, tier) = (rollup.monitor, rollup.tier);
             let key = chunk_key(self.number(monitor)?, tier, rollup.start);
             match chunks.entry(key) {

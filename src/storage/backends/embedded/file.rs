@@ -42,6 +42,7 @@ const LAYOUT: u32 = 2;
 const LAYOUT_KEY: &str = "layout";
 pub(super) const FLOORS_KEY: &str = "floors";
 pub(super) const OWN_FLOORS_KEY: &str = "own_floors";
+pub(super) const HIDING_KEY: &str = "hiding";
 pub(super) const FORGOTTEN_KEY: &str = "forgotten";
 /// Metadata of others is stored under this prefix, so that the names above cannot be overwritten.
 pub(super) const OTHERS: &str = "meta.";
@@ -65,6 +66,8 @@ pub(super) struct Index {
     /// Of all monitors.
     pub(super) floors: Floors,
     pub(super) own_floors: OwnFloors,
+    /// The floors of reads while what is below them is summed up, before it is dropped.
+    pub(super) hiding: Option<(Floors, OwnFloors)>,
     /// What sealed files up to this sequence have of a monitor was forgotten.
     pub(super) forgotten: HashMap<MonitorId, u64>,
 }
@@ -78,6 +81,14 @@ impl Index {
     /// The floors of a monitor.
     pub(super) fn floors_of(&self, monitor: MonitorId) -> Floors {
         self.own_floors.of(monitor, &self.floors)
+    }
+
+    /// The floors of a monitor for reads.
+    pub(super) fn shown_of(&self, monitor: MonitorId) -> Floors {
+        match &self.hiding {
+            Some((floors, own)) => own.of(monitor, floors),
+            None => self.floors_of(monitor),
+        }
     }
 
     /// Whether something of a sealed frame still counts.
@@ -105,6 +116,9 @@ impl Index {
         }
         if let Some(value) = read.metadata(OWN_FLOORS_KEY)? {
             index.own_floors = frame::open_row(&value)?;
+        }
+        if let Some(value) = read.metadata(HIDING_KEY)? {
+            index.hiding = frame::open_row(&value)?;
         }
         if let Some(value) = read.metadata(FORGOTTEN_KEY)? {
             index.forgotten = frame::open_row::<Vec<(MonitorId, u64)>>(&value)?.into_iter().collect();

@@ -11,7 +11,7 @@ use tracing::error;
 
 use super::chunk;
 use super::fault::Outcome;
-use super::file::{Index, KnownRow, Live};
+use super::file::{Floors, Index, KnownRow, Live};
 use super::frame::{self, FrameError, Kind, Packer};
 use super::record::{
     Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in,
@@ -32,12 +32,11 @@ pub(super) struct Reader<'db> {
     pub(super) files: Files,
     shelf: &'db Shelf,
     packer: Packer,
+    /// Whether it also sees what is about to be dropped.
+    beneath: bool,
 }
 
-/// What reading the end of a block costs, in results that are packed.
-const ROWS_A_BLOCK: usize = 16;
-
-/// The same of the hours of a month.
+/// What reading the hours of a month costs, in results that are packed.
 const ROWS_A_MONTH: usize = 128;
 
 /// A place in the stream of all results, newest first, monitors of one time by id, descending.
@@ -48,7 +47,16 @@ impl<'db> Reader<'db> {
         let read = live.database.r_transaction()?;
         // In this order: what is not in the live file any more is in a sealed one by then.
         let index = live.index();
-        Ok(Self { read, index, files: shelf.files(), shelf, packer: Packer::default() })
+        Ok(Self { read, index, files: shelf.files(), shelf, packer: Packer::default(), beneath: false })
+    }
+
+    /// The same that also sees what is about to be dropped.
+    pub(super) fn beneath(live: &'db Live, shelf: &'db Shelf) -> Outcome<Self> {
+        Ok(Self { beneath: true, ..Self::begin(live, shelf)? })
+    }
+
+    fn floors_of(&self, monitor: MonitorId) -> Floors {
+        if self.beneath { self.index.floors_of(monitor) } else { self.index.shown_of(monitor) }
     }
 
     /// What counts of a sealed file: its blocks, those of one monitor where one is asked for. An index that cannot be
@@ -80,13 +88,14 @@ impl<'db> Reader<'db> {
         most: usize,
         depth: Depth,
     ) -> Outcome<Vec<CheckResult>> {
-        let span = Span::new(span.from.max(self.index.floors_of(monitor).raw), span.to);
+        let span = Span::new(span.from.max(self.floors_of(monitor).raw), span.to);
         some_of(&mut self.packer, monitor, value, span, most, depth)
     }
 
     /// The results of a block, oldest first.
     pub(super) fn block(&mut self, monitor: MonitorId, value: &[u8]) -> Outcome<Vec<CheckResult>> {
-        rows_of(&mut self.packer, self.index.floors_of(monitor).raw, monitor, value)
+        let floor = self.floors_of(monitor).raw;
+        rows_of(&mut self.packer, floor, monitor, value)
     }
 
     /// The newest block that begins before `before`.
@@ -147,20 +156,14 @@ impl<'db> Reader<'db> {
 
     /// The newest result of each monitor before a time, as far as there is one.
     pub(super) fn latest(&mut self, monitors: &[MonitorId], time: UnixMicros) -> Outcome<Vec<CheckResult>> {
-        let mut near = Vec::new();
-        for monitor in monitors {
-            let span = Span::new(self.index.floors_of(*monitor).raw.min(time), time);
-            near.push((*monitor, span, self.block_of_newest(*monitor, time)?));
-        }
-        let rows = near.len() * ROWS_A_BLOCK;
-        let read = spread(near, rows, |packer, (monitor, span, value)| {
-            let newest: Option<Outcome<_>> = value.map(|value| some_of(packer, monitor, &value, span, 1, Depth::Whole));
-            Ok(newest.transpose()?.unwrap_or_default().pop())
-        });
         let mut latest = Vec::with_capacity(monitors.len());
-        for (monitor, newest) in monitors.iter().zip(read) {
-            let newest: Outcome<_> = newest;
-            latest.extend(match newest? {
+        for monitor in monitors {
+            let mut newest = None;
+            if let Some(value) = self.block_of_newest(*monitor, time)? {
+                let before = Span::new(UnixMicros::MIN, time);
+                newest = self.newest_of(*monitor, &value, before, 1, Depth::Whole)?.pop();
+            }
+            latest.extend(match newest {
                 None => self.last_before(*monitor, time)?,
                 some => some,
             });
@@ -206,7 +209,7 @@ impl<'db> Reader<'db> {
                 return Ok(Some(last));
             }
             bound = time_in(key);
-            if bound <= self.index.floors_of(monitor).raw {
+            if bound <= self.floors_of(monitor).raw {
                 break;
             }
         }
@@ -222,7 +225,7 @@ impl<'db> Reader<'db> {
         depth: Depth,
     ) -> Outcome<Vec<Rollup>> {
         let of_each = monitors.iter().map(|monitor| {
-            let floor = self.index.floors_of(*monitor).of(tier);
+            let floor = self.floors_of(*monitor).of(tier);
             let span = Span::new(span.from.max(floor).min(span.to), span.to);
             Ok((*monitor, span, self.frames_of(*monitor, tier, span)?))
         });
@@ -326,7 +329,7 @@ impl<'db> Reader<'db> {
                 }
             }
         }
-        gaps.retain(|gap| gap.span.to >= self.index.floors_of(gap.monitor).raw);
+        gaps.retain(|gap| gap.span.to >= self.floors_of(gap.monitor).raw);
         gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
         Ok(gaps)
     }
@@ -349,7 +352,7 @@ impl<'db> Reader<'db> {
                 let Some((_, value)) = self.read.end_of::<Block>(all_of(*number), last)? else { continue };
                 let Ok(head) = frame::head(Kind::Results, &value) else { continue };
                 let time = |us: u64| UnixMicros::new(i64::try_from(us).unwrap_or(i64::MAX));
-                let first = time(head.first).max(self.index.floors_of(*monitor).raw);
+                let first = time(head.first).max(self.floors_of(*monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(time(head.last)));
             }
@@ -357,7 +360,7 @@ impl<'db> Reader<'db> {
         let sealed = of_family(&self.files, Family::Results);
         for file in [sealed.first(), sealed.last()].into_iter().flatten() {
             for entry in self.sealed_blocks(file, None)? {
-                let first = entry.first.max(self.index.floors_of(entry.monitor).raw);
+                let first = entry.first.max(self.floors_of(entry.monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
                 newest = newest.max(Some(entry.last));
             }
@@ -498,7 +501,7 @@ impl Newest {
         let Some((key, value)) = reader.block_before(number, before)? else { return Ok(None) };
         let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
         let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
-        let reaches = last >= self.span.from.max(reader.index.floors_of(id).raw);
+        let reaches = last >= self.span.from.max(reader.floors_of(id).raw);
         Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), Source::Live(number, key))))
     }
 

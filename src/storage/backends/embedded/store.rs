@@ -28,7 +28,7 @@ use crate::storage::{
 const READERS: usize = 2;
 
 /// The embedded store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EmbeddedStore {
     file: Arc<LiveFile>,
     shelf: Arc<Shelf>,
@@ -36,6 +36,8 @@ pub(super) struct EmbeddedStore {
     /// One writer at a time waits here, not on a thread.
     writing: Arc<Mutex<()>>,
     reading: Arc<Semaphore>,
+    /// Whether reads also see what is about to be dropped.
+    beneath: bool,
 }
 
 impl EmbeddedStore {
@@ -53,6 +55,7 @@ impl EmbeddedStore {
             sealing: Arc::default(),
             writing: Arc::new(Mutex::new(())),
             reading: Arc::new(Semaphore::new(READERS)),
+            beneath: false,
         })
     }
 
@@ -87,10 +90,13 @@ impl EmbeddedStore {
         let Ok(permit) = Arc::clone(&self.reading).acquire_owned().await else {
             return Err(Fault::closed().during(operation));
         };
-        let (file, shelf) = (Arc::clone(&self.file), Arc::clone(&self.shelf));
+        let (file, shelf, beneath) = (Arc::clone(&self.file), Arc::clone(&self.shelf), self.beneath);
         blocking(operation, move || {
             let _permit = permit;
-            file.with(|live| work(&mut Reader::begin(live, &shelf)?))
+            file.with(|live| {
+                let mut reader = if beneath { Reader::beneath(live, &shelf) } else { Reader::begin(live, &shelf) }?;
+                work(&mut reader)
+            })
         })
         .await
     }
@@ -136,9 +142,14 @@ impl ReadRows for EmbeddedStore {
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
-        let monitors = monitors.to_vec();
+        let mut monitors = monitors.to_vec();
         let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
-        self.reads("latest", move |reader| reader.latest(&monitors, until)).await
+        // Each half on a thread of its own.
+        let later = monitors.split_off(monitors.len() / 2);
+        let of_some = |some: Vec<MonitorId>| self.reads("latest", move |reader| reader.latest(&some, until));
+        let (mut latest, later) = tokio::try_join!(of_some(monitors), of_some(later))?;
+        latest.extend(later);
+        Ok(latest)
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
@@ -238,7 +249,9 @@ impl ResultStore for EmbeddedStore {
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-        self.roll_up(policy, now).await?;
+        let hidden = policy.clone();
+        self.writes("prune", move |file| upkeep::hide(file, &hidden, now)).await?;
+        Self { beneath: true, ..self.clone() }.roll_up(policy, now).await?;
         let (policy, shelf) = (policy.clone(), Arc::clone(&self.shelf));
         self.writes("prune", move |file| upkeep::prune(file, &shelf, &policy, now)).await
     }

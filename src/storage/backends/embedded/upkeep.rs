@@ -8,8 +8,8 @@ use tracing::{info, warn};
 use super::append::Writer;
 use super::column::Effort;
 use super::fault::{Fault, Outcome};
-use super::file::{FLOORS_KEY, FORGOTTEN_KEY, Floors, KnownRow, LiveFile, OWN_FLOORS_KEY};
-use super::floors::tiers;
+use super::file::{FLOORS_KEY, FORGOTTEN_KEY, Floors, HIDING_KEY, Index, KnownRow, LiveFile, OWN_FLOORS_KEY};
+use super::floors::{OwnFloors, tiers};
 use super::frame::{self, Kind};
 use super::read::Reader;
 use super::record::{
@@ -25,22 +25,41 @@ use crate::storage::{Batch, Pruned, Retention, ScanCursor, ScanPage, StoreErrorK
 /// Monitors in one transaction of pruning.
 const PRUNED_AT_ONCE: usize = 32;
 
+/// The floors of an index under a policy.
+fn raised(index: &Index, policy: &Retention, now: UnixMicros) -> (Floors, OwnFloors) {
+    let mut floors = index.floors;
+    for tier in tiers() {
+        if let Some(floor) = policy.floor(tier, now) {
+            floors.raise(tier, floor);
+        }
+    }
+    (floors, index.own_floors.raised(policy, now))
+}
+
+/// From here on no read finds what the policy does not keep, however long it takes to sum it up and to drop it.
+pub(super) fn hide(file: &LiveFile, policy: &Retention, now: UnixMicros) -> Outcome<()> {
+    file.with(|live| {
+        let mut writer = Writer::begin(live)?;
+        let hiding = Some(raised(&writer.index, policy, now));
+        writer.write.set_metadata(HIDING_KEY, frame::seal_row(&hiding)?)?;
+        Arc::make_mut(&mut writer.index).hiding = hiding;
+        writer.commit()
+    })
+}
+
 /// Drops what the policy does not keep. A transaction drops what few monitors have, so that it stays short and
 /// small. The rollups of what is dropped must be there.
 pub(super) fn prune(file: &LiveFile, shelf: &Shelf, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
     let index = file.with(|live| {
         let mut writer = Writer::begin(live)?;
+        let (floors, own_floors) = raised(&writer.index, policy, now);
+        writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&floors)?)?;
+        writer.write.set_metadata(OWN_FLOORS_KEY, frame::seal_row(&own_floors)?)?;
+        let hiding: Option<(Floors, OwnFloors)> = None;
+        writer.write.set_metadata(HIDING_KEY, frame::seal_row(&hiding)?)?;
         let index = Arc::make_mut(&mut writer.index);
-        for tier in tiers() {
-            if let Some(floor) = policy.floor(tier, now) {
-                index.floors.raise(tier, floor);
-            }
-        }
-        index.own_floors = index.own_floors.raised(policy, now);
-        writer.write.set_metadata(FLOORS_KEY, frame::seal_row(&writer.index.floors)?)?;
-        writer.write.set_metadata(OWN_FLOORS_KEY, frame::seal_row(&writer.index.own_floors)?)?;
+        (index.floors, index.own_floors, index.hiding) = (floors, own_floors, hiding);
         let index = Arc::clone(&writer.index);
-        // From here on nothing below the floors is read, however long it takes to drop it.
         writer.commit()?;
         Ok(index)
     })?;
