@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -319,7 +321,8 @@ pub async fn rows_of(history: &History, monitors: &[MonitorId], now: UnixMicros)
     let fleet = Fleet::of(history, now).await?;
     let days = local_days(&TimeZone::system(), now, ROW_DAYS);
     let made = fleet.made_times(monitors, &days[..fleet.made(&days)]).await?;
-    let rows = monitors.iter().zip(made).map(|(monitor, made)| row_history(&fleet, *monitor, &days, made));
+    let row = |(monitor, made): (&MonitorId, _)| FutureExt::boxed(row_history(&fleet, *monitor, &days, made));
+    let rows: Vec<BoxFuture<'_, _>> = monitors.iter().zip(made).map(row).collect();
     stream::iter(rows).buffered(AT_ONCE).try_collect().await
 }
 
