@@ -13,6 +13,7 @@
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
 //! | `estimate.rs` | how much room history will need |
 //! | `retention.rs` | how long history is kept |
+//! | `length.rs` | lengths of time in settings |
 //! | `registry.rs` | the list of backends |
 //! | `backends/` | one folder a backend |
 //! | `conformance/` | what every store promises, as cases (feature `testing`) |
@@ -27,6 +28,7 @@ pub mod diagnose;
 mod error;
 mod estimate;
 mod evidence;
+mod length;
 mod query;
 mod registry;
 mod retention;
@@ -40,6 +42,7 @@ pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use estimate::{ExpectedSize, Load, expected_size};
 pub use evidence::{missing_rollups, missing_rollups_before};
+pub use length::Length;
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
     ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,

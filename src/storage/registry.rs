@@ -96,6 +96,7 @@ macro_rules! backends {
 
 backends! {
     embedded::Embedded,
+    influxdb::InfluxDb,
     none::Nothing,
     postgres::Postgres,
 }

@@ -1,0 +1,450 @@
+//! Reading rows. Every read obeys the floors. The server has no index by time alone and sorts what it was asked for: pages
+//! are looked for in spans that are about as long as a page.
+
+use std::collections::HashMap;
+
+use super::client::Record;
+use super::fault::unreadable;
+use super::flux::Flux;
+use super::line::key_tag;
+use super::point::{self, GAP, INCIDENT, META, RESULT, ROLLUP, ROW, Unreadable};
+use super::store::Home;
+use crate::model::{CheckResult, Gap, Incident, MonitorId, Rollup, Span, UnixMicros};
+use crate::storage::{
+    FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreError, StoreStatus,
+};
+
+type Outcome<T> = Result<T, StoreError>;
+
+/// A field that every result has, small: for what needs times only.
+pub(super) const SMALL_FIELD: &str = "duration_us";
+/// Width of the first look for the newest results of all monitors, in microseconds.
+const FIRST_LOOK_US: u64 = 300_000_000;
+/// Shortest interval that is reckoned with, in microseconds: a check made once has none.
+const SHORTEST_US: u64 = 1_000_000;
+/// Most monitors that are named in a query; of more, all are asked for.
+pub(super) const MOST_NAMED: usize = 32;
+
+/// Begins a query for points of this instance that lie in a span, which is not empty.
+pub(super) fn select(home: &Home, bucket: &str, measurement: &'static str, span: Span) -> Flux {
+    Flux::new("from(bucket: ")
+        .text(bucket)
+        .code(")\n  |> range(start: ")
+        .time(span.from)
+        .code(", stop: ")
+        .time(span.to)
+        .code(")\n  |> filter(fn: (r) => r._measurement == ")
+        .text(measurement)
+        .code(" and r.instance == ")
+        .text(&home.instance)
+}
+
+/// The same for a field of results, of one monitor or of all.
+pub(super) fn select_results(home: &Home, monitor: Option<MonitorId>, span: Span, field: &'static str) -> Flux {
+    let all = select(home, &home.client.settings.bucket, RESULT, span);
+    let whose = match monitor {
+        Some(monitor) => all.code(" and r.monitor == ").text(&monitor.to_string()),
+        None => all,
+    };
+    whose.code(" and r._field == ").text(field).code(")")
+}
+
+/// The same for some monitors.
+pub(super) fn select_results_of(home: &Home, monitors: &[MonitorId], span: Span, field: &'static str) -> Flux {
+    if monitors.len() > MOST_NAMED {
+        return select_results(home, None, span, field);
+    }
+    select(home, &home.client.settings.bucket, RESULT, span)
+        .code(" and ")
+        .any(monitors, |flux, monitor| flux.code("r.monitor == ").text(&monitor.to_string()))
+        .code(" and r._field == ")
+        .text(field)
+        .code(")")
+}
+
+fn select_rest(home: &Home, measurement: &'static str, span: Span) -> Flux {
+    select(home, &home.client.settings.rollup_bucket(), measurement, span)
+}
+
+/// A column that an answer must have.
+fn wanted<T>(operation: &'static str, value: Option<T>) -> Outcome<T> {
+    value.ok_or_else(|| unreadable(operation, "a column is missing"))
+}
+
+fn made<T>(operation: &'static str, read: Result<T, Unreadable>) -> Outcome<T> {
+    read.map_err(|what| unreadable(operation, &what))
+}
+
+fn result(operation: &'static str, monitor: MonitorId, record: &Record) -> Outcome<CheckResult> {
+    let (time, packed) = (wanted(operation, record.time())?, wanted(operation, record.packed())?);
+    made(operation, point::read_result(monitor, time, packed))
+}
+
+fn any_result(operation: &'static str, record: &Record) -> Outcome<CheckResult> {
+    result(operation, wanted(operation, record.monitor())?, record)
+}
+
+pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
+    let limit = query.limit.clamp(1, usize::MAX / 2);
+    let span = Span::new(query.span.from.max(home.known().floors.of(None)), query.span.to);
+    // One more than asked tells whether there is another page.
+    let mut results = match query.monitor {
+        Some(monitor) => of_one(home, monitor, span, query.after, limit + 1).await?,
+        None => of_all(home, span, query.after, limit + 1).await?,
+    };
+    if results.len() <= limit {
+        return Ok(Page { results, next: None });
+    }
+    results.truncate(limit);
+    let next = results.last().map(|last| PageCursor { time: last.time, monitor: last.monitor });
+    Ok(Page { results, next })
+}
+
+/// Newest first, in spans that are about as long as what is wanted, each beginning at the newest result there is.
+async fn of_one(
+    home: &Home,
+    monitor: MonitorId,
+    span: Span,
+    after: Option<PageCursor>,
+    most: usize,
+) -> Outcome<Vec<CheckResult>> {
+    const OPERATION: &str = "results";
+    // What comes after a place is older, or of the same time and of a lesser monitor.
+    let mut to = after.map_or(span.to, |after| {
+        span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time })
+    });
+    let mut found: Vec<CheckResult> = Vec::new();
+    let mut stretch = 1;
+    while found.len() < most && span.from < to {
+        let Some(newest) = last_before(home, OPERATION, monitor, span.from, to).await? else { break };
+        let left = most - found.len();
+        let width = newest.interval_us.max(SHORTEST_US).saturating_mul(left as u64 + 1).saturating_mul(stretch);
+        let end = newest.time.plus_us(1);
+        let look = Span::new(span.from.max(end.minus_us(width)), end);
+        let flux = select_results(home, Some(monitor), look, ROW)
+            .code("\n  |> keep(columns: [\"_time\", \"_value\"])\n  |> sort(columns: [\"_time\"], desc: true)\n  |> limit(n: ")
+            .number(left)
+            .code(")");
+        for record in home.client.query(OPERATION, flux).await? {
+            found.push(result(OPERATION, monitor, &record)?);
+        }
+        to = look.from;
+        stretch = stretch.saturating_mul(4);
+    }
+    Ok(found)
+}
+
+/// The newest result in a span; of results that are there twice in an instant there is none.
+pub(super) async fn last_before(
+    home: &Home,
+    operation: &'static str,
+    monitor: MonitorId,
+    from: UnixMicros,
+    before: UnixMicros,
+) -> Outcome<Option<CheckResult>> {
+    let span = Span::new(from.max(home.known().floors.of(None)), before);
+    if span.is_empty() {
+        return Ok(None);
+    }
+    let flux = select_results(home, Some(monitor), span, ROW)
+        .code("\n  |> last()\n  |> keep(columns: [\"_time\", \"_value\"])");
+    let mut newest: Option<CheckResult> = None;
+    // One a series; there is another one where the kind was another.
+    for record in home.client.query(operation, flux).await? {
+        let one = result(operation, monitor, &record)?;
+        newest = newest.filter(|newest| newest.time >= one.time).or(Some(one));
+    }
+    Ok(newest)
+}
+
+/// Results of all monitors, newest first, in ever wider spans.
+async fn of_all(home: &Home, span: Span, after: Option<PageCursor>, most: usize) -> Outcome<Vec<CheckResult>> {
+    const OPERATION: &str = "results";
+    let mut found: Vec<CheckResult> = Vec::new();
+    let mut width = FIRST_LOOK_US;
+    let mut to = after.map_or(span.to, |after| span.to.min(after.time.plus_us(1)));
+    while found.len() < most && span.from < to {
+        let Some(newest) = end(home, Span::new(span.from, to), End::Newest).await? else { break };
+        let stop = newest.plus_us(1);
+        let look = Span::new(span.from.max(stop.minus_us(width)), stop);
+        let mut flux = select_results(home, None, look, ROW)
+            .code("\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])\n  |> group()");
+        if let Some(after) = after {
+            flux = flux
+                .code("\n  |> filter(fn: (r) => r._time < ")
+                .time(after.time)
+                .code(" or r._time == ")
+                .time(after.time)
+                .code(" and r.monitor < ")
+                .text(&after.monitor.to_string())
+                .code(")");
+        }
+        let left = most - found.len();
+        let flux = flux
+            .code("\n  |> sort(columns: [\"_time\", \"monitor\"], desc: true)\n  |> limit(n: ")
+            .number(left)
+            .code(")");
+        let records = home.client.query(OPERATION, flux).await?;
+        for record in &records {
+            found.push(any_result(OPERATION, record)?);
+        }
+        to = look.from;
+        // As wide as what is left needs, going by what was found, and wider where that was little.
+        let got = (records.len() as u64).max(1);
+        let needed = look.us().saturating_mul((most - found.len()) as u64) / got;
+        width = needed.clamp(width, width.saturating_mul(64)).max(width.saturating_mul(2));
+    }
+    Ok(found)
+}
+
+/// An end of what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Oldest,
+    Newest,
+}
+
+/// The time of the oldest or newest result of all monitors in a span.
+async fn end(home: &Home, span: Span, which: End) -> Outcome<Option<UnixMicros>> {
+    const OPERATION: &str = "results";
+    let span = Span::new(span.from.max(home.known().floors.of(None)), span.to);
+    if span.is_empty() {
+        return Ok(None);
+    }
+    let flux = select_results(home, None, span, SMALL_FIELD);
+    let flux = match which {
+        End::Oldest => flux.code("\n  |> first()"),
+        End::Newest => flux.code("\n  |> last()"),
+    };
+    let records = home.client.query(OPERATION, flux.code("\n  |> keep(columns: [\"_time\"])")).await?;
+    let times = records.iter().map(|record| wanted(OPERATION, record.time())).collect::<Outcome<Vec<_>>>()?;
+    Ok(if which == End::Oldest { times.into_iter().min() } else { times.into_iter().max() })
+}
+
+/// The time of the oldest result of a monitor in a span.
+pub(super) async fn first_of(
+    home: &Home,
+    operation: &'static str,
+    monitor: MonitorId,
+    span: Span,
+) -> Outcome<Option<CheckResult>> {
+    let span = Span::new(span.from.max(home.known().floors.of(None)), span.to);
+    if span.is_empty() {
+        return Ok(None);
+    }
+    let flux = select_results(home, Some(monitor), span, ROW)
+        .code("\n  |> first()\n  |> keep(columns: [\"_time\", \"_value\"])");
+    let mut oldest: Option<CheckResult> = None;
+    for record in home.client.query(operation, flux).await? {
+        let one = result(operation, monitor, &record)?;
+        oldest = oldest.filter(|oldest| oldest.time <= one.time).or(Some(one));
+    }
+    Ok(oldest)
+}
+
+/// Results of a monitor from a time on, oldest first.
+pub(super) async fn results_after(
+    home: &Home,
+    monitor: MonitorId,
+    from: UnixMicros,
+    most: usize,
+) -> Outcome<Vec<CheckResult>> {
+    const OPERATION: &str = "scan";
+    let mut found: Vec<CheckResult> = Vec::new();
+    let (mut from, mut stretch) = (from, 1);
+    while found.len() < most {
+        let Some(first) = first_of(home, OPERATION, monitor, Span::new(from, UnixMicros::MAX)).await? else { break };
+        let left = most - found.len();
+        let width = first.interval_us.max(SHORTEST_US).saturating_mul(left as u64 + 1).saturating_mul(stretch);
+        let look = Span::new(first.time, first.time.plus_us(width));
+        let flux = select_results(home, Some(monitor), look, ROW)
+            .code("\n  |> keep(columns: [\"_time\", \"_value\"])\n  |> sort(columns: [\"_time\"])\n  |> limit(n: ")
+            .number(left)
+            .code(")");
+        for record in home.client.query(OPERATION, flux).await? {
+            found.push(result(OPERATION, monitor, &record)?);
+        }
+        from = look.to;
+        stretch = stretch.saturating_mul(4);
+    }
+    Ok(found)
+}
+
+/// The times of the newest result of each of these monitors; those without any are left out.
+pub(super) async fn newest_times(
+    home: &Home,
+    operation: &'static str,
+    monitors: &[MonitorId],
+) -> Outcome<HashMap<MonitorId, UnixMicros>> {
+    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
+    let flux = select_results_of(home, monitors, ever, SMALL_FIELD)
+        .code("\n  |> last()\n  |> keep(columns: [\"_time\", \"monitor\"])");
+    let mut newest: HashMap<MonitorId, UnixMicros> = HashMap::new();
+    for record in home.client.query(operation, flux).await? {
+        let (monitor, time) = (wanted(operation, record.monitor())?, wanted(operation, record.time())?);
+        newest.entry(monitor).and_modify(|newest| *newest = time.max(*newest)).or_insert(time);
+    }
+    Ok(newest)
+}
+
+pub(super) async fn latest(home: &Home, monitors: &[MonitorId], now: UnixMicros) -> Outcome<Vec<CheckResult>> {
+    const OPERATION: &str = "latest";
+    let span = Span::new(home.known().floors.of(None), now.plus_us(FUTURE_TOLERANCE_US + 1));
+    if monitors.is_empty() || span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flux = select_results_of(home, monitors, span, ROW)
+        .code("\n  |> last()\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
+    let mut newest: HashMap<MonitorId, CheckResult> = HashMap::new();
+    for record in home.client.query(OPERATION, flux).await? {
+        let one = any_result(OPERATION, &record)?;
+        match newest.get(&one.monitor) {
+            Some(known) if known.time >= one.time => {}
+            _ => drop(newest.insert(one.monitor, one)),
+        }
+    }
+    Ok(monitors.iter().filter_map(|monitor| newest.get(monitor).cloned()).collect())
+}
+
+pub(super) async fn rollups(home: &Home, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
+    const OPERATION: &str = "rollups";
+    let span = Span::new(query.span.from.max(home.known().floors.of(Some(query.tier))), query.span.to);
+    if span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flux = select_rest(home, ROLLUP, span)
+        .code(" and r.monitor == ")
+        .text(&query.monitor.to_string())
+        .code(" and r.tier == ")
+        .text(query.tier.as_str())
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_time\", \"_value\"])");
+    let records = home.client.query(OPERATION, flux).await?;
+    let mut rollups = Vec::with_capacity(records.len());
+    for record in &records {
+        let (start, packed) = (wanted(OPERATION, record.time())?, wanted(OPERATION, record.packed())?);
+        rollups.push(made(OPERATION, point::read_rollup(query.monitor, query.tier, start, packed))?);
+    }
+    rollups.sort_by_key(|rollup| rollup.start);
+    Ok(rollups)
+}
+
+pub(super) async fn incidents(home: &Home, query: &IncidentQuery) -> Outcome<Vec<Incident>> {
+    const OPERATION: &str = "incidents";
+    // An incident may begin at any time before the span's end.
+    let span = Span::new(UnixMicros::MIN, query.span.to);
+    if span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = select_rest(home, INCIDENT, span);
+    let whose = match query.monitor {
+        Some(monitor) => all.code(" and r.monitor == ").text(&monitor.to_string()),
+        None => all,
+    };
+    let flux = whose.code(" and r._field == ").text(ROW).code(")\n  |> keep(columns: [\"_value\"])");
+    let mut incidents = Vec::new();
+    for record in home.client.query(OPERATION, flux).await? {
+        let incident = made(OPERATION, point::read_incident(wanted(OPERATION, record.packed())?))?;
+        if query.matches(&incident) {
+            incidents.push(incident);
+        }
+    }
+    incidents.sort_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
+    incidents.truncate(query.limit);
+    Ok(incidents)
+}
+
+pub(super) async fn gaps(home: &Home, query: &GapQuery) -> Outcome<Vec<Gap>> {
+    let floor = home.known().floors.of(None);
+    let mut gaps = all_gaps(home, "gaps", query.monitor, query.span.to).await?;
+    gaps.retain(|gap| query.matches(gap) && gap.span.to >= floor);
+    gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
+    Ok(gaps)
+}
+
+/// Every gap of a monitor and of all, or every gap there is, that begins before a time.
+pub(super) async fn all_gaps(
+    home: &Home,
+    operation: &'static str,
+    monitor: Option<MonitorId>,
+    before: UnixMicros,
+) -> Outcome<Vec<Gap>> {
+    let span = Span::new(UnixMicros::MIN, before);
+    if span.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = select_rest(home, GAP, span);
+    let whose = match monitor {
+        Some(monitor) => all
+            .code(" and ")
+            .any(&[monitor, MonitorId::ALL], |flux, whose| flux.code("r.monitor == ").text(&whose.to_string())),
+        None => all,
+    };
+    let flux =
+        whose.code(" and r._field == ").text(ROW).code(")\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
+    let mut gaps = Vec::new();
+    for record in home.client.query(operation, flux).await? {
+        let monitor = wanted(operation, record.monitor())?;
+        let (from, packed) = (wanted(operation, record.time())?, wanted(operation, record.packed())?);
+        gaps.push(made(operation, point::read_gap(monitor, from, packed))?);
+    }
+    Ok(gaps)
+}
+
+/// All that is remembered of this instance: keys and packed values.
+pub(super) async fn remembered(home: &Home, operation: &'static str) -> Outcome<Vec<(String, String)>> {
+    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
+    let flux = select_rest(home, META, span)
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_value\", \"key\"])");
+    let records = home.client.query(operation, flux).await?;
+    let pair = |record: &Record| {
+        Ok((wanted(operation, record.text("key"))?.to_owned(), wanted(operation, record.packed())?.to_owned()))
+    };
+    records.iter().map(pair).collect()
+}
+
+/// A value that is remembered.
+pub(super) async fn meta(home: &Home, operation: &'static str, key: &str) -> Outcome<Option<Vec<u8>>> {
+    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
+    let flux = select_rest(home, META, span)
+        .code(" and r.key == ")
+        .text(&key_tag(key))
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_value\"])");
+    let records = home.client.query(operation, flux).await?;
+    let Some(record) = records.first() else { return Ok(None) };
+    made(operation, point::read_meta(wanted(operation, record.packed())?)).map(Some)
+}
+
+pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
+    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
+    let version = home.client.version("check").await?;
+    Ok(StoreStatus {
+        size_bytes: None,
+        oldest: end(home, ever, End::Oldest).await?,
+        newest: end(home, ever, End::Newest).await?,
+        version,
+    })
+}
+
+/// Every monitor that has results or rollups, in order.
+pub(super) async fn monitors_with_rows(home: &Home, operation: &'static str) -> Outcome<Vec<MonitorId>> {
+    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
+    let results = select(home, &home.client.settings.bucket, RESULT, ever);
+    let mut monitors = std::collections::BTreeSet::new();
+    for all in [results, select_rest(home, ROLLUP, ever)] {
+        let flux = all.code(
+            ")\n  |> keep(columns: [\"monitor\"])\n  |> group()\n  |> distinct(column: \"monitor\")\n  \
+             |> keep(columns: [\"_value\"])",
+        );
+        for record in home.client.query(operation, flux).await? {
+            let id = wanted(operation, record.packed())?.parse().map_err(|_| unreadable(operation, "no id"))?;
+            monitors.insert(id);
+        }
+    }
+    Ok(monitors.into_iter().collect())
+}

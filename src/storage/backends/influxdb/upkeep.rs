@@ -1,0 +1,237 @@
+//! Prune and forget. There are no transactions: each step can be done again, and floors rise before anything is deleted.
+
+use super::fault::ID;
+use super::flux::{Flux, predicate};
+use super::line::key_tag;
+use super::point::{self, GAP, META, MONITOR_KEY, RESULT, ROLLUP, ROW};
+use super::read::{self, SMALL_FIELD};
+use super::store::{FLOOR_KEY, Home, InfluxStore, RAW};
+use super::{append, fault};
+use crate::model::{MonitorId, Span, Tier, UnixMicros};
+use crate::storage::{Batch, Pruned, ResultStore, Retention, StoreError, StoreErrorKind, missing_rollups};
+
+type Outcome<T> = Result<T, StoreError>;
+
+const OPERATION: &str = "prune";
+const DAY_US: u64 = Tier::Day.width_us();
+/// The bucket of results keeps so many days more than the longest retention: what comes late is still taken.
+const SPARE_DAYS: u64 = 30;
+/// The key under which an instance says for how long it wants results.
+const RAW_DAYS_KEY: &str = "retention:raw";
+/// How far `now` may be from this machine's clock for the server to be told to drop rows by its own.
+const CLOCKS_AGREE_US: u64 = DAY_US;
+
+/// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
+/// what is below; then it is deleted.
+pub(super) async fn prune(store: &InfluxStore, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
+    if let Some(floor) = policy.floor(None, now) {
+        roll_up(store, policy, now, floor).await?;
+    }
+    let policy = *policy;
+    store.writes(OPERATION, |home| async move { raise_floors(&home, &policy, now).await }).await?;
+    let pruned = store.writes(OPERATION, |home| async move { delete_below(&home).await }).await?;
+    store.writes(OPERATION, |home| async move { keep_retention(&home, &policy, now).await }).await?;
+    Ok(pruned)
+}
+
+/// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
+async fn roll_up(store: &InfluxStore, policy: &Retention, now: UnixMicros, floor: UnixMicros) -> Outcome<()> {
+    let monitors = store
+        .reads(OPERATION, |home| async move { read::monitors_with_rows(&home, OPERATION).await })
+        .await?;
+    for monitor in monitors {
+        let mut from = UnixMicros::MIN;
+        loop {
+            let span = Span::new(from, floor);
+            let first = store
+                .reads(OPERATION, |home| async move { read::first_of(&home, OPERATION, monitor, span).await })
+                .await?;
+            let Some(first) = first else { break };
+            let day = Tier::Day.bucket(first.time);
+            let mut rollups = missing_rollups(store, monitor, day).await?;
+            rollups.retain(|rollup| policy.floor(Some(rollup.tier), now).is_none_or(|floor| rollup.start >= floor));
+            if !rollups.is_empty() {
+                store.append(&Batch { rollups, ..Batch::default() }).await?;
+            }
+            from = day.to;
+        }
+    }
+    Ok(())
+}
+
+fn word(tier: Option<Tier>) -> &'static str {
+    tier.map_or(RAW, Tier::as_str)
+}
+
+fn tiers() -> impl Iterator<Item = Option<Tier>> {
+    [None].into_iter().chain(Tier::ALL.iter().copied().map(Some))
+}
+
+/// Raises the floors; they never sink.
+async fn raise_floors(home: &Home, policy: &Retention, now: UnixMicros) -> Outcome<()> {
+    for tier in tiers() {
+        let Some(floor) = policy.floor(tier, now) else { continue };
+        if floor <= home.known().floors.of(tier) {
+            continue;
+        }
+        let key = format!("{FLOOR_KEY}{}", word(tier));
+        append::set_meta(home, OPERATION, &key, &floor.micros().to_be_bytes()).await?;
+        home.known().floors.raise(tier, floor);
+    }
+    Ok(())
+}
+
+/// Deletes what of this instance is below the floors, and tells how much it was.
+async fn delete_below(home: &Home) -> Outcome<Pruned> {
+    let floors = home.known().floors;
+    let settings = &home.client.settings;
+    let mut pruned = Pruned::default();
+    for tier in tiers() {
+        let below = Span::new(UnixMicros::MIN, floors.of(tier));
+        if below.is_empty() {
+            continue;
+        }
+        let there = count(home, tier, below).await?;
+        let (bucket, measurement) = match tier {
+            None => (settings.bucket.clone(), RESULT),
+            Some(_) => (settings.rollup_bucket(), ROLLUP),
+        };
+        if there > 0 {
+            let mut parts = vec![("_measurement", measurement), ("instance", home.instance.as_str())];
+            parts.extend(tier.map(|tier| ("tier", tier.as_str())));
+            delete(home, OPERATION, &bucket, below, &parts).await?;
+        }
+        match tier {
+            None => pruned.results += there,
+            Some(_) => pruned.rollups += there,
+        }
+    }
+    delete_gaps(home, floors.of(None)).await?;
+    Ok(pruned)
+}
+
+/// Rows of this instance that begin in a span.
+async fn count(home: &Home, tier: Option<Tier>, span: Span) -> Outcome<u64> {
+    let flux = match tier {
+        None => read::select_results(home, None, span, SMALL_FIELD),
+        Some(tier) => read::select(home, &home.client.settings.rollup_bucket(), ROLLUP, span)
+            .code(" and r.tier == ")
+            .text(tier.as_str())
+            .code(" and r._field == \"checks\")"),
+    };
+    let flux = flux.code("\n  |> count()\n  |> keep(columns: [\"_value\"])");
+    let records = home.client.query(OPERATION, flux).await?;
+    records.iter().map(|record| record.number("_value").ok_or_else(|| fault::unreadable(OPERATION, "no count"))).sum()
+}
+
+/// Deletes the gaps that end before a time. Deletions know only when a gap began: those that stay are left out.
+async fn delete_gaps(home: &Home, floor: UnixMicros) -> Outcome<()> {
+    let mut gaps = read::all_gaps(home, OPERATION, None, floor).await?;
+    gaps.sort_by_key(|gap| gap.span.from);
+    let mut from = UnixMicros::MIN;
+    let stay = gaps.iter().filter(|gap| gap.span.to >= floor).map(|gap| gap.span.from);
+    let edges: Vec<UnixMicros> = stay.chain([floor]).collect();
+    for edge in edges {
+        let span = Span::new(from, edge);
+        if gaps.iter().any(|gap| span.contains(gap.span.from)) {
+            let parts = [("_measurement", GAP), ("instance", home.instance.as_str())];
+            delete(home, OPERATION, &home.client.settings.rollup_bucket(), span, &parts).await?;
+        }
+        from = edge.plus_us(1);
+    }
+    Ok(())
+}
+
+async fn delete(
+    home: &Home,
+    operation: &'static str,
+    bucket: &str,
+    span: Span,
+    parts: &[(&'static str, &str)],
+) -> Outcome<()> {
+    let predicate = predicate(parts).ok_or_else(|| {
+        StoreError::new(StoreErrorKind::Internal, ID, operation, "a deletion cannot be told in the server's words")
+    })?;
+    home.client.delete(operation, bucket, span.from, span.to, &predicate).await
+}
+
+/// Drops everything of a monitor.
+pub(super) async fn forget(home: &Home, monitor: MonitorId) -> Outcome<()> {
+    const OPERATION: &str = "forget";
+    let settings = &home.client.settings;
+    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
+    let id = monitor.to_string();
+    let whose = [("instance", home.instance.as_str()), ("monitor", id.as_str())];
+    for bucket in [settings.bucket.clone(), settings.rollup_bucket()] {
+        delete(home, OPERATION, &bucket, ever, &whose).await?;
+    }
+    let key = key_tag(&format!("{MONITOR_KEY}{monitor}"));
+    let meta = [("_measurement", META), ("instance", home.instance.as_str()), ("key", key.as_str())];
+    delete(home, OPERATION, &settings.rollup_bucket(), ever, &meta).await?;
+    let mut known = home.known();
+    known.monitors.remove(&monitor);
+    known.marks.remove(&monitor);
+    Ok(())
+}
+
+/// Has the bucket of results keep as long as the instance that keeps longest, and some more. Only where it was made by
+/// us: what else is in a bucket of somebody's is not ours to drop.
+async fn keep_retention(home: &Home, policy: &Retention, now: UnixMicros) -> Outcome<()> {
+    let settings = &home.client.settings;
+    let days = policy.raw_days.unwrap_or(0);
+    append::set_meta(home, OPERATION, RAW_DAYS_KEY, &days.to_be_bytes()).await?;
+    let Some(bucket) = home.client.bucket(OPERATION, &settings.bucket).await? else { return Ok(()) };
+    let longest = longest_retention(home).await?;
+    let wanted = if longest == 0 { 0 } else { (u64::from(longest) + SPARE_DAYS) * (DAY_US / 1_000_000) };
+    let there = bucket.keeps_s().unwrap_or(0);
+    if there == wanted {
+        return Ok(());
+    }
+    let wall = home.clock.wall();
+    let agree = now.since_us(wall).max(wall.since_us(now)) < CLOCKS_AGREE_US;
+    if bucket.is_ours() && agree {
+        match home.client.set_retention(OPERATION, &bucket.id, wanted).await {
+            Ok(()) => tracing::info!(bucket = settings.bucket, seconds = wanted, "the retention of the bucket was set"),
+            Err(error) if error.kind == StoreErrorKind::Unauthorized => {
+                tracing::debug!(bucket = settings.bucket, "the token may not set the retention of the bucket");
+            }
+            Err(error) => return Err(error),
+        }
+    } else if there != 0 && (wanted == 0 || there < wanted) {
+        tracing::warn!(
+            bucket = settings.bucket,
+            keeps_days = there / 86_400,
+            "the bucket drops results sooner than `storage.retention.raw` and 30 days; late ones will be refused"
+        );
+    }
+    Ok(())
+}
+
+/// The longest time for which any instance wants results, in days; 0 is for ever.
+async fn longest_retention(home: &Home) -> Outcome<u32> {
+    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
+    let flux = Flux::new("from(bucket: ")
+        .text(&home.client.settings.rollup_bucket())
+        .code(")\n  |> range(start: ")
+        .time(span.from)
+        .code(", stop: ")
+        .time(span.to)
+        .code(")\n  |> filter(fn: (r) => r._measurement == ")
+        .text(META)
+        .code(" and r.key == ")
+        .text(&key_tag(RAW_DAYS_KEY))
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_value\"])");
+    let mut longest = 1;
+    for record in home.client.query(OPERATION, flux).await? {
+        let packed = record.packed().unwrap_or_default();
+        let bytes = point::read_meta(packed).map_err(|what| fault::unreadable(OPERATION, &what))?;
+        match bytes.try_into().map(u32::from_be_bytes) {
+            Ok(0) => return Ok(0),
+            Ok(days) => longest = longest.max(days),
+            Err(_) => return Err(fault::unreadable(OPERATION, "a retention is no number")),
+        }
+    }
+    Ok(longest)
+}
