@@ -1,7 +1,8 @@
 //! The way to the server: queries by the `influxdb2` crate, writes and deletions by requests of our own.
 //!
 //! The crate drops the path of an address and tells no headers. Where the server is under a path, queries are requests of
-//! our own too. It also takes any text for an answer without rows, so each query ends with a table that says it is whole.
+//! our own too. It also takes any text for an answer without rows, so each query yields a mark besides its rows, in no set
+//! order.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -300,9 +301,10 @@ impl Client {
             Some(client) => self.query_by_crate(operation, client, flux).await?,
             None => self.query_by_request(operation, flux).await?,
         };
-        let is_end = |record: &Record| record.text("result") == Some(END) || record.text("_value") == Some("end");
-        if !records.pop().is_some_and(|last| is_end(&last)) {
-            return Err(nonsense(&self.settings, operation, "the end of the answer is missing"));
+        let all = records.len();
+        records.retain(|record| record.text("result") != Some(END));
+        if records.len() + 1 != all {
+            return Err(nonsense(&self.settings, operation, "the mark that it is all there is missing"));
         }
         Ok(records)
     }

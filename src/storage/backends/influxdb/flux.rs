@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::model::UnixMicros;
 
-/// The name of the table that says that an answer is whole. Results come by name: it is the last.
+/// The name of the table that no answer of somebody else has.
 pub(super) const END: &str = "zz_end";
 
 /// A query that is being written.
@@ -71,7 +71,7 @@ impl Flux {
         self
     }
 
-    /// The whole script: the rows, and after them the table that says that they are all there.
+    /// The whole script: the rows, and the table that says that they are the answer to it.
     pub(super) fn script(self) -> String {
         format!(
             "{}\n  |> yield(name: \"rows\")\narray.from(rows: [{{_value: \"end\"}}])\n  |> yield(name: \"{END}\")\n",

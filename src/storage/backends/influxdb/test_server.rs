@@ -63,10 +63,11 @@ pub struct TestServer {
 /// The program, where it was built.
 #[must_use]
 pub fn program() -> Option<PathBuf> {
-    let required = MODULE.lines().find_map(|line| line.strip_prefix("require github.com/influxdata/influxdb/v2 v"))?;
+    let (_, required) = MODULE.split_once("\tgithub.com/influxdata/influxdb/v2 v")?;
+    let required = required.split_whitespace().next()?;
     let base = std::env::var_os("XDG_CACHE_HOME").filter(|base| !base.is_empty()).map(PathBuf::from);
     let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let program = base.join("hallmonitor/tools").join(format!("influxd-{}", required.trim()));
+    let program = base.join("hallmonitor/tools").join(format!("influxd-{required}"));
     program.is_file().then_some(program)
 }
 

@@ -166,7 +166,8 @@ pub(super) async fn forget(home: &Home, monitor: MonitorId) -> Outcome<()> {
         delete(home, OPERATION, &bucket, ever, &whose).await?;
     }
     let key = key_tag(&format!("{MONITOR_KEY}{monitor}"));
-    let meta = [("_measurement", META), ("instance", home.instance.as_str()), ("key", key.as_str())];
+    // A word of the server's own language unless it is quoted.
+    let meta = [("_measurement", META), ("instance", home.instance.as_str()), ("\"key\"", key.as_str())];
     delete(home, OPERATION, &settings.rollup_bucket(), ever, &meta).await?;
     let mut known = home.known();
     known.monitors.remove(&monitor);
