@@ -115,7 +115,10 @@ mod tests {
     fn the_version_is_read_from_the_module() {
         let version = version(&shell::root().join(MODULE)).expect("is pinned");
         assert!(version.starts_with("2.") && version.split('.').count() == 3, "{version}");
-        assert_eq!(pinned("require (\n\tgithub.com/influxdata/influxdb/v2 v2.9.1 // indirect\n)").as_deref(), Some("2.9.1"));
+        assert_eq!(
+            pinned("require (\n\tgithub.com/influxdata/influxdb/v2 v2.9.1 // indirect\n)").as_deref(),
+            Some("2.9.1")
+        );
         assert_eq!(pinned("module x"), None);
     }
 }

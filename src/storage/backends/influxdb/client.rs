@@ -270,12 +270,7 @@ impl Client {
     }
 
     /// Sends points, compressed, to a bucket.
-    pub(super) async fn write(
-        &self,
-        operation: &'static str,
-        bucket: &str,
-        lines: Vec<u8>,
-    ) -> Result<(), WriteFault> {
+    pub(super) async fn write(&self, operation: &'static str, bucket: &str, lines: Vec<u8>) -> Result<(), WriteFault> {
         self.rested(operation)?;
         let request = self
             .request(Method::POST, "/api/v2/write")
@@ -454,7 +449,6 @@ impl Client {
     }
 }
 
-
 /// What `Retry-After` says: seconds, or a date.
 fn pause(said: &str, now: UnixMicros) -> Option<Duration> {
     if let Ok(seconds) = said.trim().parse::<u64>() {
@@ -470,10 +464,7 @@ struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, tokio::task::JoinError>;
 
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
         std::pin::Pin::new(&mut self.0).poll(context)
     }
 }

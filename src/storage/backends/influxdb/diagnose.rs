@@ -44,17 +44,9 @@ pub(super) async fn diagnose(settings: &InfluxDb, env: &BackendEnv) -> Vec<Step>
 }
 
 async fn rest_skipped(mut walk: Walk<'_>) -> Vec<Step> {
-    for name in [
-        "protection",
-        "health",
-        "token",
-        "organisation",
-        "buckets",
-        "may write",
-        "write and read",
-        "clocks",
-        "latency",
-    ] {
+    for name in
+        ["protection", "health", "token", "organisation", "buckets", "may write", "write and read", "clocks", "latency"]
+    {
         walk.step(name, async { Ok(((), String::new())) }).await;
     }
     walk.steps()
@@ -178,7 +170,8 @@ async fn may_write(client: &Client) -> Told<()> {
             Err(WriteFault::Other(error)) if error.kind == StoreErrorKind::Internal => {}
             Err(WriteFault::Other(mut error) | WriteFault::TooLarge(mut error)) => {
                 if error.kind == StoreErrorKind::Misconfigured {
-                    error.what = format!("{} (or the token may not write to it: {})", error.what, make_buckets(settings));
+                    error.what =
+                        format!("{} (or the token may not write to it: {})", error.what, make_buckets(settings));
                 }
                 return Err(error);
             }

@@ -109,16 +109,16 @@ fn told(settings: &InfluxDb, asked: Asked, status: StatusCode, said: &str) -> (S
         StatusCode::FORBIDDEN => (
             Unauthorized,
             format!(
-                "the token may not do that: {said}; it has to read and write the buckets `{bucket}` and `{rollup}`"
+                "the token may not do that: {said}; `token` has to be active, and to read and write the buckets `{bucket}` \
+                 and `{rollup}`"
             ),
         ),
         StatusCode::NOT_FOUND if said.contains("organization") => {
             (Misconfigured, format!("the server {url} has no organisation `{org}`: {said}; check `org`"))
         }
-        StatusCode::NOT_FOUND if asked != Asked::Manage => (
-            Misconfigured,
-            format!("the server {url} has not all of it: {said}; {}", make_buckets(settings)),
-        ),
+        StatusCode::NOT_FOUND if asked != Asked::Manage => {
+            (Misconfigured, format!("the server {url} has not all of it: {said}; {}", make_buckets(settings)))
+        }
         StatusCode::UNPROCESSABLE_ENTITY if said.contains("retention policy") => {
             (Internal, format!("the row is older than the retention of the bucket `{bucket}` allows: {said}"))
         }
@@ -154,7 +154,10 @@ pub(super) fn unanswered(settings: &InfluxDb, operation: &'static str, error: &r
             "the connection was cut".to_owned()
         }
         _ if error.is_timeout() => {
-            format!("no answer in time; `connectTimeout` is {}, `timeout` is {}", settings.connect_timeout, settings.timeout)
+            format!(
+                "no answer in time; `connectTimeout` is {}, `timeout` is {}",
+                settings.connect_timeout, settings.timeout
+            )
         }
         _ if chain.contains("dns error") => format!("its name leads nowhere: {chain}; check `url` and the resolver"),
         _ => clean_text(&chain, SAID_BYTES),

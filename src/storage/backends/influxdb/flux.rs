@@ -82,7 +82,8 @@ impl Flux {
 
 /// A value in the predicate of a deletion, which knows text in quotes only. None where the text cannot be written in it.
 pub(super) fn predicate(parts: &[(&'static str, &str)]) -> Option<String> {
-    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%'));
+    let plain =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%'));
     let mut whole = String::new();
     for (key, value) in parts {
         if !plain(value) {

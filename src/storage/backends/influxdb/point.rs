@@ -134,9 +134,7 @@ pub(super) fn result(lines: &mut Lines, owner: Owner<'_>, monitor: &str, row: &C
         // A field has one type for good.
         point = match (value, key.unit()) {
             (FactValue::Text(text), FactUnit::Text) => point.text(FactKey::as_str(*key), text),
-            (FactValue::Number(number), unit) if unit != FactUnit::Text => {
-                point.number(FactKey::as_str(*key), *number)
-            }
+            (FactValue::Number(number), unit) if unit != FactUnit::Text => point.number(FactKey::as_str(*key), *number),
             _ => point,
         };
     }
@@ -209,20 +207,7 @@ pub(super) fn read_rollup(
 ) -> Result<Rollup, Unreadable> {
     let PackedRollup { counts, us, latency } = unpack(packed)?;
     let ([checks, up, degraded, down, inconclusive], [up_us, degraded_us, down_us]) = (counts, us);
-    Ok(Rollup {
-        monitor,
-        tier,
-        start,
-        checks,
-        up,
-        degraded,
-        down,
-        inconclusive,
-        up_us,
-        degraded_us,
-        down_us,
-        latency,
-    })
+    Ok(Rollup { monitor, tier, start, checks, up, degraded, down, inconclusive, up_us, degraded_us, down_us, latency })
 }
 
 /// Adds a gap.

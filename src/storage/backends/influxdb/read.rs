@@ -110,9 +110,8 @@ async fn of_one(
 ) -> Outcome<Vec<CheckResult>> {
     const OPERATION: &str = "results";
     // What comes after a place is older, or of the same time and of a lesser monitor.
-    let mut to = after.map_or(span.to, |after| {
-        span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time })
-    });
+    let mut to = after
+        .map_or(span.to, |after| span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time }));
     let mut found: Vec<CheckResult> = Vec::new();
     let mut stretch = 1;
     while found.len() < most && span.from < to {

@@ -356,11 +356,8 @@ impl ResultStore for InfluxStore {
             return Err(StoreError::new(StoreErrorKind::Unsupported, ID, "set_metadata", what));
         }
         let (key, value) = (format!("{VALUE_KEY}{key}"), value.to_vec());
-        self.writes(
-            "set_metadata",
-            |home| async move { append::set_meta(&home, "set_metadata", &key, &value).await },
-        )
-        .await
+        self.writes("set_metadata", |home| async move { append::set_meta(&home, "set_metadata", &key, &value).await })
+            .await
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {

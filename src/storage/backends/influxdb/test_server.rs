@@ -122,7 +122,8 @@ impl TestServer {
             watcher,
         };
         server.run().await;
-        let first = json!({"username": "admin", "password": "password1", "org": ORG, "bucket": "first", "token": TOKEN});
+        let first =
+            json!({"username": "admin", "password": "password1", "org": ORG, "bucket": "first", "token": TOKEN});
         let (status, answer) = server.ask(Method::POST, "/api/v2/setup", None, Some(first)).await;
         assert_eq!(status, 201, "{answer}");
         server.org = answer["org"]["id"].as_str().expect("an id").to_owned();
@@ -240,6 +241,17 @@ impl TestServer {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// Writes a line as it stands; gives status and answer.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn write(&self, query: &[(&str, &str)], line: &'static str) -> (u16, String) {
+        let request = trusting().post(format!("{}/api/v2/write", self.url())).query(query).body(line);
+        let answer = request.header("Authorization", format!("Token {TOKEN}")).send().await;
+        let answer = answer.expect("the server answers");
+        (answer.status().as_u16(), answer.text().await.expect("all of it"))
+    }
+
     /// Asks a query; gives the text of the answer.
     ///
     /// # Panics
@@ -289,16 +301,34 @@ impl TestServer {
     ///
     /// # Panics
     /// It is refused.
-    pub async fn token(&self, rights: &[(&str, &str)]) -> String {
-        let permission = |(action, id): &(&str, &str)| {
-            json!({"action": action, "resource": {"type": "buckets", "id": id, "orgID": self.org}})
-        };
+    pub async fn token(&self, rights: &[(&str, &str)]) -> Token {
+        let permission = |(action, id): &(&str, &str)| json!({"action": action, "resource": {"type": "buckets", "id": id, "orgID": self.org}});
         let permissions: Vec<Value> = rights.iter().map(permission).collect();
         let wanted = json!({"orgID": self.org, "permissions": permissions});
         let (status, answer) = self.ask(Method::POST, "/api/v2/authorizations", None, Some(wanted)).await;
         assert_eq!(status, 201, "{answer}");
-        answer["token"].as_str().expect("a token").to_owned()
+        let text = |key: &str| answer[key].as_str().expect("is there").to_owned();
+        Token { id: text("id"), token: text("token") }
     }
+
+    /// Lets a token pass, or not.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn activate(&self, token: &Token, active: bool) {
+        let status = if active { "active" } else { "inactive" };
+        let place = format!("/api/v2/authorizations/{}", token.id);
+        let (code, answer) = self.ask(Method::PATCH, &place, None, Some(json!({ "status": status }))).await;
+        assert_eq!(code, 200, "{answer}");
+    }
+}
+
+/// A token that a test has made.
+#[derive(Debug)]
+pub struct Token {
+    id: String,
+    /// What is sent.
+    pub token: String,
 }
 
 impl Drop for TestServer {

@@ -36,9 +36,8 @@ pub(super) async fn prune(store: &InfluxStore, policy: &Retention, now: UnixMicr
 
 /// Makes the rollups that are missing for results below `floor`, a day of a monitor at a time.
 async fn roll_up(store: &InfluxStore, policy: &Retention, now: UnixMicros, floor: UnixMicros) -> Outcome<()> {
-    let monitors = store
-        .reads(OPERATION, |home| async move { read::monitors_with_rows(&home, OPERATION).await })
-        .await?;
+    let monitors =
+        store.reads(OPERATION, |home| async move { read::monitors_with_rows(&home, OPERATION).await }).await?;
     for monitor in monitors {
         let mut from = UnixMicros::MIN;
         loop {
