@@ -5,6 +5,7 @@
 //! `HALLMONITOR_TEST_INFLUX_ORG`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test without its server stops")]
+#![allow(clippy::disallowed_methods, reason = "the environment of a test is its own")]
 
 use std::fs;
 use std::net::TcpListener;
@@ -151,10 +152,8 @@ impl TestServer {
             .expect("starts");
         fs::write(self.folder.join("pid"), child.id().to_string()).expect("writes");
         *self.child() = Some(child);
-        let client = trusting();
         for _ in 0..STEPS {
-            let asked = client.get(format!("{}/health", self.url())).timeout(Duration::from_secs(2)).send().await;
-            if asked.is_ok_and(|answer| answer.status().is_success()) {
+            if self.answers().await {
                 return;
             }
             let ended = self.child().as_mut().is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_some()));
@@ -208,6 +207,22 @@ impl TestServer {
     pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.pid().to_string()).status();
         assert!(sent.is_ok_and(|sent| sent.success()), "kill -{signal}");
+        let is_stopped = || {
+            let told = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+            told.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        };
+        for _ in 0..STEPS {
+            if signal != "STOP" || is_stopped() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether it answers.
+    pub async fn answers(&self) -> bool {
+        let asked = trusting().get(format!("{}/health", self.url())).timeout(Duration::from_secs(2)).send().await;
+        asked.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Kills it as a failing machine does: nothing is finished, nobody is told.
