@@ -118,6 +118,12 @@ pub trait ResultStore: ReadRows + Debug {
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Writes a value of the store's own metadata.
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// The value under a key of every instance that shares the store. A store of one instance has that one's.
+    async fn metadata_of_all(&self, key: &str) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
+        let own = self.metadata("instance").await?.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+        let value = self.metadata(key).await?;
+        Ok(own.zip(value).into_iter().collect())
+    }
     /// Drops what is older than the policy keeps of each monitor, and gives the space back. A store that cannot keep
     /// monitors apart drops what is kept of none ([`Retention::floor`]).
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
@@ -174,6 +180,8 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
     const ID: &'static str;
     /// Its settings. Files, forms and documentation are made from these.
     const FIELDS: &'static [FieldSpec];
+    /// Whether several instances may keep their history in one such store.
+    const SHARED: bool = false;
 
     /// Checks what the fields' own rules cannot.
     ///

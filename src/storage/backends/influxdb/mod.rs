@@ -48,6 +48,7 @@ use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreEr
 impl Backend for InfluxDb {
     const ID: &'static str = fault::ID;
     const FIELDS: &'static [FieldSpec] = settings::FIELDS;
+    const SHARED: bool = true;
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {
         let faults = self.faults();

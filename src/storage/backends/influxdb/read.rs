@@ -9,7 +9,7 @@ use super::flux::Flux;
 use super::line::key_tag;
 use super::point::{self, GAP, INCIDENT, META, RESULT, ROLLUP, ROW, Unreadable};
 use super::store::Home;
-use crate::model::{CheckResult, Gap, Incident, MonitorId, Rollup, Span, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, InstanceId, MonitorId, Rollup, Span, UnixMicros};
 use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreError, StoreStatus,
 };
@@ -403,6 +403,36 @@ pub(super) async fn remembered(home: &Home, operation: &'static str) -> Outcome<
         Ok((wanted(operation, record.text("key"))?.to_owned(), wanted(operation, record.packed())?.to_owned()))
     };
     records.iter().map(pair).collect()
+}
+
+/// A value that every instance remembers.
+pub(super) async fn meta_of_all(
+    home: &Home,
+    operation: &'static str,
+    key: &str,
+) -> Outcome<Vec<(InstanceId, Vec<u8>)>> {
+    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
+    let flux = Flux::new("from(bucket: ")
+        .text(&home.client.settings.rollup_bucket())
+        .code(")\n  |> range(start: ")
+        .time(span.from)
+        .code(", stop: ")
+        .time(span.to)
+        .code(")\n  |> filter(fn: (r) => r._measurement == ")
+        .text(META)
+        .code(" and r.key == ")
+        .text(&key_tag(key))
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_value\", \"instance\"])");
+    let mut values = Vec::new();
+    for record in home.client.query(operation, flux).await? {
+        // Somebody else's points may be here.
+        let Some(instance) = record.text("instance").and_then(|id| id.parse().ok()) else { continue };
+        values.push((instance, made(operation, point::read_meta(wanted(operation, record.packed())?))?));
+    }
+    values.sort();
+    Ok(values)
 }
 
 /// A value that is remembered.

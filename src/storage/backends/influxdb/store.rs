@@ -350,6 +350,12 @@ impl ResultStore for InfluxStore {
         self.reads("metadata", |home| async move { read::meta(&home, "metadata", &key).await }).await
     }
 
+    async fn metadata_of_all(&self, key: &str) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
+        let key = format!("{VALUE_KEY}{key}");
+        self.reads("metadata_of_all", |home| async move { read::meta_of_all(&home, "metadata_of_all", &key).await })
+            .await
+    }
+
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         if key == STORE_ID || key == INSTANCE {
             let what = format!("`{key}` is the store's own and cannot be set");

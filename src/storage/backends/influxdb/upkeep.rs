@@ -1,9 +1,9 @@
 //! Prune and forget. There are no transactions: each step can be done again, and floors rise before anything is deleted.
 
 use super::fault::ID;
-use super::flux::{Flux, predicate};
+use super::flux::predicate;
 use super::line::key_tag;
-use super::point::{self, GAP, META, MONITOR_KEY, RESULT, ROLLUP, ROW};
+use super::point::{GAP, META, MONITOR_KEY, RESULT, ROLLUP};
 use super::read::{self, SMALL_FIELD};
 use super::store::{FLOOR_KEY, Home, InfluxStore, RAW};
 use super::{append, fault};
@@ -209,24 +209,8 @@ async fn keep_retention(home: &Home, policy: &Retention, now: UnixMicros) -> Out
 
 /// The longest time for which any instance wants results, in days; 0 is for ever.
 async fn longest_retention(home: &Home) -> Outcome<u32> {
-    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
-    let flux = Flux::new("from(bucket: ")
-        .text(&home.client.settings.rollup_bucket())
-        .code(")\n  |> range(start: ")
-        .time(span.from)
-        .code(", stop: ")
-        .time(span.to)
-        .code(")\n  |> filter(fn: (r) => r._measurement == ")
-        .text(META)
-        .code(" and r.key == ")
-        .text(&key_tag(RAW_DAYS_KEY))
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_value\"])");
     let mut longest = 1;
-    for record in home.client.query(OPERATION, flux).await? {
-        let packed = record.packed().unwrap_or_default();
-        let bytes = point::read_meta(packed).map_err(|what| fault::unreadable(OPERATION, &what))?;
+    for (_, bytes) in read::meta_of_all(home, OPERATION, RAW_DAYS_KEY).await? {
         match bytes.try_into().map(u32::from_be_bytes) {
             Ok(0) => return Ok(0),
             Ok(days) => longest = longest.max(days),
