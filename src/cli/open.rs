@@ -154,9 +154,7 @@ pub(super) async fn of_neighbour(desk: &Desk, name: &str) -> Result<Arc<dyn Answ
     let (backend, env) = shared_store(desk)?;
     app::of_neighbour(&backend, &env, name).await.map_err(|error| match error {
         NoNeighbour::Store(_) => Trouble::Unable(error_chain(&error)),
-        NoNeighbour::Unknown { .. } | NoNeighbour::Ambiguous { .. } => {
-            Trouble::Wrong(words::clean(&error.to_string()).into())
-        }
+        NoNeighbour::Unknown { .. } | NoNeighbour::Ambiguous { .. } => Trouble::Wrong(words::clean(&error.to_string())),
     })
 }
 

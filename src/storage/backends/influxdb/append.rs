@@ -29,7 +29,12 @@ pub(super) async fn append(home: &Home, batch: Batch) -> Outcome<()> {
     know(home, &mut batch.monitors);
     drop_known(home, &mut batch.results).await?;
     let (rest, results) = lines(home, &batch);
-    send(home, &home.client.settings.rollup_bucket(), &rest).await?;
+    home.known().changing();
+    if let Err(error) = send(home, &home.client.settings.rollup_bucket(), &rest).await {
+        home.known().doubt();
+        return Err(error);
+    }
+    home.known().written(&batch);
     send(home, &home.client.settings.bucket, &results).await
 }
 
@@ -71,6 +76,7 @@ async fn drop_known(home: &Home, results: &mut Vec<CheckResult>) -> Outcome<()> 
     for row in results.iter() {
         let mark = known.marks.entry(row.monitor).or_insert(row.time);
         *mark = row.time.max(*mark);
+        known.intervals.insert(row.monitor, row.interval_us);
     }
     Ok(())
 }

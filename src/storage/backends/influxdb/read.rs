@@ -9,12 +9,14 @@ use super::flux::Flux;
 use super::line::key_tag;
 use super::point::{self, GAP, INCIDENT, META, RESULT, ROLLUP, ROW, Unreadable};
 use super::store::Home;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, MonitorId, Rollup, Span, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, IncidentId, InstanceId, MonitorId, Rollup, Span, UnixMicros};
 use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreError, StoreStatus,
 };
 
 type Outcome<T> = Result<T, StoreError>;
+
+const EVER: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
 
 /// A field that every result has, small: for what needs times only.
 pub(super) const SMALL_FIELD: &str = "duration_us";
@@ -22,6 +24,8 @@ pub(super) const SMALL_FIELD: &str = "duration_us";
 const FIRST_LOOK_US: u64 = 300_000_000;
 /// Shortest interval that is reckoned with, in microseconds: a check made once has none.
 const SHORTEST_US: u64 = 1_000_000;
+/// A span that is looked through at once when nothing is known of the monitor, in microseconds.
+const SHORT_SPAN_US: u64 = 2 * 86_400_000_000;
 /// Most monitors that are named in a query; of more, all are asked for.
 pub(super) const MOST_NAMED: usize = 32;
 
@@ -67,7 +71,7 @@ fn select_rest(home: &Home, measurement: &'static str, span: Span) -> Flux {
 }
 
 /// A column that an answer must have.
-fn wanted<T>(operation: &'static str, value: Option<T>) -> Outcome<T> {
+fn wanted_column<T>(operation: &'static str, value: Option<T>) -> Outcome<T> {
     value.ok_or_else(|| unreadable(operation, "a column is missing"))
 }
 
@@ -76,12 +80,12 @@ fn made<T>(operation: &'static str, read: Result<T, Unreadable>) -> Outcome<T> {
 }
 
 fn result(operation: &'static str, monitor: MonitorId, record: &Record) -> Outcome<CheckResult> {
-    let (time, packed) = (wanted(operation, record.time())?, wanted(operation, record.packed())?);
+    let (time, packed) = (wanted_column(operation, record.time())?, wanted_column(operation, record.packed())?);
     made(operation, point::read_result(monitor, time, packed))
 }
 
 fn any_result(operation: &'static str, record: &Record) -> Outcome<CheckResult> {
-    result(operation, wanted(operation, record.monitor())?, record)
+    result(operation, wanted_column(operation, record.monitor())?, record)
 }
 
 pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
@@ -100,7 +104,8 @@ pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
     Ok(Page { results, next })
 }
 
-/// Newest first, in spans that are about as long as what is wanted, each beginning at the newest result there is.
+/// Newest first, in spans that are about as long as what is wanted. Where it is not known how far apart results are, or a
+/// span gave too few, the next one begins at the newest result there is.
 async fn of_one(
     home: &Home,
     monitor: MonitorId,
@@ -114,11 +119,20 @@ async fn of_one(
         .map_or(span.to, |after| span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time }));
     let mut found: Vec<CheckResult> = Vec::new();
     let mut stretch = 1;
+    let mut interval_us = home.known().intervals.get(&monitor).copied();
+    if interval_us.is_none() && span.us() <= SHORT_SPAN_US {
+        interval_us = Some(u64::MAX);
+    }
     while found.len() < most && span.from < to {
-        let Some(newest) = last_before(home, OPERATION, monitor, span.from, to).await? else { break };
+        let (end, apart) = match interval_us.take() {
+            Some(apart) => (to, apart),
+            None => match last_before(home, OPERATION, monitor, span.from, to).await? {
+                Some(newest) => (newest.time.plus_us(1), newest.interval_us),
+                None => break,
+            },
+        };
         let left = most - found.len();
-        let width = newest.interval_us.max(SHORTEST_US).saturating_mul(left as u64 + 1).saturating_mul(stretch);
-        let end = newest.time.plus_us(1);
+        let width = apart.max(SHORTEST_US).saturating_mul(left as u64 + 1).saturating_mul(stretch);
         let look = Span::new(span.from.max(end.minus_us(width)), end);
         let flux = select_results(home, Some(monitor), look, ROW)
             .code("\n  |> keep(columns: [\"_time\", \"_value\"])\n  |> sort(columns: [\"_time\"], desc: true)\n  |> limit(n: ")
@@ -129,6 +143,9 @@ async fn of_one(
         }
         to = look.from;
         stretch = stretch.saturating_mul(4);
+    }
+    if let Some(newest) = found.first() {
+        home.known().intervals.entry(monitor).or_insert(newest.interval_us);
     }
     Ok(found)
 }
@@ -216,7 +233,7 @@ async fn end(home: &Home, span: Span, which: End) -> Outcome<Option<UnixMicros>>
         End::Newest => flux.code("\n  |> last()"),
     };
     let records = home.client.query(OPERATION, flux.code("\n  |> keep(columns: [\"_time\"])")).await?;
-    let times = records.iter().map(|record| wanted(OPERATION, record.time())).collect::<Outcome<Vec<_>>>()?;
+    let times = records.iter().map(|record| wanted_column(OPERATION, record.time())).collect::<Outcome<Vec<_>>>()?;
     Ok(if which == End::Oldest { times.into_iter().min() } else { times.into_iter().max() })
 }
 
@@ -275,12 +292,11 @@ pub(super) async fn newest_times(
     operation: &'static str,
     monitors: &[MonitorId],
 ) -> Outcome<HashMap<MonitorId, UnixMicros>> {
-    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
-    let flux = select_results_of(home, monitors, ever, SMALL_FIELD)
+    let flux = select_results_of(home, monitors, EVER, SMALL_FIELD)
         .code("\n  |> last()\n  |> keep(columns: [\"_time\", \"monitor\"])");
     let mut newest: HashMap<MonitorId, UnixMicros> = HashMap::new();
     for record in home.client.query(operation, flux).await? {
-        let (monitor, time) = (wanted(operation, record.monitor())?, wanted(operation, record.time())?);
+        let (monitor, time) = (wanted_column(operation, record.monitor())?, wanted_column(operation, record.time())?);
         newest.entry(monitor).and_modify(|newest| *newest = time.max(*newest)).or_insert(time);
     }
     Ok(newest)
@@ -322,7 +338,7 @@ pub(super) async fn rollups(home: &Home, query: &RollupQuery) -> Outcome<Vec<Rol
     let records = home.client.query(OPERATION, flux).await?;
     let mut rollups = Vec::with_capacity(records.len());
     for record in &records {
-        let (start, packed) = (wanted(OPERATION, record.time())?, wanted(OPERATION, record.packed())?);
+        let (start, packed) = (wanted_column(OPERATION, record.time())?, wanted_column(OPERATION, record.packed())?);
         rollups.push(made(OPERATION, point::read_rollup(query.monitor, query.tier, start, packed))?);
     }
     rollups.sort_by_key(|rollup| rollup.start);
@@ -330,65 +346,76 @@ pub(super) async fn rollups(home: &Home, query: &RollupQuery) -> Outcome<Vec<Rol
 }
 
 pub(super) async fn incidents(home: &Home, query: &IncidentQuery) -> Outcome<Vec<Incident>> {
-    const OPERATION: &str = "incidents";
-    // An incident may begin at any time before the span's end.
-    let span = Span::new(UnixMicros::MIN, query.span.to);
-    if span.is_empty() {
-        return Ok(Vec::new());
-    }
-    let all = select_rest(home, INCIDENT, span);
-    let whose = match query.monitor {
-        Some(monitor) => all.code(" and r.monitor == ").text(&monitor.to_string()),
-        None => all,
-    };
-    let flux = whose.code(" and r._field == ").text(ROW).code(")\n  |> keep(columns: [\"_value\"])");
-    let mut incidents = Vec::new();
-    for record in home.client.query(OPERATION, flux).await? {
-        let incident = made(OPERATION, point::read_incident(wanted(OPERATION, record.packed())?))?;
-        if query.matches(&incident) {
-            incidents.push(incident);
-        }
-    }
+    let mut incidents = incidents_that(home, |incident| query.matches(incident)).await?;
     incidents.sort_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
     incidents.truncate(query.limit);
     Ok(incidents)
 }
 
+async fn incidents_that(home: &Home, wanted: impl Fn(&Incident) -> bool) -> Outcome<Vec<Incident>> {
+    const OPERATION: &str = "incidents";
+    let pick = |all: &HashMap<IncidentId, Incident>| all.values().filter(|one| wanted(one)).cloned().collect();
+    let changes = {
+        let known = home.known();
+        if let Some(all) = &known.incidents {
+            return Ok(pick(all));
+        }
+        known.changes
+    };
+    let flux = select_rest(home, INCIDENT, EVER)
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_value\"])");
+    let mut all = HashMap::new();
+    for record in home.client.query(OPERATION, flux).await? {
+        let incident = made(OPERATION, point::read_incident(wanted_column(OPERATION, record.packed())?))?;
+        all.insert(incident.id, incident);
+    }
+    let picked = pick(&all);
+    let mut known = home.known();
+    if known.changes == changes {
+        known.incidents = Some(all);
+    }
+    Ok(picked)
+}
+
 pub(super) async fn gaps(home: &Home, query: &GapQuery) -> Outcome<Vec<Gap>> {
     let floor = home.known().floors.of(None);
-    let mut gaps = all_gaps(home, "gaps", query.monitor, query.span.to).await?;
-    gaps.retain(|gap| query.matches(gap) && gap.span.to >= floor);
+    let mut gaps = gaps_that(home, "gaps", |gap| query.matches(gap) && gap.span.to >= floor).await?;
     gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
     Ok(gaps)
 }
 
-/// Every gap of a monitor and of all, or every gap there is, that begins before a time.
-pub(super) async fn all_gaps(
+/// Gaps, in no order.
+pub(super) async fn gaps_that(
     home: &Home,
     operation: &'static str,
-    monitor: Option<MonitorId>,
-    before: UnixMicros,
+    wanted: impl Fn(&Gap) -> bool,
 ) -> Outcome<Vec<Gap>> {
-    let span = Span::new(UnixMicros::MIN, before);
-    if span.is_empty() {
-        return Ok(Vec::new());
-    }
-    let all = select_rest(home, GAP, span);
-    let whose = match monitor {
-        Some(monitor) => all
-            .code(" and ")
-            .any(&[monitor, MonitorId::ALL], |flux, whose| flux.code("r.monitor == ").text(&whose.to_string())),
-        None => all,
+    let pick = |all: &HashMap<(MonitorId, UnixMicros), Gap>| all.values().filter(|one| wanted(one)).copied().collect();
+    let changes = {
+        let known = home.known();
+        if let Some(all) = &known.gaps {
+            return Ok(pick(all));
+        }
+        known.changes
     };
-    let flux =
-        whose.code(" and r._field == ").text(ROW).code(")\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
-    let mut gaps = Vec::new();
+    let flux = select_rest(home, GAP, EVER)
+        .code(" and r._field == ")
+        .text(ROW)
+        .code(")\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
+    let mut all = HashMap::new();
     for record in home.client.query(operation, flux).await? {
-        let monitor = wanted(operation, record.monitor())?;
-        let (from, packed) = (wanted(operation, record.time())?, wanted(operation, record.packed())?);
-        gaps.push(made(operation, point::read_gap(monitor, from, packed))?);
+        let monitor = wanted_column(operation, record.monitor())?;
+        let (from, packed) = (wanted_column(operation, record.time())?, wanted_column(operation, record.packed())?);
+        all.insert((monitor, from), made(operation, point::read_gap(monitor, from, packed))?);
     }
-    Ok(gaps)
+    let picked = pick(&all);
+    let mut known = home.known();
+    if known.changes == changes {
+        known.gaps = Some(all);
+    }
+    Ok(picked)
 }
 
 /// All that is remembered of this instance: keys and packed values.
@@ -400,7 +427,10 @@ pub(super) async fn remembered(home: &Home, operation: &'static str) -> Outcome<
         .code(")\n  |> keep(columns: [\"_value\", \"key\"])");
     let records = home.client.query(operation, flux).await?;
     let pair = |record: &Record| {
-        Ok((wanted(operation, record.text("key"))?.to_owned(), wanted(operation, record.packed())?.to_owned()))
+        Ok((
+            wanted_column(operation, record.text("key"))?.to_owned(),
+            wanted_column(operation, record.packed())?.to_owned(),
+        ))
     };
     records.iter().map(pair).collect()
 }
@@ -429,7 +459,7 @@ pub(super) async fn meta_of_all(
     for record in home.client.query(operation, flux).await? {
         // Somebody else's points may be here.
         let Some(instance) = record.text("instance").and_then(|id| id.parse().ok()) else { continue };
-        values.push((instance, made(operation, point::read_meta(wanted(operation, record.packed())?))?));
+        values.push((instance, made(operation, point::read_meta(wanted_column(operation, record.packed())?))?));
     }
     values.sort();
     Ok(values)
@@ -446,32 +476,30 @@ pub(super) async fn meta(home: &Home, operation: &'static str, key: &str) -> Out
         .code(")\n  |> keep(columns: [\"_value\"])");
     let records = home.client.query(operation, flux).await?;
     let Some(record) = records.first() else { return Ok(None) };
-    made(operation, point::read_meta(wanted(operation, record.packed())?)).map(Some)
+    made(operation, point::read_meta(wanted_column(operation, record.packed())?)).map(Some)
 }
 
 pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
-    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
     let version = home.client.version("check").await?;
     Ok(StoreStatus {
         size_bytes: None,
-        oldest: end(home, ever, End::Oldest).await?,
-        newest: end(home, ever, End::Newest).await?,
+        oldest: end(home, EVER, End::Oldest).await?,
+        newest: end(home, EVER, End::Newest).await?,
         version,
     })
 }
 
 /// Every monitor that has results or rollups, in order.
 pub(super) async fn monitors_with_rows(home: &Home, operation: &'static str) -> Outcome<Vec<MonitorId>> {
-    let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
-    let results = select(home, &home.client.settings.bucket, RESULT, ever);
+    let results = select(home, &home.client.settings.bucket, RESULT, EVER);
     let mut monitors = std::collections::BTreeSet::new();
-    for all in [results, select_rest(home, ROLLUP, ever)] {
+    for all in [results, select_rest(home, ROLLUP, EVER)] {
         let flux = all.code(
             ")\n  |> keep(columns: [\"monitor\"])\n  |> group()\n  |> distinct(column: \"monitor\")\n  \
              |> keep(columns: [\"_value\"])",
         );
         for record in home.client.query(operation, flux).await? {
-            let id = wanted(operation, record.packed())?.parse().map_err(|_| unreadable(operation, "no id"))?;
+            let id = wanted_column(operation, record.packed())?.parse().map_err(|_| unreadable(operation, "no id"))?;
             monitors.insert(id);
         }
     }

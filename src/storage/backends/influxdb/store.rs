@@ -17,7 +17,9 @@ use super::point::{self, MONITOR_KEY};
 use super::settings::InfluxDb;
 use super::{append, read, scan, upkeep};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros};
+use crate::model::{
+    CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros,
+};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery,
     ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -81,8 +83,53 @@ pub(super) struct Known {
     pub(super) monitors: HashMap<MonitorId, KnownMonitor>,
     /// The time of the newest result of a monitor that may be on the server: after it, nothing is there yet.
     pub(super) marks: HashMap<MonitorId, UnixMicros>,
+    /// The interval of a monitor's newest result that was seen: about how far apart its results are.
+    pub(super) intervals: HashMap<MonitorId, u64>,
+    /// Every incident, once somebody has asked. Each is a series of its own on the server, and slow to find there.
+    pub(super) incidents: Option<HashMap<IncidentId, Incident>>,
+    /// Every gap, once somebody has asked.
+    pub(super) gaps: Option<HashMap<(MonitorId, UnixMicros), Gap>>,
+    /// Counts what may have changed the rows on the server: what was read across a change is not kept.
+    pub(super) changes: u64,
     /// What was given up.
     pub(super) floors: Floors,
+}
+
+impl Known {
+    /// Rows change now, or may have: nothing that is being read is kept.
+    pub(super) fn changing(&mut self) {
+        self.changes += 1;
+    }
+
+    /// What is on the server may be anything between before and after.
+    pub(super) fn doubt(&mut self) {
+        self.changes += 1;
+        (self.incidents, self.gaps) = (None, None);
+    }
+
+    /// These rows are on the server.
+    pub(super) fn written(&mut self, batch: &Batch) {
+        self.changes += 1;
+        if let Some(incidents) = &mut self.incidents {
+            incidents.extend(batch.incidents.iter().map(|row| (row.id, row.clone())));
+        }
+        if let Some(gaps) = &mut self.gaps {
+            gaps.extend(batch.gaps.iter().map(|row| ((row.monitor, row.span.from), *row)));
+        }
+    }
+
+    /// Nothing of this monitor is on the server.
+    pub(super) fn forgotten(&mut self, monitor: MonitorId) {
+        self.changes += 1;
+        self.monitors.remove(&monitor);
+        self.marks.remove(&monitor);
+        if let Some(incidents) = &mut self.incidents {
+            incidents.retain(|_, row| row.monitor != monitor);
+        }
+        if let Some(gaps) = &mut self.gaps {
+            gaps.retain(|(whose, _), _| *whose != monitor);
+        }
+    }
 }
 
 /// What every call needs.

@@ -125,7 +125,8 @@ async fn count(home: &Home, tier: Option<Tier>, span: Span) -> Outcome<u64> {
 
 /// Deletes the gaps that end before a time. Deletions know only when a gap began: those that stay are left out.
 async fn delete_gaps(home: &Home, floor: UnixMicros) -> Outcome<()> {
-    let mut gaps = read::all_gaps(home, OPERATION, None, floor).await?;
+    let mut gaps = read::gaps_that(home, OPERATION, |gap| gap.span.from < floor).await?;
+    home.known().doubt();
     gaps.sort_by_key(|gap| gap.span.from);
     let mut from = UnixMicros::MIN;
     let stay = gaps.iter().filter(|gap| gap.span.to >= floor).map(|gap| gap.span.from);
@@ -156,6 +157,16 @@ async fn delete(
 
 /// Drops everything of a monitor.
 pub(super) async fn forget(home: &Home, monitor: MonitorId) -> Outcome<()> {
+    home.known().doubt();
+    let deleted = delete_all_of(home, monitor).await;
+    match deleted {
+        Ok(()) => home.known().forgotten(monitor),
+        Err(_) => home.known().doubt(),
+    }
+    deleted
+}
+
+async fn delete_all_of(home: &Home, monitor: MonitorId) -> Outcome<()> {
     const OPERATION: &str = "forget";
     let settings = &home.client.settings;
     let ever = Span::new(UnixMicros::MIN, UnixMicros::MAX);
@@ -167,11 +178,7 @@ pub(super) async fn forget(home: &Home, monitor: MonitorId) -> Outcome<()> {
     let key = key_tag(&format!("{MONITOR_KEY}{monitor}"));
     // A word of the server's own language unless it is quoted.
     let meta = [("_measurement", META), ("instance", home.instance.as_str()), ("\"key\"", key.as_str())];
-    delete(home, OPERATION, &settings.rollup_bucket(), ever, &meta).await?;
-    let mut known = home.known();
-    known.monitors.remove(&monitor);
-    known.marks.remove(&monitor);
-    Ok(())
+    delete(home, OPERATION, &settings.rollup_bucket(), ever, &meta).await
 }
 
 /// Has the bucket of results keep as long as the instance that keeps longest, and some more. Only where it was made by
