@@ -39,8 +39,9 @@ pub(crate) fn env(folder: &Path) -> BackendEnv {
 }
 
 /// A server with the configuration it comes with: syncs to disk.
-pub(crate) async fn server() -> TestServer {
-    TestServer::start(&Wanted::default()).await.expect("InfluxDB was built (cargo xtask setup)")
+pub(crate) async fn server(arguments: &[&str]) -> TestServer {
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    TestServer::start(&Wanted { arguments, ..Wanted::default() }).await.expect("InfluxDB was built (cargo xtask setup)")
 }
 
 /// Both ways by turns, each into an empty bucket.
@@ -48,7 +49,7 @@ pub(crate) fn append(rounds: usize, minutes: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let rows = results(minutes);
     runtime.block_on(async {
-        let server = server().await;
+        let server = server(&[]).await;
         let recorded = record(&server, &rows).await;
         let bytes: usize = recorded.iter().map(Vec::len).sum();
         eprintln!("{} rows are {} requests of {} MB", rows.len(), recorded.len(), bytes / 1_000_000);

@@ -265,3 +265,79 @@ impl OpenStore for ClaimedStore {
         Ok(store)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::secret::MemoryVault;
+    use crate::storage::{BackendConfig, BackendEnv};
+
+    fn presence(name: &str) -> Presence {
+        let instance = Instance { id: InstanceId::new(Uuid::from_u128(1)), name: name.to_owned() };
+        Presence::new(Arc::new(SystemClock), instance)
+    }
+
+    async fn store() -> Arc<dyn ResultStore> {
+        let config = BackendConfig::from_object("none", serde_json::json!({})).expect("settings");
+        let env = BackendEnv {
+            data_dir: "not used".into(),
+            instance: InstanceId::new(Uuid::from_u128(1)),
+            clock: Arc::new(SystemClock),
+            vault: Arc::new(MemoryVault::default()),
+        };
+        config.open(&env).await.expect("opens")
+    }
+
+    fn block(future: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future);
+    }
+
+    #[test]
+    fn of_two_that_began_at_once_one_gives_way() {
+        block(async {
+            for _ in 0..20 {
+                let (store, one, two) = (store().await, presence("one"), presence("two"));
+                one.tell(&*store, false).await.expect("tells");
+                let mut gave_way = 0;
+                for _ in 0..3 {
+                    for presence in [&two, &one] {
+                        gave_way += u32::from(presence.say_so(&*store).await.expect("says") == Claim::SomebodyElses);
+                    }
+                }
+                assert!(gave_way > 0, "both go on");
+                let lesser = if one.run < two.run { &one } else { &two };
+                assert_eq!(lesser.say_so(&*store).await.expect("says"), Claim::SomebodyElses);
+                let greater = if one.run < two.run { &two } else { &one };
+                assert_eq!(greater.say_so(&*store).await.expect("says"), Claim::Ours);
+            }
+        });
+    }
+
+    #[test]
+    fn a_run_that_ended_or_is_ours_is_not_watched() {
+        block(async {
+            let (store, former, now) = (store().await, presence("former"), presence("now"));
+            assert_eq!(now.claim(&*store).await.expect("claims"), Claim::Ours, "nobody was there");
+            former.tell(&*store, true).await.expect("tells");
+            assert_eq!(now.claim(&*store).await.expect("claims"), Claim::Ours, "it has ended");
+            now.tell(&*store, false).await.expect("tells");
+            assert_eq!(now.claim(&*store).await.expect("claims"), Claim::Ours, "opened again");
+            store.set_metadata(KEY, b"something of a later version").await.expect("writes");
+            assert_eq!(now.claim(&*store).await.expect("claims"), Claim::Ours, "no sign that means anything");
+        });
+    }
+
+    #[test]
+    fn another_id_is_told_to_whoever_writes_it_down() {
+        let presence = presence("one");
+        let told = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&told);
+        presence.when_renewed(Box::new(move || seen.store(true, Ordering::SeqCst)));
+        let before = presence.id();
+        presence.renew();
+        assert_ne!(presence.id(), before);
+        assert_eq!(presence.instance().name, "one");
+        assert!(told.load(Ordering::SeqCst));
+    }
+}
