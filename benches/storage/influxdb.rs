@@ -26,6 +26,8 @@ const MINUTE_US: u64 = 60_000_000;
 const AT_ONCE: usize = 5_000;
 /// 2026-01-01T00:00:00Z.
 const START: UnixMicros = UnixMicros::new(1_767_225_600_000_000);
+const SOON: [&str; 2] =
+    ["--storage-cache-snapshot-write-cold-duration=10s", "--storage-compact-full-write-cold-duration=30s"];
 const LONG: Duration = Duration::from_secs(1_200);
 
 /// What a store gets of us.
@@ -38,9 +40,10 @@ pub(crate) fn env(folder: &Path) -> BackendEnv {
     }
 }
 
-/// A server with the configuration it comes with: syncs to disk.
-pub(crate) async fn server(arguments: &[&str]) -> TestServer {
-    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+/// A server with the configuration it comes with: syncs to disk. Only that it packs what was not written to for seconds, not
+/// for hours.
+pub(crate) async fn server() -> TestServer {
+    let arguments = SOON.iter().map(|argument| (*argument).to_owned()).collect();
     TestServer::start(&Wanted { arguments, ..Wanted::default() }).await.expect("InfluxDB was built (cargo xtask setup)")
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn append(rounds: usize, minutes: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let rows = results(minutes);
     runtime.block_on(async {
-        let server = server(&[]).await;
+        let server = server().await;
         let recorded = record(&server, &rows).await;
         let bytes: usize = recorded.iter().map(Vec::len).sum();
         eprintln!("{} rows are {} requests of {} MB", rows.len(), recorded.len(), bytes / 1_000_000);
@@ -78,7 +81,38 @@ pub(crate) fn append(rounds: usize, minutes: usize) {
             ),
         }
         .tell();
+        bytes_a_result(&server, "sent_0", rows.len()).await;
     });
+}
+
+/// What results take once the server has packed them.
+async fn bytes_a_result(server: &TestServer, bucket: &str, rows: usize) {
+    let id = server.bucket_of_name(bucket).await["id"].as_str().expect("an id").to_owned();
+    let folder = server.engine().join("data").join(id);
+    let (mut bytes, mut same) = (0, 0);
+    while same < 60 {
+        let now = folder_bytes(&folder);
+        same = if now == bytes { same + 1 } else { 0 };
+        bytes = now;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Figure {
+        what: "influxdb: bytes a result in the engine folder".into(),
+        figure: format!("{:.0}", bytes as f64 / rows as f64),
+        counted: format!("{rows} results of all kinds of {MONITORS} monitors at 60 s, packed by the server"),
+        ..Figure::default()
+    }
+    .tell();
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => folder_bytes(&entry.path()),
+        Ok(data) => data.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(of).sum()
 }
 
 /// What monitors of all kinds see in so many minutes, in the order of time.
@@ -123,7 +157,7 @@ impl OpenStore for Opener {
 fn delivery(opener: &Arc<Opener>) -> Delivery {
     let mut options = DeliveryOptions::new(opener.folder.clone(), Arc::new(SystemClock), Events::new());
     // What is old by the calendar stays.
-    options.retention = Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
+    options.retention = Retention::everything();
     Delivery::start(options, Arc::clone(opener) as Arc<dyn OpenStore>).expect("starts").0
 }
 

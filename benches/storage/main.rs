@@ -20,6 +20,7 @@ mod support;
 mod embedded_reads;
 mod influxdb;
 mod influxdb_reads;
+mod past;
 mod postgres;
 mod postgres_reads;
 mod questions;
@@ -67,7 +68,7 @@ fn main() {
         influxdb::append(argument("--rounds", 3), argument("--minutes", 300));
     }
     if only.is_empty() || only == "influxdb-reads" {
-        influxdb_reads::reads(argument("--times", 40), argument("--results", 10_000_000));
+        influxdb_reads::reads(argument("--times", 40), argument("--days", questions::DAYS));
     }
 }
 

@@ -147,7 +147,7 @@ fn delivery(folder: &Path, settings: &InfluxDb) -> Delivery {
     options.first_retry = Some(Duration::from_millis(50));
     options.save_every_us = 0;
     // What is old by the calendar stays.
-    options.retention = Retention { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None };
+    options.retention = Retention::everything();
     let config = BackendConfig::InfluxDb(settings.clone());
     let opener = ConfiguredStore {
         backend: config.id(),

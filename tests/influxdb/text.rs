@@ -222,7 +222,13 @@ async fn everything(store: &dyn ResultStore) {
             break;
         }
     }
-    let policy = Retention { raw_days: Some(1), five_minutes_days: Some(1), hour_days: Some(1), day_days: Some(1) };
+    let policy = Retention {
+        raw_days: Some(1),
+        five_minutes_days: Some(1),
+        hour_days: Some(1),
+        day_days: Some(1),
+        ..Retention::default()
+    };
     let pruned = store.prune(&policy, now).await.expect("prunes");
     assert!(pruned.results > 0 && pruned.rollups > 0, "{pruned:?}");
     assert_eq!(store.gaps(&GapQuery { monitor: None, span: EVER }).await.expect("reads").len(), 1);

@@ -23,9 +23,11 @@ const LOOKED_FOR: usize = 16;
 pub(super) async fn append(home: &Home, batch: Batch) -> Outcome<()> {
     home.client.rested(OPERATION)?;
     let mut batch = batch.tidied();
-    let floors = home.known().floors;
-    batch.results.retain(|row| row.time >= floors.of(None));
-    batch.rollups.retain(|row| row.start >= floors.of(Some(row.tier)));
+    {
+        let floors = &home.known().floors;
+        batch.results.retain(|row| row.time >= floors.of(None, row.monitor));
+        batch.rollups.retain(|row| row.start >= floors.of(Some(row.tier), row.monitor));
+    }
     know(home, &mut batch.monitors);
     drop_known(home, &mut batch.results).await?;
     let (rest, results) = lines(home, &batch);

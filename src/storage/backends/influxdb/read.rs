@@ -9,7 +9,7 @@ use super::flux::Flux;
 use super::line::key_tag;
 use super::point::{self, GAP, INCIDENT, META, RESULT, ROLLUP, ROW, Unreadable};
 use super::store::Home;
-use crate::model::{CheckResult, Gap, Incident, IncidentId, InstanceId, MonitorId, Rollup, Span, UnixMicros};
+use crate::model::{CheckResult, Gap, Incident, IncidentId, InstanceId, MonitorId, Rollup, Span, Tier, UnixMicros};
 use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreError, StoreStatus,
 };
@@ -93,7 +93,11 @@ fn any_result(operation: &'static str, record: &Record) -> Outcome<CheckResult> 
 
 pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
     let limit = query.limit.clamp(1, usize::MAX / 2);
-    let span = Span::new(query.span.from.max(home.known().floors.of(None)), query.span.to);
+    let floor = match query.monitor {
+        Some(monitor) => home.known().floors.of(None, monitor),
+        None => home.known().floors.lowest(None),
+    };
+    let span = Span::new(query.span.from.max(floor), query.span.to);
     // One more than asked tells whether there is another page.
     let mut results = match query.monitor {
         Some(monitor) => of_one(home, monitor, span, query.after, limit + 1).await?,
@@ -161,7 +165,7 @@ pub(super) async fn last_before(
     from: UnixMicros,
     before: UnixMicros,
 ) -> Outcome<Option<CheckResult>> {
-    let span = Span::new(from.max(home.known().floors.of(None)), before);
+    let span = Span::new(from.max(home.known().floors.of(None, monitor)), before);
     if span.is_empty() {
         return Ok(None);
     }
@@ -199,32 +203,46 @@ async fn of_all(home: &Home, span: Span, after: Option<PageCursor>, most: usize)
     Ok(found)
 }
 
-/// The newest results of all monitors in a span that come after a place.
+/// The newest results of all monitors in a span that come after a place. What lies below a monitor's own floor is there
+/// until it is deleted, and is passed over.
 async fn all_in(
     home: &Home,
     span: Span,
-    after: Option<PageCursor>,
+    mut after: Option<PageCursor>,
     most: usize,
     found: &mut Vec<CheckResult>,
 ) -> Outcome<()> {
     const OPERATION: &str = "results";
-    let mut flux = select_results(home, None, span, ROW).code(IN_ONE_TABLE);
-    if let Some(after) = after {
-        flux = flux
-            .code("\n  |> filter(fn: (r) => r._time < ")
-            .time(after.time)
-            .code(" or r._time == ")
-            .time(after.time)
-            .code(" and r.monitor < ")
-            .text(&after.monitor.to_string())
+    let enough = found.len() + most;
+    loop {
+        let asked = enough - found.len();
+        let mut flux = select_results(home, None, span, ROW).code(IN_ONE_TABLE);
+        if let Some(after) = after {
+            flux = flux
+                .code("\n  |> filter(fn: (r) => r._time < ")
+                .time(after.time)
+                .code(" or r._time == ")
+                .time(after.time)
+                .code(" and r.monitor < ")
+                .text(&after.monitor.to_string())
+                .code(")");
+        }
+        let flux = flux
+            .code("\n  |> sort(columns: [\"_time\", \"monitor\"], desc: true)\n  |> limit(n: ")
+            .number(asked)
             .code(")");
+        let records = home.client.query(OPERATION, flux).await?;
+        for record in &records {
+            let one = any_result(OPERATION, record)?;
+            after = Some(PageCursor { time: one.time, monitor: one.monitor });
+            if one.time >= home.known().floors.of(None, one.monitor) {
+                found.push(one);
+            }
+        }
+        if records.len() < asked || found.len() >= enough {
+            return Ok(());
+        }
     }
-    let flux =
-        flux.code("\n  |> sort(columns: [\"_time\", \"monitor\"], desc: true)\n  |> limit(n: ").number(most).code(")");
-    for record in home.client.query(OPERATION, flux).await? {
-        found.push(any_result(OPERATION, &record)?);
-    }
-    Ok(())
 }
 
 /// An end of what there is.
@@ -237,7 +255,7 @@ pub(super) enum End {
 /// The time of the oldest or newest result of all monitors in a span.
 async fn end(home: &Home, span: Span, which: End) -> Outcome<Option<UnixMicros>> {
     const OPERATION: &str = "results";
-    let span = Span::new(span.from.max(home.known().floors.of(None)), span.to);
+    let span = Span::new(span.from.max(home.known().floors.lowest(None)), span.to);
     if span.is_empty() {
         return Ok(None);
     }
@@ -258,7 +276,7 @@ pub(super) async fn first_of(
     monitor: MonitorId,
     span: Span,
 ) -> Outcome<Option<CheckResult>> {
-    let span = Span::new(span.from.max(home.known().floors.of(None)), span.to);
+    let span = Span::new(span.from.max(home.known().floors.of(None, monitor)), span.to);
     if span.is_empty() {
         return Ok(None);
     }
@@ -317,7 +335,7 @@ pub(super) async fn newest_times(
 }
 
 pub(super) async fn latest(home: &Home, monitors: &[MonitorId], now: UnixMicros) -> Outcome<Vec<CheckResult>> {
-    let mut span = Span::new(home.known().floors.of(None), now.plus_us(FUTURE_TOLERANCE_US + 1));
+    let mut span = Span::new(home.known().floors.lowest(None), now.plus_us(FUTURE_TOLERANCE_US + 1));
     let mut newest: HashMap<MonitorId, CheckResult> = HashMap::new();
     if monitors.len() > MOST_NAMED {
         // Of many the newest are looked for among the last minutes: the server finds the last of a series slowly.
@@ -329,6 +347,8 @@ pub(super) async fn latest(home: &Home, monitors: &[MonitorId], now: UnixMicros)
             .code("\n  |> last()\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
         newest_of(home, flux, &mut newest).await?;
     }
+    let floors = &home.known().floors;
+    newest.retain(|monitor, one| one.time >= floors.of(None, *monitor));
     Ok(monitors.iter().filter_map(|monitor| newest.get(monitor).cloned()).collect())
 }
 
@@ -376,7 +396,8 @@ async fn newest_of(home: &Home, flux: Flux, newest: &mut HashMap<MonitorId, Chec
 
 pub(super) async fn rollups(home: &Home, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
     const OPERATION: &str = "rollups";
-    let span = Span::new(query.span.from.max(home.known().floors.of(Some(query.tier))), query.span.to);
+    let floor = home.known().floors.of(Some(query.tier), query.monitor);
+    let span = Span::new(query.span.from.max(floor), query.span.to);
     if span.is_empty() {
         return Ok(Vec::new());
     }
@@ -403,6 +424,37 @@ pub(super) async fn incidents(home: &Home, query: &IncidentQuery) -> Outcome<Vec
     incidents.sort_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
     incidents.truncate(query.limit);
     Ok(incidents)
+}
+
+/// Rollups of some monitors at once.
+pub(super) async fn rollups_of(home: &Home, monitors: &[MonitorId], tier: Tier, span: Span) -> Outcome<Vec<Rollup>> {
+    const OPERATION: &str = "rollups";
+    let floors = home.known().floors.clone();
+    let span = Span::new(span.from.max(floors.lowest(Some(tier))), span.to);
+    let mut rollups = Vec::new();
+    if span.is_empty() {
+        return Ok(rollups);
+    }
+    for some in monitors.chunks(MOST_NAMED) {
+        let flux = select_rest(home, ROLLUP, span)
+            .code(" and ")
+            .any(some, |flux, monitor| flux.code("r.monitor == ").text(&monitor.to_string()))
+            .code(" and r.tier == ")
+            .text(tier.as_str())
+            .code(" and r._field == ")
+            .text(ROW)
+            .code(")")
+            .code(IN_ONE_TABLE);
+        for record in home.client.query(OPERATION, flux).await? {
+            let monitor = wanted_column(OPERATION, record.monitor())?;
+            let (start, packed) =
+                (wanted_column(OPERATION, record.time())?, wanted_column(OPERATION, record.packed())?);
+            if start >= floors.of(Some(tier), monitor) {
+                rollups.push(made(OPERATION, point::read_rollup(monitor, tier, start, packed))?);
+            }
+        }
+    }
+    Ok(rollups)
 }
 
 async fn incidents_that(home: &Home, wanted: impl Fn(&Incident) -> bool) -> Outcome<Vec<Incident>> {
@@ -433,8 +485,9 @@ async fn incidents_that(home: &Home, wanted: impl Fn(&Incident) -> bool) -> Outc
 }
 
 pub(super) async fn gaps(home: &Home, query: &GapQuery) -> Outcome<Vec<Gap>> {
-    let floor = home.known().floors.of(None);
-    let mut gaps = gaps_that(home, "gaps", |gap| query.matches(gap) && gap.span.to >= floor).await?;
+    let floors = home.known().floors.clone();
+    let is_kept = |gap: &Gap| gap.span.to >= floors.of(None, gap.monitor);
+    let mut gaps = gaps_that(home, "gaps", |gap| query.matches(gap) && is_kept(gap)).await?;
     gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
     Ok(gaps)
 }

@@ -18,7 +18,7 @@ use super::settings::InfluxDb;
 use super::{append, read, scan, upkeep};
 use crate::clock::Clock;
 use crate::model::{
-    CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros,
+    CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros,
 };
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery,
@@ -36,44 +36,70 @@ const CHECK: &str = "hallmonitor.check";
 /// What keys of metadata begin with on the server.
 const VALUE_KEY: &str = "value:";
 /// What keys of floors begin with.
-pub(super) const FLOOR_KEY: &str = "floor:";
+const FLOOR_KEY: &str = "floor:";
 /// Tier of results among the floors.
-pub(super) const RAW: &str = "raw";
+const RAW: &str = "raw";
 
-/// First instants that are kept, by tier; none of them sinks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Floors {
-    raw: UnixMicros,
-    tiers: [UnixMicros; 3],
-}
-
-impl Default for Floors {
-    fn default() -> Self {
-        Self { raw: UnixMicros::MIN, tiers: [UnixMicros::MIN; 3] }
-    }
-}
+/// First instants that are kept of a tier, or of results: of all monitors, and of some of their own. None of them sinks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Floors(HashMap<(Option<Tier>, Option<MonitorId>), UnixMicros>);
 
 impl Floors {
-    /// Of a tier, or of results.
-    pub(super) fn of(&self, tier: Option<Tier>) -> UnixMicros {
-        match tier {
-            None => self.raw,
-            Some(Tier::FiveMinutes) => self.tiers[0],
-            Some(Tier::Hour) => self.tiers[1],
-            Some(Tier::Day) => self.tiers[2],
-        }
+    /// Of all monitors: below it there is nothing.
+    pub(super) fn lowest(&self, tier: Option<Tier>) -> UnixMicros {
+        self.0.get(&(tier, None)).copied().unwrap_or(UnixMicros::MIN)
     }
 
-    /// Raises one.
-    pub(super) fn raise(&mut self, tier: Option<Tier>, to: UnixMicros) {
-        let floor = match tier {
-            None => &mut self.raw,
-            Some(Tier::FiveMinutes) => &mut self.tiers[0],
-            Some(Tier::Hour) => &mut self.tiers[1],
-            Some(Tier::Day) => &mut self.tiers[2],
-        };
-        *floor = (*floor).max(to);
+    /// Of one monitor.
+    pub(super) fn of(&self, tier: Option<Tier>, monitor: MonitorId) -> UnixMicros {
+        let own = self.0.get(&(tier, Some(monitor))).copied().unwrap_or(UnixMicros::MIN);
+        own.max(self.lowest(tier))
     }
+
+    /// Raises one; false where it is as high already.
+    pub(super) fn raise(&mut self, tier: Option<Tier>, monitor: Option<MonitorId>, to: UnixMicros) -> bool {
+        let floor = self.0.entry((tier, monitor)).or_insert(UnixMicros::MIN);
+        let rises = to > *floor;
+        *floor = to.max(*floor);
+        rises
+    }
+
+    /// Drops those of a monitor.
+    fn forget(&mut self, monitor: MonitorId) {
+        self.0.retain(|(_, whose), _| *whose != Some(monitor));
+    }
+
+    /// The tiers of which a monitor has a floor of its own.
+    pub(super) fn tiers_of(&self, monitor: MonitorId) -> Vec<Option<Tier>> {
+        self.0.keys().filter(|(_, whose)| *whose == Some(monitor)).map(|(tier, _)| *tier).collect()
+    }
+
+    /// Those of single monitors that lie above the one of all.
+    pub(super) fn own(&self) -> Vec<(Option<Tier>, MonitorId, UnixMicros)> {
+        let own = self.0.iter().filter_map(|((tier, monitor), floor)| Some((*tier, (*monitor)?, *floor)));
+        own.filter(|(tier, _, floor)| *floor > self.lowest(*tier)).collect()
+    }
+}
+
+/// The key under which a floor is remembered: `floor:raw`, `floor:hour:ID`.
+pub(super) fn floor_key(tier: Option<Tier>, monitor: Option<MonitorId>) -> String {
+    let word = tier.map_or(RAW, Tier::as_str);
+    match monitor {
+        None => format!("{FLOOR_KEY}{word}"),
+        Some(monitor) => format!("{FLOOR_KEY}{word}:{monitor}"),
+    }
+}
+
+/// What such a key means.
+fn floor_of_key(key: &str) -> Option<(Option<Tier>, Option<MonitorId>)> {
+    let rest = key.strip_prefix(FLOOR_KEY)?;
+    let (word, monitor) = rest.split_once(':').map_or((rest, None), |(word, monitor)| (word, Some(monitor)));
+    let tier = if word == RAW { None } else { Some(word.parse().ok()?) };
+    let monitor = match monitor {
+        None => None,
+        Some(id) => Some(id.parse().ok()?),
+    };
+    Some((tier, monitor))
 }
 
 /// What the store knows of its own rows.
@@ -123,6 +149,7 @@ impl Known {
         self.changes += 1;
         self.monitors.remove(&monitor);
         self.marks.remove(&monitor);
+        self.floors.forget(monitor);
         if let Some(incidents) = &mut self.incidents {
             incidents.retain(|_, row| row.monitor != monitor);
         }
@@ -295,11 +322,10 @@ impl Home {
             if key.starts_with(MONITOR_KEY) {
                 let monitor = point::read_monitor(&packed).map_err(|what| super::fault::unreadable("open", &what))?;
                 known.monitors.insert(monitor.id, monitor);
-            } else if let Some(word) = key.strip_prefix(FLOOR_KEY) {
+            } else if let Some((tier, monitor)) = floor_of_key(&key) {
                 let bytes = point::read_meta(&packed).map_err(|what| super::fault::unreadable("open", &what))?;
-                let tier = if word == RAW { None } else { word.parse::<Tier>().ok() };
-                if let (Ok(bytes), true) = (bytes.try_into(), tier.is_some() || word == RAW) {
-                    known.floors.raise(tier, UnixMicros::new(i64::from_be_bytes(bytes)));
+                if let Ok(bytes) = bytes.try_into() {
+                    known.floors.raise(tier, monitor, UnixMicros::new(i64::from_be_bytes(bytes)));
                 }
             }
         }
@@ -330,6 +356,11 @@ impl ReadRows for InfluxStore {
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let query = query.clone();
         self.reads("rollups", |home| async move { read::rollups(&home, &query).await }).await
+    }
+
+    async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
+        let monitors = monitors.to_vec();
+        self.reads("rollups", |home| async move { read::rollups_of(&home, &monitors, tier, span).await }).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
@@ -429,5 +460,37 @@ impl ResultStore for InfluxStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         if self.home.closed.swap(true, Ordering::AcqRel) { Err(closed("close")) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_floors_read_back() {
+        let monitor = MonitorId::new(Uuid::from_u128(7));
+        for tier in [None, Some(Tier::FiveMinutes), Some(Tier::Hour), Some(Tier::Day)] {
+            for whose in [None, Some(monitor)] {
+                let key = floor_key(tier, whose);
+                assert_eq!(floor_of_key(&key), Some((tier, whose)), "{key}");
+            }
+        }
+        for other in ["floor:week", "floor:raw:x", "floor", "value:floor:raw"] {
+            assert_eq!(floor_of_key(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn floors_never_sink() {
+        let (monitor, at) = (MonitorId::new(Uuid::from_u128(7)), UnixMicros::new);
+        let mut floors = Floors::default();
+        assert!(floors.raise(None, None, at(10)) && floors.raise(None, Some(monitor), at(30)));
+        assert!(!floors.raise(None, None, at(5)));
+        assert_eq!((floors.lowest(None), floors.of(None, monitor)), (at(10), at(30)));
+        assert_eq!(floors.of(None, MonitorId::ALL), at(10));
+        assert_eq!(floors.own(), [(None, monitor, at(30))]);
+        assert!(floors.raise(None, None, at(40)));
+        assert_eq!((floors.of(None, monitor), floors.own()), (at(40), vec![]));
     }
 }
