@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use hallmonitor::storage::backends::influxdb::InfluxDb;
 use hallmonitor::storage::Backend;
+use hallmonitor::storage::backends::influxdb::InfluxDb;
 
 use crate::influxdb::{env, server};
 use crate::past::Past;
