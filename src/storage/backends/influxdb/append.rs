@@ -2,20 +2,25 @@
 //! first; after that, twice is as good as once. There are no transactions: what of a batch got through is made whole
 //! when it comes again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::client::WriteFault;
 use super::fault::{ID, unreadable};
 use super::line::Lines;
 use super::point::{self, Owner};
 use super::read::{self, SMALL_FIELD};
-use super::store::{Home, MOST_ROWS};
+use super::store::Home;
 use crate::model::{CheckResult, KnownMonitor, MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, StoreError, StoreErrorKind};
 
 type Outcome<T> = Result<T, StoreError>;
 
 const OPERATION: &str = "append";
+/// Points in one request.
+const REQUEST_ROWS: usize = 5_000;
 /// Monitors whose results of a day are looked for at once.
 const LOOKED_FOR: usize = 16;
 
@@ -30,14 +35,14 @@ pub(super) async fn append(home: &Home, batch: Batch) -> Outcome<()> {
     }
     know(home, &mut batch.monitors);
     drop_known(home, &mut batch.results).await?;
-    let (rest, results) = lines(home, &batch);
+    let rest = lines_of_rest(home, &batch);
     home.known().changing();
     if let Err(error) = send(home, &home.client.settings.rollup_bucket(), &rest).await {
         home.known().doubt();
         return Err(error);
     }
     home.known().written(&batch);
-    send(home, &home.client.settings.bucket, &results).await
+    send_results(home, std::mem::take(&mut batch.results)).await
 }
 
 /// Remembers monitors; each keeps its earliest first sight.
@@ -126,49 +131,111 @@ async fn look_for(
     Ok(())
 }
 
-/// The points of a batch: those of the bucket of everything else, and those of results, in the order of time.
-fn lines(home: &Home, batch: &Batch) -> (Lines, Lines) {
-    let (mut rest, mut results) = (Lines::default(), Lines::default());
+/// The points of everything but results.
+fn lines_of_rest(home: &Home, batch: &Batch) -> Lines {
+    let mut lines = Lines::default();
     let known = home.known();
     let owner = |monitor: MonitorId| Owner { instance: &home.instance, known: known.monitors.get(&monitor) };
     for row in &batch.monitors {
-        point::monitor(&mut rest, &home.instance, row);
+        point::monitor(&mut lines, &home.instance, row);
     }
     for row in &batch.gaps {
-        point::gap(&mut rest, owner(row.monitor), &row.monitor.to_string(), row);
+        point::gap(&mut lines, owner(row.monitor), &row.monitor.to_string(), row);
     }
     for row in &batch.incidents {
-        point::incident(&mut rest, owner(row.monitor), &row.monitor.to_string(), row);
+        point::incident(&mut lines, owner(row.monitor), &row.monitor.to_string(), row);
     }
     for row in &batch.rollups {
-        point::rollup(&mut rest, owner(row.monitor), &row.monitor.to_string(), row);
+        point::rollup(&mut lines, owner(row.monitor), &row.monitor.to_string(), row);
     }
-    let mut in_order: Vec<&CheckResult> = batch.results.iter().collect();
-    in_order.sort_by_key(|row| row.time);
-    for row in in_order {
-        point::result(&mut results, owner(row.monitor), &row.monitor.to_string(), row);
-    }
-    (rest, results)
+    lines
 }
 
 /// Sends points in requests that the server takes, in order.
 pub(super) async fn send(home: &Home, bucket: &str, lines: &Lines) -> Outcome<()> {
     let mut from = 0;
-    let mut most = MOST_ROWS;
+    let mut most = REQUEST_ROWS;
     while from < lines.len() {
         let to = lines.len().min(from + most);
-        let packed = lines.gzip(from, to).map_err(|error| {
-            StoreError::new(StoreErrorKind::Internal, ID, OPERATION, format!("points cannot be compressed: {error}"))
-        })?;
+        let packed = lines.gzip(from, to).map_err(|error| unpackable(&error))?;
         match home.client.write(OPERATION, bucket, packed).await {
             Ok(()) => from = to,
-            Err(WriteFault::TooLarge(_)) if to - from > 1 => most = (to - from) / 2,
-            Err(WriteFault::TooLarge(mut error)) => {
-                // One row, and too large on its own, whoever says so.
-                error.kind = StoreErrorKind::Internal;
-                return Err(error);
+            Err(fault) => most = fewer(to - from, fault)?,
+        }
+    }
+    Ok(())
+}
+
+fn unpackable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::new(StoreErrorKind::Internal, ID, OPERATION, format!("points cannot be compressed: {error}"))
+}
+
+/// How many rows to send where so many are too large; the fault where that is no help.
+fn fewer(rows: usize, fault: WriteFault) -> Outcome<usize> {
+    match fault {
+        WriteFault::TooLarge(_) if rows > 1 => Ok(rows / 2),
+        WriteFault::TooLarge(mut error) => {
+            // One row, and too large on its own, whoever says so.
+            error.kind = StoreErrorKind::Internal;
+            Err(error)
+        }
+        WriteFault::Other(error) => Err(error),
+    }
+}
+
+/// Results that are to be sent, with what is written beside them.
+struct Outgoing {
+    instance: String,
+    known: HashMap<MonitorId, KnownMonitor>,
+    /// In the order of time.
+    rows: Vec<CheckResult>,
+}
+
+impl Outgoing {
+    /// The points of some of them, compressed.
+    fn packed(&self, rows: Range<usize>) -> io::Result<Vec<u8>> {
+        let mut lines = Lines::default();
+        let mut ids: HashMap<MonitorId, String> = HashMap::new();
+        for row in &self.rows[rows] {
+            let owner = Owner { instance: &self.instance, known: self.known.get(&row.monitor) };
+            let id = ids.entry(row.monitor).or_insert_with(|| row.monitor.to_string());
+            point::result(&mut lines, owner, id, row);
+        }
+        lines.gzip(0, lines.len())
+    }
+}
+
+/// Sends results in requests that the server takes, in order. While one is on its way the next is made.
+async fn send_results(home: &Home, mut rows: Vec<CheckResult>) -> Outcome<()> {
+    rows.sort_by_key(|row| row.time);
+    let known = {
+        let all = &home.known().monitors;
+        let mut known = HashMap::new();
+        for row in &rows {
+            if let (None, Some(monitor)) = (known.get(&row.monitor), all.get(&row.monitor)) {
+                known.insert(row.monitor, monitor.clone());
             }
-            Err(WriteFault::Other(error)) => return Err(error),
+        }
+        known
+    };
+    let outgoing = Arc::new(Outgoing { instance: home.instance.clone(), known, rows });
+    let pack = |rows: Range<usize>| {
+        let outgoing = Arc::clone(&outgoing);
+        (rows.clone(), tokio::task::spawn_blocking(move || outgoing.packed(rows)))
+    };
+    let end = outgoing.rows.len();
+    let mut most = REQUEST_ROWS;
+    let mut next = (end > 0).then(|| pack(0..most.min(end)));
+    while let Some((rows, packing)) = next.take() {
+        let packed = packing.await.map_err(|lost| unpackable(&lost))?.map_err(|error| unpackable(&error))?;
+        let after = rows.end..end.min(rows.end + most);
+        let following = (!after.is_empty()).then(|| pack(after));
+        match home.client.write(OPERATION, &home.client.settings.bucket, packed).await {
+            Ok(()) => next = following,
+            Err(fault) => {
+                most = fewer(rows.len(), fault)?;
+                next = Some(pack(rows.start..rows.start + most));
+            }
         }
     }
     Ok(())

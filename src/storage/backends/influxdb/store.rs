@@ -25,8 +25,8 @@ use crate::storage::{
     ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
 };
 
-/// Points in one request, and rows in one append.
-pub(super) const MOST_ROWS: usize = 5_000;
+/// Rows in one append: a few requests, of which one is made while another is on its way.
+const MOST_ROWS: usize = 20_000;
 /// The key under which the id of the whole store is read.
 const STORE_ID: &str = "store_id";
 /// The key under which an instance finds its own id.
