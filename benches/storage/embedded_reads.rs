@@ -21,7 +21,8 @@ use crate::world::open;
 /// First word of the arguments of a process that asks one question.
 pub(crate) const ASKER: &str = "ask-embedded";
 const MONITORS: usize = 5_000;
-const MUCH: Much = Much { backend: "embedded", asker: ASKER, holds: "100 M results", monitors: MONITORS };
+const MUCH: Much =
+    Much { backend: "embedded", asker: ASKER, holds: "100 M results", monitors: MONITORS, limit_ms: 100 };
 const HOUR_US: u64 = Tier::Hour.width_us();
 /// Monitors in one write.
 const AT_ONCE: usize = 50;

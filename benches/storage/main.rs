@@ -1,6 +1,6 @@
-//! The stores at their limit: what a result takes on disk, and how many they take in a second.
+//! The stores at their limit: what a result takes on disk, how many they take in a second, how long a question takes.
 //!
-//! `--only size|append|reads|postgres|postgres-reads` measures a part.
+//! `--only size|append|reads|postgres|postgres-reads|influxdb|influxdb-reads` measures a part.
 
 #![allow(
     clippy::expect_used,
@@ -18,6 +18,9 @@
 mod support;
 
 mod embedded_reads;
+mod influxdb;
+mod influxdb_reads;
+mod past;
 mod postgres;
 mod postgres_reads;
 mod questions;
@@ -41,6 +44,9 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some(embedded_reads::ASKER) {
         return embedded_reads::asker();
     }
+    if std::env::args().nth(1).as_deref() == Some(influxdb_reads::ASKER) {
+        return influxdb_reads::asker();
+    }
     let days: u64 = argument("--days", 30);
     let only: String = argument("--only", String::new());
     if only.is_empty() || only == "size" {
@@ -57,6 +63,12 @@ fn main() {
     }
     if only.is_empty() || only == "postgres-reads" {
         postgres_reads::reads(argument("--times", 40));
+    }
+    if only.is_empty() || only == "influxdb" {
+        influxdb::append(argument("--rounds", 3), argument("--minutes", 300));
+    }
+    if only.is_empty() || only == "influxdb-reads" {
+        influxdb_reads::reads(argument("--times", 40), argument("--days", questions::DAYS));
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Much {
     /// What is in it, in words.
     pub(crate) holds: &'static str,
     pub(crate) monitors: usize,
+    /// Longest time of an answer, in milliseconds.
+    pub(crate) limit_ms: u64,
 }
 
 pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
@@ -142,9 +144,9 @@ impl Much {
             what: format!("{}: {question}, fresh process, p95", self.backend),
             figure: format!("{} ms", ms(p95)),
             spread: Some(format!("{}–{}", ms(took[0]), ms(took[took.len() - 1]))),
-            limit: Some("100 ms".into()),
-            ratio: Some(p95 as f64 / 100_000.0),
-            reach: Some("< 100 ms, ≤ 150 MiB".into()),
+            limit: Some(format!("{} ms", self.limit_ms)),
+            ratio: Some(p95 as f64 / (self.limit_ms * 1_000) as f64),
+            reach: Some(format!("< {} ms, ≤ 150 MiB", self.limit_ms)),
             counted: format!(
                 "{} processes, opening included, {rss:.0} MiB at most; {} of {} monitors, a year of hours",
                 took.len(),

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::fleet::Fleet;
+use super::presence::{ClaimedStore, Presence};
 use super::stores::{opener_of, others};
 use crate::clock::Clock;
 use crate::config::{Config, LoadError, Storage, Vars, parse};
 use crate::deliver::{Delivery, Switched};
 use crate::event::{Event, Events};
 use crate::model::{Monitor, MonitorId, Row, UnixMicros, error_chain};
-use crate::record::{DataFolder, Instance, LocalState, Recorder, StateFile};
+use crate::record::{DataFolder, LocalState, Recorder, StateFile};
 use crate::schedule::{FirstCheck, RunnerHandle};
 use crate::secret::Vault;
 use crate::storage::{BackendConfig, BackendEnv};
@@ -30,7 +31,7 @@ pub(super) struct Core {
     pub(super) recorder: Arc<Recorder>,
     pub(super) runner: RunnerHandle,
     pub(super) delivery: Delivery,
-    pub(super) instance: Instance,
+    pub(super) presence: Arc<Presence>,
     pub(super) started: UnixMicros,
     pub(super) stuck: Arc<AtomicBool>,
     pub(super) fleet: Mutex<Fleet>,
@@ -163,12 +164,7 @@ impl Core {
 
     /// Has history go where the configuration says; tells whether that is another store than before.
     fn use_storage(&self, storage: &Storage) -> bool {
-        let env = BackendEnv {
-            data_dir: self.folder.path().to_owned(),
-            instance: self.instance.id,
-            clock: Arc::clone(&self.clock),
-            vault: Arc::clone(&self.vault),
-        };
+        let env = self.env();
         self.delivery.set_journal_limit(storage.journal_limit);
         self.delivery.know(&others(storage, &self.delivery.ledger(), &env));
         let (now, waited) = {
@@ -181,8 +177,7 @@ impl Core {
             lock(&self.in_force).storage_fault = None;
             return false;
         }
-        let opener = opener_of(&storage.backend, storage.waiting.as_deref(), &env);
-        let switched = self.delivery.switch(Arc::new(opener));
+        let switched = self.delivery.switch(self.opener(&storage.backend, storage.waiting.as_deref()));
         let mut in_force = lock(&self.in_force);
         match switched {
             Ok(switched) => {
@@ -197,6 +192,49 @@ impl Core {
                 in_force.storage_fault = Some(fault);
                 false
             }
+        }
+    }
+
+    /// What a store may use.
+    fn env(&self) -> BackendEnv {
+        BackendEnv {
+            data_dir: self.folder.path().to_owned(),
+            instance: self.presence.id(),
+            clock: Arc::clone(&self.clock),
+            vault: Arc::clone(&self.vault),
+        }
+    }
+
+    /// How the store is opened that history goes to from now on.
+    fn opener(&self, backend: &BackendConfig, waiting: Option<&str>) -> Arc<ClaimedStore> {
+        Arc::new(ClaimedStore {
+            store: opener_of(backend, waiting, &self.env()),
+            is_shared: backend.is_shared(),
+            presence: Arc::clone(&self.presence),
+        })
+    }
+
+    /// This instance has another id: it is written down before any row goes out under it, and the store learns every
+    /// monitor anew.
+    pub(super) fn renewed(&self) {
+        self.save();
+        let fleet = lock(&self.fleet);
+        for monitor in fleet.remembered().iter().filter(|monitor| monitor.configured) {
+            self.delivery.journal().push(&Row::Monitor(monitor.known.clone()));
+        }
+    }
+
+    /// Has the store opened anew, as the instance that this is now.
+    pub(super) fn reopen_store(&self) {
+        let (backend, waits) = {
+            let in_force = lock(&self.in_force);
+            (in_force.storage.clone(), in_force.storage_waits)
+        };
+        if waits {
+            return;
+        }
+        if let Err(error) = self.delivery.switch(self.opener(&backend, None)) {
+            tracing::error!(error = error_chain(&error), "the store cannot be opened anew; start Hall Monitor again");
         }
     }
 
@@ -276,7 +314,7 @@ impl Core {
             return;
         }
         let state = LocalState {
-            instance: self.instance.clone(),
+            instance: self.presence.instance(),
             remembered: lock(&self.fleet).remembered().to_vec(),
             // It has a file of its own.
             ledger: Vec::new(),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-use uuid::Uuid;
 
 use super::answers::Live;
 use super::core::{Core, lock};
@@ -23,7 +22,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Runs until it is told to stop; then ends the scheduler and writes the state file.
 pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     let doors = tokio::spawn(serve(Arc::clone(&core), stopping.clone()));
-    let mut alive = AliveFile::new(core.folder.path(), Uuid::new_v4());
+    let mut alive = AliveFile::new(core.folder.path(), core.presence.run());
     let file = tokio::spawn(follow(Arc::clone(&core)));
     // The instance's id and the ids of its monitors are durable from the first second on.
     core.save();
@@ -39,6 +38,7 @@ pub(super) async fn run(core: Arc<Core>, mut stopping: watch::Receiver<bool>) {
     file.abort();
     core.runner.stop().await;
     core.save();
+    core.presence.leave().await;
     if let Err(error) = alive.write(core.clock.wall()) {
         tracing::warn!(%error, "the last sign of life cannot be written");
     }
@@ -70,10 +70,12 @@ async fn follow(core: Arc<Core>) {
     }
 }
 
-fn on_beat(core: &Core, alive: &mut AliveFile, saved: &mut Mono) {
+fn on_beat(core: &Arc<Core>, alive: &mut AliveFile, saved: &mut Mono) {
     core.beat();
     // A full disk is told by the journal; a stamp that is missing makes a gap longer, no more.
     let _ = alive.beat(core.clock.wall());
+    let watching = Arc::clone(core);
+    core.presence.beat(move || watching.reopen_store());
     let now = core.clock.mono();
     if now.since_us(*saved) >= SAVE_EVERY_US && core.recorder.dirty() {
         core.save();

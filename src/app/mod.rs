@@ -9,6 +9,7 @@
 //! | `wiring.rs` | what rooms say to each other through traits |
 //! | `keeper.rs` | the thread beside the checks: control socket, file watch, heartbeat, state file |
 //! | `answers.rs`, `reads.rs` | answers of the running core; reads that it shares with `files.rs` |
+//! | `presence.rs`, `neighbours.rs` | signs of life in a shared store; the instances there, and what another one kept |
 //! | `stores.rs`, `storage.rs` | how stores are opened; how storage is doing, and which backend is to be used |
 //! | `shown.rs` | a row of the board as an answer |
 //! | `screens/` | what a window may ask |
@@ -20,6 +21,8 @@ mod core;
 mod files;
 mod fleet;
 mod keeper;
+mod neighbours;
+mod presence;
 mod reads;
 mod recall;
 mod screens;
@@ -40,6 +43,7 @@ use tokio::sync::{broadcast, watch};
 
 use self::core::Core;
 pub use self::files::offline;
+pub use self::neighbours::{Neighbour, NoNeighbour, neighbours, of_neighbour};
 pub use self::screens::{Interest, Screens, chart_of, days_of, rows_of};
 pub use self::storage::{BackendChange, store};
 pub use self::vault::{PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, system_vault};

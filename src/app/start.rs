@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::core::{Core, InForce};
 use super::fleet::Fleet;
 use super::keeper;
+use super::presence::{ClaimedStore, Presence};
 use super::recall::{Recalled, recall};
 use super::stores::{earlier, opener_of, others};
 use super::wiring::{ToJournal, ToRecorder};
@@ -47,7 +48,8 @@ impl App {
 
         let events = Events::new();
         let recorder_of_delivery = Arc::new(OnceLock::new());
-        let delivery = start_delivery(&options, config, &state, &events, &recorder_of_delivery)?;
+        let presence = Arc::new(Presence::new(options.clock.clone(), state.instance.clone()));
+        let delivery = start_delivery(&options, config, &state, &events, &presence, &recorder_of_delivery)?;
         let recorder = Arc::new(Recorder::new(
             options.clock.clone(),
             Arc::new(ToJournal(delivery.journal().clone())),
@@ -75,7 +77,7 @@ impl App {
             runner: handle,
             delivery,
             fleet: Mutex::new(Fleet::new(state.instance.id, probe_env, state.remembered)),
-            instance: state.instance,
+            presence: Arc::clone(&presence),
             started: options.clock.wall(),
             stuck,
             in_force: Mutex::new(InForce::new(&config.storage)),
@@ -85,6 +87,8 @@ impl App {
             paused_together: Mutex::new(Vec::new()),
             clock: options.clock,
         });
+        let weak = Arc::downgrade(&core);
+        presence.when_renewed(Box::new(move || weak.upgrade().iter().for_each(|core| core.renewed())));
         core.apply(config, FirstCheck::Spread);
         let (stop, stopping) = watch::channel(false);
         let checks = thread("checks", runner.run())?;
@@ -135,6 +139,7 @@ fn start_delivery(
     config: &Config,
     state: &LocalState,
     events: &Events,
+    presence: &Arc<Presence>,
     recorder: &Arc<OnceLock<Weak<Recorder>>>,
 ) -> Result<Delivery, StartError> {
     let mut delivery = DeliveryOptions::new(options.data_dir.clone(), options.clock.clone(), events.clone());
@@ -148,7 +153,9 @@ fn start_delivery(
     delivery.undecided = Arc::new(move |monitor| undecided_since(&recorder, monitor));
     delivery.down_since = Arc::new(move |monitor| down_since(&of_down, monitor));
     delivery.journal_limit = config.storage.journal_limit;
-    let opener = opener(options, config, state.instance.id);
+    let store = opener(options, config, state.instance.id);
+    let is_shared = config.storage.backend.is_shared();
+    let opener = ClaimedStore { store, is_shared, presence: Arc::clone(presence) };
     let (delivery, recovered) = Delivery::start(delivery, Arc::new(opener))?;
     report(&recovered);
     Ok(delivery)

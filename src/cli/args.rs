@@ -73,6 +73,7 @@ pub(super) enum Command {
     CheckNow(CheckNow),
     Secrets(Secrets),
     Storage(Storage),
+    Instances(Instances),
     Completions(Completions),
 }
 
@@ -141,6 +142,18 @@ pub(super) struct Status {
     pub(super) own: bool,
 }
 
+/// Whose history.
+#[derive(Debug, ArgGroup)]
+pub(super) struct Scope {
+    /// What another installation has kept in the same store, by its name or id; see `instances`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) instance: Option<String>,
+}
+
+/// The installations that keep their history in the configured store.
+#[derive(Debug, ArgGroup)]
+pub(super) struct Instances {}
+
 /// What the checks said, newest first.
 #[derive(Debug, ArgGroup)]
 pub(super) struct History {
@@ -150,6 +163,8 @@ pub(super) struct History {
     /// All monitors.
     #[arg(long)]
     pub(super) all: bool,
+    #[command(flatten)]
+    pub(super) scope: Scope,
     /// From when on: how long ago (24h, 7d), a date, or a date and time.
     #[arg(long, value_name = "WHEN", default_value = "24h", value_parser = parse_moment)]
     pub(super) since: Moment,
@@ -167,6 +182,8 @@ pub(super) struct Uptime {
     /// Monitors, by name or id; else all.
     #[arg(value_name = "MONITOR")]
     pub(super) monitors: Vec<String>,
+    #[command(flatten)]
+    pub(super) scope: Scope,
     /// How far back.
     #[arg(long, value_name = "LENGTH", default_value = "30d", value_parser = parse_length)]
     pub(super) window: Duration,
@@ -184,6 +201,8 @@ pub(super) struct Incidents {
     /// Most incidents.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(super) limit: usize,
+    #[command(flatten)]
+    pub(super) scope: Scope,
 }
 
 /// Which monitors to steer.

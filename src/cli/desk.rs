@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::args::Common;
+use super::args::{Common, Scope};
 use super::exit::Trouble;
 use super::open;
 use super::paint::Paint;
@@ -40,7 +40,7 @@ pub(super) struct Desk {
     pub(super) paint: Paint,
     /// Standard output.
     pub(super) out: Out,
-    /// The folder's files, once it is clear that nobody holds them.
+    /// The folder's files, once it is clear that nobody holds them; or what another instance has kept.
     offline: Option<Arc<dyn Answers>>,
 }
 
@@ -73,6 +73,14 @@ impl Desk {
             out: Out { is_terminal: stdout.is_terminal(), to: BufWriter::with_capacity(32 * 1024, stdout) },
             offline: None,
         })
+    }
+
+    /// Has another instance's history answer from now on, where one is named.
+    pub(super) async fn look_at(&mut self, scope: &Scope) -> Result<(), Trouble> {
+        if let Some(name) = &scope.instance {
+            self.offline = Some(open::of_neighbour(self, name).await?);
+        }
+        Ok(())
     }
 
     /// Asks whoever holds the data folder; when nobody does, its files.

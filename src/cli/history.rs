@@ -17,6 +17,7 @@ use crate::model::{CheckResult, MonitorId, Span};
 
 /// Writes results, newest first, page by page.
 pub(super) async fn history(desk: &mut Desk, args: &args::History) -> Result<Exit, Trouble> {
+    desk.look_at(&args.scope).await?;
     let now = desk.now();
     let from = args.since.resolve(now, &desk.zone);
     let to = args.until.as_ref().map_or(now, |until| until.resolve(now, &desk.zone));

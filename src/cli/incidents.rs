@@ -16,6 +16,7 @@ use crate::model::{Incident, IncidentEnd, Span, UnixMicros};
 
 /// Writes confirmed outages, newest first.
 pub(super) async fn incidents(desk: &mut Desk, args: &args::Incidents) -> Result<Exit, Trouble> {
+    desk.look_at(&args.scope).await?;
     let now = desk.now();
     let span = Span::new(args.since.resolve(now, &desk.zone), now);
     let limit = args.limit.clamp(1, MAX_PAGE);

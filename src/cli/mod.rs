@@ -25,6 +25,7 @@ mod exit;
 mod hidden;
 mod history;
 mod incidents;
+mod instances;
 mod json;
 mod kinds;
 mod live;
@@ -90,6 +91,7 @@ async fn dispatch(desk: &mut Desk, args: Args, matches: &clap::ArgMatches) -> Re
         Command::CheckNow(check) => steer::check_now(desk, check).await,
         Command::Secrets(secrets) => secrets::secrets(desk, &secrets),
         Command::Storage(storage) => storage::storage(desk, &storage).await,
+        Command::Instances(_) => instances::instances(desk).await,
         Command::Completions(completions) => completions::completions(desk, &completions),
     }
 }

@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 use super::desk::Desk;
 use super::exit::Trouble;
 use super::hidden::AtTerminal;
-use super::validate;
-use crate::app::{self, App, BackendChange, Options, StartError};
+use super::{validate, words};
+use crate::app::{self, App, BackendChange, Neighbour, NoNeighbour, Options, StartError};
 use crate::config::{self, Entry, LoadError, MonitorEntry};
 use crate::control::Answers;
 use crate::event::Event;
@@ -130,6 +130,32 @@ pub(super) fn store(desk: &Desk) -> Result<(BackendConfig, BackendEnv), Trouble>
         Some(why) => Err(Trouble::Unable(format!("the store cannot be opened: {why}"))),
         None => app::store(&options(desk), &config).map_err(refused_start),
     }
+}
+
+/// The configured store, which several instances share.
+fn shared_store(desk: &Desk) -> Result<(BackendConfig, BackendEnv), Trouble> {
+    let (backend, env) = store(desk)?;
+    if backend.is_shared() {
+        return Ok((backend, env));
+    }
+    let what =
+        format!("storage `{}` is this installation's alone; others can share postgres and influxdb", backend.id());
+    Err(Trouble::Wrong(what))
+}
+
+/// The instances that share the configured store.
+pub(super) async fn neighbours(desk: &Desk) -> Result<Vec<Neighbour>, Trouble> {
+    let (backend, env) = shared_store(desk)?;
+    app::neighbours(&backend, &env).await.map_err(|error| Trouble::Unable(error_chain(&error)))
+}
+
+/// What another instance has kept in the configured store.
+pub(super) async fn of_neighbour(desk: &Desk, name: &str) -> Result<Arc<dyn Answers>, Trouble> {
+    let (backend, env) = shared_store(desk)?;
+    app::of_neighbour(&backend, &env, name).await.map_err(|error| match error {
+        NoNeighbour::Store(_) => Trouble::Unable(error_chain(&error)),
+        NoNeighbour::Unknown { .. } | NoNeighbour::Ambiguous { .. } => Trouble::Wrong(words::clean(&error.to_string())),
+    })
 }
 
 /// The configuration file with another backend named, not yet saved.

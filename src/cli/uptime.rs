@@ -16,6 +16,7 @@ use crate::model::Span;
 
 /// Says how much of the time each monitor was up, and how much of the time somebody looked.
 pub(super) async fn uptime(desk: &mut Desk, args: &args::Uptime) -> Result<Exit, Trouble> {
+    desk.look_at(&args.scope).await?;
     let now = desk.now();
     let window_us = u64::try_from(args.window.as_micros()).unwrap_or(u64::MAX);
     if window_us == 0 {

@@ -131,7 +131,6 @@ pub fn old_variable_of(path: &str) -> Option<String> {
 const TEXT: Shape = Shape::Field(FieldKind::Text);
 const TOGGLE: Shape = Shape::Field(FieldKind::Toggle);
 const PATH: Shape = Shape::Field(FieldKind::Path);
-const SECRET: Shape = Shape::Field(FieldKind::Secret);
 const TEXT_MAP: Shape = Shape::Field(FieldKind::TextMap);
 
 const fn integer(min: i64, max: i64) -> Shape {
@@ -381,18 +380,7 @@ const BADGER: &[Key] = &[
     Key::new("enableAggregation", TOGGLE, Some("true"), "Hour and day figures, which are always kept."),
 ];
 
-const INFLUXDB: &[Key] = &[
-    Key::new("url", TEXT, Some("http://localhost:8086"), "Address of the server."),
-    Key::new("token", SECRET, None, "The token: `${secret:NAME}` keeps it out of the file."),
-    Key::new("org", TEXT, Some("hallmonitor"), "The organisation."),
-    Key::new("bucket", TEXT, Some("monitor_results"), "The bucket."),
-    RETENTION_DAYS,
-];
-
-/// Backends that HallMonitor had besides Badger, with its settings: understood where this version has them not.
-pub(super) const ABSENT_BACKENDS: &[(&str, &[Key])] = &[("influxdb", INFLUXDB)];
-
-/// Backends of HallMonitor that this version has too: they take its name for `storage.retention.raw`.
+/// Backends that HallMonitor had too: they take its name for `storage.retention.raw`.
 const OLD_BACKENDS: &[&str] = &["postgres", "influxdb"];
 
 const ALERTING: &[Key] = &[
@@ -422,9 +410,6 @@ pub fn sections() -> Vec<Section> {
         sections.push(Section { path: format!("storage.{id}"), doc: "Settings of this backend.", keys });
     }
     sections.push(fixed("storage.badger", "HallMonitor's default backend; `badger` means `embedded`.", BADGER));
-    for (id, keys) in ABSENT_BACKENDS.iter().filter(|(id, _)| BACKENDS.iter().all(|(known, _)| known != id)) {
-        sections.push(fixed(&format!("storage.{id}"), "Understood; this version cannot keep history there.", keys));
-    }
     sections.extend([
         fixed("logging", "What the program says of itself.", LOGGING),
         fixed("alerting", "Rules for alerts.", ALERTING),

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::expand::Origin;
 use super::problem::{Problem, nearest, quoted};
-use super::schema::ABSENT_BACKENDS;
 use super::section::{Given, report_missing};
 use super::value::Reader;
 use crate::model::{FieldKind, FieldSpec, clean_text};
@@ -107,18 +106,11 @@ fn is_switched_off(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) -
 
 fn refuse(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) {
     let known = || BACKENDS.iter().map(|(id, _)| *id).chain(["badger"]);
-    let absent = ABSENT_BACKENDS.iter().any(|(id, _)| *id == word);
-    let what = if absent {
-        format!("`storage.backend`: {} is not in this version of Hall Monitor", quoted(word))
-    } else {
-        format!("`storage.backend`: {} is no backend", quoted(word))
-    };
+    let what = format!("`storage.backend`: {} is no backend", quoted(word));
     let place = given.place("storage.backend");
     let problem: &mut Problem = reader.problems.error_at(place, what);
     problem.allowed(known().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "));
-    if !absent {
-        problem.nearest(nearest(word, known()));
-    }
+    problem.nearest(nearest(word, known()));
 }
 
 /// Hands a backend its settings, and puts its faults where they stand.

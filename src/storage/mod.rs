@@ -13,6 +13,7 @@
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
 //! | `estimate.rs` | how much room history will need |
 //! | `retention.rs` | how long history is kept |
+//! | `length.rs` | lengths of time in settings |
 //! | `registry.rs` | the list of backends |
 //! | `backends/` | one folder a backend |
 //! | `conformance/` | what every store promises, as cases (feature `testing`) |
@@ -27,6 +28,7 @@ pub mod diagnose;
 mod error;
 mod estimate;
 mod evidence;
+mod length;
 mod query;
 mod registry;
 mod retention;
@@ -40,6 +42,7 @@ pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use estimate::{ExpectedSize, Load, expected_size};
 pub use evidence::{missing_rollups, missing_rollups_before};
+pub use length::Length;
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
     ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
@@ -115,6 +118,12 @@ pub trait ResultStore: ReadRows + Debug {
     async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Writes a value of the store's own metadata.
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// The value under a key of every instance that shares the store. A store of one instance has that one's.
+    async fn metadata_of_all(&self, key: &str) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
+        let own = self.metadata("instance").await?.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+        let value = self.metadata(key).await?;
+        Ok(own.zip(value).into_iter().collect())
+    }
     /// Drops what is older than the policy keeps of each monitor, and gives the space back. A store that cannot keep
     /// monitors apart drops what is kept of none ([`Retention::floor`]).
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
@@ -171,6 +180,8 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
     const ID: &'static str;
     /// Its settings. Files, forms and documentation are made from these.
     const FIELDS: &'static [FieldSpec];
+    /// Whether several instances may keep their history in one such store.
+    const SHARED: bool = false;
 
     /// Checks what the fields' own rules cannot.
     ///

@@ -1,5 +1,7 @@
 //! What goes into a store and what is asked of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -32,6 +34,29 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Every key once: results in the order of their key, of which the first stays; of everything else the last.
+    #[must_use]
+    pub fn tidied(mut self) -> Self {
+        self.results.sort_by_key(|row| (row.monitor, row.time));
+        self.results.dedup_by_key(|row| (row.monitor, row.time));
+        let rollups: BTreeMap<_, _> =
+            self.rollups.drain(..).map(|row| ((row.monitor, row.tier, row.start), row)).collect();
+        self.rollups.extend(rollups.into_values());
+        let gaps: BTreeMap<_, _> = self.gaps.drain(..).map(|row| ((row.monitor, row.span.from), row)).collect();
+        self.gaps.extend(gaps.into_values());
+        let incidents: BTreeMap<_, _> = self.incidents.drain(..).map(|row| (row.id, row)).collect();
+        self.incidents.extend(incidents.into_values());
+        let mut monitors: BTreeMap<MonitorId, KnownMonitor> = BTreeMap::new();
+        for mut monitor in self.monitors.drain(..) {
+            if let Some(known) = monitors.get(&monitor.id) {
+                monitor.first_seen = monitor.first_seen.min(known.first_seen);
+            }
+            monitors.insert(monitor.id, monitor);
+        }
+        self.monitors.extend(monitors.into_values());
+        self
     }
 }
 

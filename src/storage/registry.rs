@@ -50,6 +50,12 @@ macro_rules! backends {
                 match self { $(Self::$config(_) => super::backends::$module::$config::ID),+ }
             }
 
+            /// See [`Backend::SHARED`].
+            #[must_use]
+            pub fn is_shared(&self) -> bool {
+                match self { $(Self::$config(_) => super::backends::$module::$config::SHARED),+ }
+            }
+
             /// See [`Backend::validate`].
             ///
             /// # Errors
@@ -96,6 +102,7 @@ macro_rules! backends {
 
 backends! {
     embedded::Embedded,
+    influxdb::InfluxDb,
     none::Nothing,
     postgres::Postgres,
 }

@@ -9,7 +9,7 @@ fn help_names_commands_exit_codes_and_folders() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
     for word in
-        ["run", "check", "validate", "status", "history", "uptime", "incidents", "pause", "storage", "completions"]
+        ["run", "check", "status", "history", "uptime", "incidents", "pause", "storage", "instances", "completions"]
     {
         assert!(help.out.contains(&format!("\n  {word}")), "{word} in {}", help.out);
     }

@@ -21,7 +21,7 @@ fn every_example_loads() {
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    assert_eq!(names, ["embedded.yml", "hallmonitor.yml", "homelab.yml", "none.yml", "postgres.yml"]);
+    assert_eq!(names, ["embedded.yml", "hallmonitor.yml", "homelab.yml", "influxdb.yml", "none.yml", "postgres.yml"]);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn every_problem_of_a_section_has_its_place() {
         ),
         (
             "storage: {backend: redis}",
-            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `none`, `postgres`",
+            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `influxdb`, `none`, `postgres`",
         ),
         ("storage: {backend: embeded}", "f.yml:1:20: `storage.backend`: `embeded` is no backend"),
         (
@@ -132,7 +132,14 @@ fn every_problem_of_a_section_has_its_place() {
             "storage: {backend: postgres, postgres: {statementTimeout: 1us}}",
             "f.yml:1:59: `storage.postgres.statementTimeout`: `1us` is too short (min 100ms)",
         ),
-        ("storage: {backend: InfluxDB}", "f.yml:1:20: `storage.backend`: `influxdb` is not in this version"),
+        (
+            "storage: {backend: InfluxDB, influxdb: {url: \"influx.lan:8086\"}}",
+            "f.yml:1:46: `storage.influxdb.url`: must begin with http:// or https:// and name a host",
+        ),
+        (
+            "storage: {backend: influxdb, influxdb: {bucket: _monitoring}}",
+            "f.yml:1:49: `storage.influxdb.bucket`: must not begin with `_`: such buckets are the server's",
+        ),
         ("storage: {retention: {raw: 30}}", "f.yml:1:28: `storage.retention.raw`: `30` is a number without a unit"),
         (
             "storage: {retention: {raw: 36h}}",

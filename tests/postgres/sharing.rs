@@ -51,6 +51,10 @@ fn two_instances_share_a_schema_and_never_mix() {
         assert_eq!(everything(&*two, monitor).await, sorted(of_two.clone()));
         one.set_metadata("colour", b"red").await.expect("writes");
         assert_eq!(two.metadata("colour").await.expect("reads"), None);
+        two.set_metadata("colour", b"blue").await.expect("writes");
+        let colours = two.metadata_of_all("colour").await.expect("reads");
+        assert_eq!(colours, [(env_of(1).instance, b"red".to_vec()), (env_of(2).instance, b"blue".to_vec())]);
+        assert!(two.metadata_of_all("size").await.expect("reads").is_empty());
         let id = one.metadata("store_id").await.expect("reads").expect("is there");
         assert_eq!(two.metadata("store_id").await.expect("reads"), Some(id), "the store is one");
         assert_ne!(one.metadata("instance").await.expect("reads"), two.metadata("instance").await.expect("reads"));

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "support is a module of this one crate")]
 
 mod disk;
+mod instances;
 mod postgres;
 mod storage;
 mod support;

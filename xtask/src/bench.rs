@@ -18,7 +18,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("probe", "HTTP checks through the whole probe, beside a bare hyper loop"),
     ("journal", "durable results per second, beside raw writes of the same bytes"),
     ("start", "from exec to the first check"),
-    ("storage", "the stores: bytes a result, results a second, reads of much; PostgreSQL beside its own COPY"),
+    ("storage", "the stores: bytes a result, results a second, reads of much; beside COPY and a bare HTTP loop"),
     ("desktop", "window and tray of the built app, beside a bare Tauri window and tray"),
 ];
 

@@ -3,6 +3,7 @@
 mod app;
 mod bench;
 mod bundle;
+mod influxd;
 mod machine;
 mod setup;
 mod shell;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{influxd, shell};
 
 /// How it is told that something is there.
 enum Proof {
@@ -32,6 +32,8 @@ const POSTGRESQL: Need = Need {
     package: "postgresql",
     why: "tests and benches of the postgres backend run against a real server of their own",
 };
+
+const GO: Need = program("go", "golang-go", "builds the InfluxDB that tests and benches of its backend run against");
 
 /// What the core and its command need.
 const CORE: &[Need] = &[
@@ -75,6 +77,7 @@ const TESTS: &[Need] = &[
     },
     Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests of the vault are a keychain that is unwell" },
     POSTGRESQL,
+    GO,
     program("pgrep", "procps", "tests freeze a server with all its processes"),
 ];
 
@@ -92,6 +95,7 @@ const BENCHES: &[Need] = &[
     program("strace", "strace", "the schedule bench counts syncs to disk"),
     program("timeout", "coreutils", "the schedule bench counts for a minute"),
     POSTGRESQL,
+    GO,
 ];
 
 /// Rust components: (argument of cargo that proves it, name).
@@ -140,6 +144,7 @@ pub fn for_tests() -> Result<()> {
     for (listed, name) in TEST_MODULES {
         node_modules(listed, name)?;
     }
+    influxd::ready()?;
     let deny = shell::tool("cargo-deny")?;
     if shell::works(&deny, &["--version"]) {
         return Ok(());
@@ -151,7 +156,8 @@ pub fn for_tests() -> Result<()> {
 /// Installs what the benches need.
 pub fn for_benches() -> Result<()> {
     for_core()?;
-    find(&[BENCHES])
+    find(&[BENCHES])?;
+    influxd::ready()
 }
 
 /// Installs everything.

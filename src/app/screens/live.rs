@@ -200,7 +200,7 @@ impl Screens {
     pub async fn acknowledge(&self, incident: &str, note: &str) -> Result<(), Failed> {
         let unknown = || Failed::BadRequest { why: "there is no such open incident; it may have ended".to_owned() };
         let id: IncidentId = incident.parse().map_err(|_| unknown())?;
-        let by = self.core.instance.name.clone();
+        let by = self.core.presence.instance().name;
         let seen = Acknowledgement { by, at: self.core.clock.wall(), note: note.to_owned() };
         if !self.core.recorder.acknowledge(id, seen) {
             return Err(unknown());

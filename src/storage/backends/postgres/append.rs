@@ -1,6 +1,6 @@
 //! Writing rows: each append is one transaction, and twice is as good as once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::civil::Date;
 use sqlx::postgres::PgConnection;
@@ -57,7 +57,7 @@ impl Floors {
 
 /// Keeps a batch: all of it, or nothing.
 pub(super) async fn append(connection: &mut PgConnection, home: &Home, batch: Batch) -> Result<(), sqlx::Error> {
-    let batch = tidied(batch);
+    let batch = batch.tidied();
     // A batch whose answer is lost, or that nobody waits for any more, comes again.
     let mut all_new = home.expect_repeat();
     let mut kept = attempt(connection, home, &batch, all_new).await;
@@ -90,28 +90,6 @@ async fn attempt(
     let floors = Floors::load(connection, home.instance).await?;
     make_partitions(connection, home, batch, &floors).await?;
     keep(connection, home, batch, &floors, all_new).await
-}
-
-/// Results in the order of their key, of which the first stays; of everything else the last.
-fn tidied(mut batch: Batch) -> Batch {
-    batch.results.sort_by_key(|row| (row.monitor, row.time));
-    batch.results.dedup_by_key(|row| (row.monitor, row.time));
-    let rollups: BTreeMap<_, _> =
-        batch.rollups.drain(..).map(|row| ((row.monitor, row.tier, row.start), row)).collect();
-    batch.rollups.extend(rollups.into_values());
-    let gaps: BTreeMap<_, _> = batch.gaps.drain(..).map(|row| ((row.monitor, row.span.from), row)).collect();
-    batch.gaps.extend(gaps.into_values());
-    let incidents: BTreeMap<_, _> = batch.incidents.drain(..).map(|row| (row.id, row)).collect();
-    batch.incidents.extend(incidents.into_values());
-    let mut monitors: BTreeMap<MonitorId, KnownMonitor> = BTreeMap::new();
-    for mut monitor in batch.monitors.drain(..) {
-        if let Some(known) = monitors.get(&monitor.id) {
-            monitor.first_seen = monitor.first_seen.min(known.first_seen);
-        }
-        monitors.insert(monitor.id, monitor);
-    }
-    batch.monitors.extend(monitors.into_values());
-    batch
 }
 
 /// The partitions that a batch needs. The days after those of its results too, so that at midnight nobody waits.

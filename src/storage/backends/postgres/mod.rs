@@ -5,7 +5,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `settings.rs`, `length.rs` | the settings |
+//! | `settings.rs` | the settings |
 //! | `connect.rs` | from settings to connections |
 //! | `schema.rs`, `migrations/` | the tables, and how they come to be |
 //! | `store.rs` | the store: brings calls to connections |
@@ -25,7 +25,6 @@ mod connect;
 mod copy;
 mod diagnose;
 mod fault;
-mod length;
 mod read;
 mod replica;
 mod scan;
@@ -41,7 +40,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::length::Length;
 pub use self::settings::{Postgres, SslMode};
 use crate::model::{FieldError, FieldSpec};
 use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreErrorKind};
@@ -50,6 +48,7 @@ use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreEr
 impl Backend for Postgres {
     const ID: &'static str = fault::ID;
     const FIELDS: &'static [FieldSpec] = settings::FIELDS;
+    const SHARED: bool = true;
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {
         let faults = self.faults();

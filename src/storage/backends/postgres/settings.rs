@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::length::Length;
 use crate::model::{FieldError, FieldKind, FieldSpec};
+use crate::storage::Length;
 
 /// How the connection is protected, as libpq calls it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

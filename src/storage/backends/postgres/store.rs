@@ -379,6 +379,19 @@ impl ResultStore for PostgresStore {
         .await
     }
 
+    async fn metadata_of_all(&self, key: &str) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
+        const GET: &str = "SELECT i.id, m.value FROM metadata m JOIN instance i ON i.number = m.instance \
+                           WHERE m.key = $1 ORDER BY i.number";
+        let key: Arc<str> = key.into();
+        let home = Arc::clone(&self.home);
+        self.brought("metadata_of_all", async move {
+            let mut connection = home.connection().await?;
+            let rows: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(GET).bind(&*key).fetch_all(&mut *connection).await?;
+            Ok(rows.into_iter().map(|(id, value)| (InstanceId::new(id), value)).collect())
+        })
+        .await
+    }
+
     async fn set_metadata(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         if key == STORE_ID || key == INSTANCE {
             let what = format!("`{key}` is the store's own and cannot be set");

@@ -14,7 +14,8 @@ const UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_00
 
 impl Length {
     /// So many seconds.
-    pub(super) const fn seconds(seconds: u64) -> Self {
+    #[must_use]
+    pub const fn seconds(seconds: u64) -> Self {
         Self(seconds * 1_000)
     }
 

@@ -1,0 +1,87 @@
+//! Backend `influxdb`: history in two buckets of an InfluxDB 2 server, readable for people's own dashboards.
+//!
+//! It promises: a row that is there twice is there once, and the first of two results stays; what of a batch was lost on
+//! the way is made whole when it comes again; instances that share the buckets never see each other's rows; no text is
+//! ever part of a query's code; a call ends in time, whatever the server does.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `settings.rs` | the settings |
+//! | `client.rs` | requests and their answers |
+//! | `flux.rs` | text of queries: values are literals |
+//! | `line.rs` | line protocol |
+//! | `point.rs` | rows as points |
+//! | `store.rs` | the store: brings calls to its runtime |
+//! | `append.rs` | writing rows |
+//! | `read.rs` | reading rows |
+//! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
+//! | `diagnose.rs` | a look at the way to the server, step by step |
+//! | `fault.rs` | the server's refusals in the words of the seam |
+//! | `test_server.rs` | a throw-away server for tests |
+//!
+//! How a server is prepared, and what people find in it: `docs/storage.md`.
+
+mod append;
+mod client;
+mod diagnose;
+mod fault;
+mod flux;
+mod line;
+mod point;
+mod read;
+mod scan;
+mod settings;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod test_server;
+mod upkeep;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::settings::InfluxDb;
+use crate::model::{FieldError, FieldSpec};
+use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreErrorKind};
+
+#[async_trait]
+impl Backend for InfluxDb {
+    const ID: &'static str = fault::ID;
+    const FIELDS: &'static [FieldSpec] = settings::FIELDS;
+    const SHARED: bool = true;
+
+    fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let faults = self.faults();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn contact(&self) -> String {
+        format!("{}:{}", Self::ID, self.place())
+    }
+
+    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
+        let settings = self.checked("open")?;
+        let store = store::InfluxStore::open(settings, env.instance, Arc::clone(&env.clock)).await?;
+        Ok(Arc::new(store))
+    }
+
+    async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
+        diagnose::diagnose(self, env).await
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    async fn test_instance(env: &BackendEnv) -> Option<Self> {
+        test_server::instance(&env.data_dir).await
+    }
+}
+
+impl InfluxDb {
+    fn checked(&self, operation: &'static str) -> Result<Arc<Self>, StoreError> {
+        match self.faults().first() {
+            None => Ok(Arc::new(self.clone())),
+            Some(fault) => {
+                Err(StoreError::new(StoreErrorKind::Misconfigured, Self::ID, operation, format!("setting `{fault}`")))
+            }
+        }
+    }
+}
