@@ -82,6 +82,7 @@ fn toolchain() -> Option<String> {
 }
 
 /// Waits for a program and says now and then that it is still at work; what it prints is shown where it fails.
+#[allow(clippy::disallowed_methods, reason = "a build takes the machine's own time")]
 fn wait(mut command: Command, what: &str) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
