@@ -13,7 +13,7 @@
 //! | `point.rs` | rows as points |
 //! | `store.rs` | the store: brings calls to its runtime |
 //! | `append.rs` | writing rows |
-//! | `read.rs` | reading rows |
+//! | `read.rs`, `rest.rs` | reading results; reading everything else |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
 //! | `fault.rs` | the server's refusals in the words of the seam |
@@ -29,6 +29,7 @@ mod flux;
 mod line;
 mod point;
 mod read;
+mod rest;
 mod scan;
 mod settings;
 mod store;

@@ -6,17 +6,15 @@ use std::collections::HashMap;
 use super::client::Record;
 use super::fault::unreadable;
 use super::flux::Flux;
-use super::line::key_tag;
-use super::point::{self, GAP, INCIDENT, META, RESULT, ROLLUP, ROW, Unreadable};
+use super::point::{self, RESULT, ROLLUP, ROW, Unreadable};
+use super::rest;
 use super::store::Home;
-use crate::model::{CheckResult, Gap, Incident, IncidentId, InstanceId, MonitorId, Rollup, Span, Tier, UnixMicros};
-use crate::storage::{
-    FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreError, StoreStatus,
-};
+use crate::model::{CheckResult, MonitorId, Span, UnixMicros};
+use crate::storage::{FUTURE_TOLERANCE_US, Page, PageCursor, ResultQuery, StoreError, StoreStatus};
 
 type Outcome<T> = Result<T, StoreError>;
 
-const EVER: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
+pub(super) const EVER: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
 
 /// A field that every result has, small: for what needs times only.
 pub(super) const SMALL_FIELD: &str = "duration_us";
@@ -27,7 +25,7 @@ const SHORTEST_US: u64 = 1_000_000;
 /// A span that is looked through at once when nothing is known of the monitor, in microseconds.
 const SHORT_SPAN_US: u64 = 2 * 86_400_000_000;
 /// All rows in one table: the server reads so much faster than by sorting series into one afterwards.
-const IN_ONE_TABLE: &str =
+pub(super) const IN_ONE_TABLE: &str =
     "\n  |> group(columns: [\"_field\"])\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])";
 /// Most monitors that are named in a query; of more, all are asked for.
 pub(super) const MOST_NAMED: usize = 32;
@@ -69,16 +67,12 @@ pub(super) fn select_results_of(home: &Home, monitors: &[MonitorId], span: Span,
         .code(")")
 }
 
-fn select_rest(home: &Home, measurement: &'static str, span: Span) -> Flux {
-    select(home, &home.client.settings.rollup_bucket(), measurement, span)
-}
-
 /// A column that an answer must have.
-fn wanted_column<T>(operation: &'static str, value: Option<T>) -> Outcome<T> {
+pub(super) fn wanted_column<T>(operation: &'static str, value: Option<T>) -> Outcome<T> {
     value.ok_or_else(|| unreadable(operation, "a column is missing"))
 }
 
-fn made<T>(operation: &'static str, read: Result<T, Unreadable>) -> Outcome<T> {
+pub(super) fn made<T>(operation: &'static str, read: Result<T, Unreadable>) -> Outcome<T> {
     read.map_err(|what| unreadable(operation, &what))
 }
 
@@ -394,197 +388,6 @@ async fn newest_of(home: &Home, flux: Flux, newest: &mut HashMap<MonitorId, Chec
     Ok(())
 }
 
-pub(super) async fn rollups(home: &Home, query: &RollupQuery) -> Outcome<Vec<Rollup>> {
-    const OPERATION: &str = "rollups";
-    let floor = home.known().floors.of(Some(query.tier), query.monitor);
-    let span = Span::new(query.span.from.max(floor), query.span.to);
-    if span.is_empty() {
-        return Ok(Vec::new());
-    }
-    let flux = select_rest(home, ROLLUP, span)
-        .code(" and r.monitor == ")
-        .text(&query.monitor.to_string())
-        .code(" and r.tier == ")
-        .text(query.tier.as_str())
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_time\", \"_value\"])");
-    let records = home.client.query(OPERATION, flux).await?;
-    let mut rollups = Vec::with_capacity(records.len());
-    for record in &records {
-        let (start, packed) = (wanted_column(OPERATION, record.time())?, wanted_column(OPERATION, record.packed())?);
-        rollups.push(made(OPERATION, point::read_rollup(query.monitor, query.tier, start, packed))?);
-    }
-    rollups.sort_by_key(|rollup| rollup.start);
-    Ok(rollups)
-}
-
-pub(super) async fn incidents(home: &Home, query: &IncidentQuery) -> Outcome<Vec<Incident>> {
-    let mut incidents = incidents_that(home, |incident| query.matches(incident)).await?;
-    incidents.sort_by_key(|incident| std::cmp::Reverse((incident.opened, incident.id)));
-    incidents.truncate(query.limit);
-    Ok(incidents)
-}
-
-/// Rollups of some monitors at once.
-pub(super) async fn rollups_of(home: &Home, monitors: &[MonitorId], tier: Tier, span: Span) -> Outcome<Vec<Rollup>> {
-    const OPERATION: &str = "rollups";
-    let floors = home.known().floors.clone();
-    let span = Span::new(span.from.max(floors.lowest(Some(tier))), span.to);
-    let mut rollups = Vec::new();
-    if span.is_empty() {
-        return Ok(rollups);
-    }
-    for some in monitors.chunks(MOST_NAMED) {
-        let flux = select_rest(home, ROLLUP, span)
-            .code(" and ")
-            .any(some, |flux, monitor| flux.code("r.monitor == ").text(&monitor.to_string()))
-            .code(" and r.tier == ")
-            .text(tier.as_str())
-            .code(" and r._field == ")
-            .text(ROW)
-            .code(")")
-            .code(IN_ONE_TABLE);
-        for record in home.client.query(OPERATION, flux).await? {
-            let monitor = wanted_column(OPERATION, record.monitor())?;
-            let (start, packed) =
-                (wanted_column(OPERATION, record.time())?, wanted_column(OPERATION, record.packed())?);
-            if start >= floors.of(Some(tier), monitor) {
-                rollups.push(made(OPERATION, point::read_rollup(monitor, tier, start, packed))?);
-            }
-        }
-    }
-    Ok(rollups)
-}
-
-async fn incidents_that(home: &Home, wanted: impl Fn(&Incident) -> bool) -> Outcome<Vec<Incident>> {
-    const OPERATION: &str = "incidents";
-    let pick = |all: &HashMap<IncidentId, Incident>| all.values().filter(|one| wanted(one)).cloned().collect();
-    let changes = {
-        let known = home.known();
-        if let Some(all) = &known.incidents {
-            return Ok(pick(all));
-        }
-        known.changes
-    };
-    let flux = select_rest(home, INCIDENT, EVER)
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_value\"])");
-    let mut all = HashMap::new();
-    for record in home.client.query(OPERATION, flux).await? {
-        let incident = made(OPERATION, point::read_incident(wanted_column(OPERATION, record.packed())?))?;
-        all.insert(incident.id, incident);
-    }
-    let picked = pick(&all);
-    let mut known = home.known();
-    if known.changes == changes {
-        known.incidents = Some(all);
-    }
-    Ok(picked)
-}
-
-pub(super) async fn gaps(home: &Home, query: &GapQuery) -> Outcome<Vec<Gap>> {
-    let floors = home.known().floors.clone();
-    let is_kept = |gap: &Gap| gap.span.to >= floors.of(None, gap.monitor);
-    let mut gaps = gaps_that(home, "gaps", |gap| query.matches(gap) && is_kept(gap)).await?;
-    gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
-    Ok(gaps)
-}
-
-/// Gaps, in no order.
-pub(super) async fn gaps_that(
-    home: &Home,
-    operation: &'static str,
-    wanted: impl Fn(&Gap) -> bool,
-) -> Outcome<Vec<Gap>> {
-    let pick = |all: &HashMap<(MonitorId, UnixMicros), Gap>| all.values().filter(|one| wanted(one)).copied().collect();
-    let changes = {
-        let known = home.known();
-        if let Some(all) = &known.gaps {
-            return Ok(pick(all));
-        }
-        known.changes
-    };
-    let flux = select_rest(home, GAP, EVER)
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_time\", \"_value\", \"monitor\"])");
-    let mut all = HashMap::new();
-    for record in home.client.query(operation, flux).await? {
-        let monitor = wanted_column(operation, record.monitor())?;
-        let (from, packed) = (wanted_column(operation, record.time())?, wanted_column(operation, record.packed())?);
-        all.insert((monitor, from), made(operation, point::read_gap(monitor, from, packed))?);
-    }
-    let picked = pick(&all);
-    let mut known = home.known();
-    if known.changes == changes {
-        known.gaps = Some(all);
-    }
-    Ok(picked)
-}
-
-/// All that is remembered of this instance: keys and packed values.
-pub(super) async fn remembered(home: &Home, operation: &'static str) -> Outcome<Vec<(String, String)>> {
-    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
-    let flux = select_rest(home, META, span)
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_value\", \"key\"])");
-    let records = home.client.query(operation, flux).await?;
-    let pair = |record: &Record| {
-        Ok((
-            wanted_column(operation, record.text("key"))?.to_owned(),
-            wanted_column(operation, record.packed())?.to_owned(),
-        ))
-    };
-    records.iter().map(pair).collect()
-}
-
-/// A value that every instance remembers.
-pub(super) async fn meta_of_all(
-    home: &Home,
-    operation: &'static str,
-    key: &str,
-) -> Outcome<Vec<(InstanceId, Vec<u8>)>> {
-    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
-    let flux = Flux::new("from(bucket: ")
-        .text(&home.client.settings.rollup_bucket())
-        .code(")\n  |> range(start: ")
-        .time(span.from)
-        .code(", stop: ")
-        .time(span.to)
-        .code(")\n  |> filter(fn: (r) => r._measurement == ")
-        .text(META)
-        .code(" and r.key == ")
-        .text(&key_tag(key))
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_value\", \"instance\"])");
-    let mut values = Vec::new();
-    for record in home.client.query(operation, flux).await? {
-        // Somebody else's points may be here.
-        let Some(instance) = record.text("instance").and_then(|id| id.parse().ok()) else { continue };
-        values.push((instance, made(operation, point::read_meta(wanted_column(operation, record.packed())?))?));
-    }
-    values.sort();
-    Ok(values)
-}
-
-/// A value that is remembered.
-pub(super) async fn meta(home: &Home, operation: &'static str, key: &str) -> Outcome<Option<Vec<u8>>> {
-    let span = Span::new(UnixMicros::MIN, UnixMicros::MIN.plus_us(1));
-    let flux = select_rest(home, META, span)
-        .code(" and r.key == ")
-        .text(&key_tag(key))
-        .code(" and r._field == ")
-        .text(ROW)
-        .code(")\n  |> keep(columns: [\"_value\"])");
-    let records = home.client.query(operation, flux).await?;
-    let Some(record) = records.first() else { return Ok(None) };
-    made(operation, point::read_meta(wanted_column(operation, record.packed())?)).map(Some)
-}
-
 pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
     let version = home.client.version("check").await?;
     Ok(StoreStatus {
@@ -599,7 +402,7 @@ pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
 pub(super) async fn monitors_with_rows(home: &Home, operation: &'static str) -> Outcome<Vec<MonitorId>> {
     let results = select(home, &home.client.settings.bucket, RESULT, EVER);
     let mut monitors = std::collections::BTreeSet::new();
-    for all in [results, select_rest(home, ROLLUP, EVER)] {
+    for all in [results, rest::select_rest(home, ROLLUP, EVER)] {
         let flux = all.code(
             ")\n  |> keep(columns: [\"monitor\"])\n  |> group()\n  |> distinct(column: \"monitor\")\n  \
              |> keep(columns: [\"_value\"])",

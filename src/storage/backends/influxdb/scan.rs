@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::read;
 use super::store::Home;
+use super::{read, rest};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, GapQuery, IncidentQuery, RollupQuery, ScanCursor, ScanPage, StoreError};
 
@@ -97,14 +97,14 @@ fn monitors(home: &Home, from: Uuid, batch: &mut Batch) -> Option<Place> {
 }
 
 async fn incidents(home: &Home, from: Uuid, batch: &mut Batch) -> Outcome<Option<Place>> {
-    let all = read::incidents(home, &IncidentQuery { monitor: None, span: EVER, limit: usize::MAX }).await?;
+    let all = rest::incidents(home, &IncidentQuery { monitor: None, span: EVER, limit: usize::MAX }).await?;
     let (rows, next) = cut(all, &from, |row| row.id.uuid());
     batch.incidents = rows;
     Ok(Some(next.map_or(Place::Gaps(Uuid::nil(), UnixMicros::MIN), Place::Incidents)))
 }
 
 async fn gaps(home: &Home, from: (Uuid, UnixMicros), batch: &mut Batch) -> Outcome<Option<Place>> {
-    let all = read::gaps(home, &GapQuery { monitor: None, span: EVER }).await?;
+    let all = rest::gaps(home, &GapQuery { monitor: None, span: EVER }).await?;
     let (rows, next) = cut(all, &from, |row| (row.monitor.uuid(), row.span.from));
     batch.gaps = rows;
     let rollups = Place::Rollups(Uuid::nil(), Tier::FiveMinutes, UnixMicros::MIN);
@@ -130,7 +130,7 @@ async fn rollups(
                 (true, std::cmp::Ordering::Equal) => begin_time,
                 _ => UnixMicros::MIN,
             };
-            let mut rows = read::rollups(home, &RollupQuery { monitor, tier, span: Span::new(from, EVER.to) }).await?;
+            let mut rows = rest::rollups(home, &RollupQuery { monitor, tier, span: Span::new(from, EVER.to) }).await?;
             let left = ROWS - batch.rollups.len();
             let next = rows.get(left).map(|row| Place::Rollups(monitor.uuid(), tier, row.start));
             rows.truncate(left);

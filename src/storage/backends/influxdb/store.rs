@@ -15,7 +15,7 @@ use super::client::{Bucket, Client};
 use super::fault::{ID, closed, make_buckets};
 use super::point::{self, MONITOR_KEY};
 use super::settings::InfluxDb;
-use super::{append, read, scan, upkeep};
+use super::{append, read, rest, scan, upkeep};
 use crate::clock::Clock;
 use crate::model::{
     CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros,
@@ -316,7 +316,7 @@ impl Home {
 
     /// Reads what is remembered of this instance.
     async fn load(&self) -> Result<(), StoreError> {
-        let remembered = read::remembered(self, "open").await?;
+        let remembered = rest::remembered(self, "open").await?;
         let mut known = Known::default();
         for (key, packed) in remembered {
             if key.starts_with(MONITOR_KEY) {
@@ -355,22 +355,22 @@ impl ReadRows for InfluxStore {
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let query = query.clone();
-        self.reads("rollups", |home| async move { read::rollups(&home, &query).await }).await
+        self.reads("rollups", |home| async move { rest::rollups(&home, &query).await }).await
     }
 
     async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
         let monitors = monitors.to_vec();
-        self.reads("rollups", |home| async move { read::rollups_of(&home, &monitors, tier, span).await }).await
+        self.reads("rollups", |home| async move { rest::rollups_of(&home, &monitors, tier, span).await }).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
         let query = query.clone();
-        self.reads("incidents", |home| async move { read::incidents(&home, &query).await }).await
+        self.reads("incidents", |home| async move { rest::incidents(&home, &query).await }).await
     }
 
     async fn gaps(&self, query: &GapQuery) -> Result<Vec<Gap>, StoreError> {
         let query = query.clone();
-        self.reads("gaps", |home| async move { read::gaps(&home, &query).await }).await
+        self.reads("gaps", |home| async move { rest::gaps(&home, &query).await }).await
     }
 
     async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
@@ -399,7 +399,7 @@ impl ResultStore for InfluxStore {
         let (status, kept) = self
             .writes("check", |home| async move {
                 append::set_meta(&home, "check", &format!("{VALUE_KEY}{CHECK}"), &written).await?;
-                let kept = read::meta(&home, "check", &format!("{VALUE_KEY}{CHECK}")).await?;
+                let kept = rest::meta(&home, "check", &format!("{VALUE_KEY}{CHECK}")).await?;
                 Ok((read::status(&home).await?, kept))
             })
             .await?;
@@ -425,12 +425,12 @@ impl ResultStore for InfluxStore {
             return Ok(Some(known.to_string().into_bytes()));
         }
         let key = format!("{VALUE_KEY}{key}");
-        self.reads("metadata", |home| async move { read::meta(&home, "metadata", &key).await }).await
+        self.reads("metadata", |home| async move { rest::meta(&home, "metadata", &key).await }).await
     }
 
     async fn metadata_of_all(&self, key: &str) -> Result<Vec<(InstanceId, Vec<u8>)>, StoreError> {
         let key = format!("{VALUE_KEY}{key}");
-        self.reads("metadata_of_all", |home| async move { read::meta_of_all(&home, "metadata_of_all", &key).await })
+        self.reads("metadata_of_all", |home| async move { rest::meta_of_all(&home, "metadata_of_all", &key).await })
             .await
     }
 

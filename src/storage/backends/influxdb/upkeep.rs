@@ -6,7 +6,7 @@ use super::line::{Lines, key_tag};
 use super::point::{self, GAP, META, MONITOR_KEY, RESULT, ROLLUP};
 use super::read::{self, SMALL_FIELD};
 use super::store::{Home, InfluxStore, floor_key};
-use super::{append, fault};
+use super::{append, fault, rest};
 use crate::model::{Gap, MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, Pruned, ResultStore, Retention, StoreError, StoreErrorKind, missing_rollups};
 
@@ -155,7 +155,7 @@ async fn count(home: &Home, tier: Option<Tier>, monitor: Option<MonitorId>, span
 /// that stay are left out.
 async fn delete_gaps(home: &Home, monitor: Option<MonitorId>, floor: UnixMicros) -> Outcome<()> {
     let is_meant = |gap: &Gap| gap.span.from < floor && monitor.is_none_or(|monitor| gap.monitor == monitor);
-    let mut gaps = read::gaps_that(home, OPERATION, is_meant).await?;
+    let mut gaps = rest::gaps_that(home, OPERATION, is_meant).await?;
     gaps.sort_by_key(|gap| gap.span.from);
     let id = monitor.map(|monitor| monitor.to_string());
     let mut parts = vec![("_measurement", GAP), ("instance", home.instance.as_str())];
@@ -257,7 +257,7 @@ async fn keep_retention(home: &Home, policy: &Retention, now: UnixMicros) -> Out
 /// The longest time for which any instance wants results, in days; 0 is for ever.
 async fn longest_retention(home: &Home) -> Outcome<u32> {
     let mut longest = 1;
-    for (_, bytes) in read::meta_of_all(home, OPERATION, RAW_DAYS_KEY).await? {
+    for (_, bytes) in rest::meta_of_all(home, OPERATION, RAW_DAYS_KEY).await? {
         match bytes.try_into().map(u32::from_be_bytes) {
             Ok(0) => return Ok(0),
             Ok(days) => longest = longest.max(days),
