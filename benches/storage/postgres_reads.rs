@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hallmonitor::model::Tier;
 use hallmonitor::storage::backends::postgres::Postgres;
-use hallmonitor::storage::{Backend, Batch, ResultQuery, Retention, missing_rollups};
+use hallmonitor::storage::{Backend, ResultQuery, Retention};
 
 use crate::past::Past;
 use crate::questions::{DAY_US, DAYS, Much, START, block};
@@ -55,19 +55,25 @@ pub(crate) fn asker() {
     MUCH.answer(&settings.contact(), async |folder| settings.open(&env(folder)).await.expect("opens"));
 }
 
-/// The oldest day goes, once its rollups of 5 minutes are there.
+/// The oldest day goes, as it does at midnight: what it leaves was prepared in the hours before.
 async fn prune(settings: &Postgres, folder: &Path) {
     let store = settings.open(&env(folder)).await.expect("opens");
     let reader = settings.open(&env(folder)).await.expect("opens");
     let day = Tier::Day.bucket(START);
-    let began = Instant::now();
-    for id in MUCH.monitors() {
-        let rollups = missing_rollups(&*store, id, day).await.expect("reads");
-        store.append(&Batch { rollups, ..Batch::default() }).await.expect("appends");
+    let policy = Retention { raw_days: Some(DAYS as u32 - 1), ..Retention::default() };
+    let midnight = START.plus_us(DAYS * DAY_US);
+    store.prune(&policy, midnight.minus_us(Tier::Hour.width_us())).await.expect("prunes");
+    let (began, mut pieces, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    loop {
+        let piece = Instant::now();
+        let more = store.tend(midnight.minus_us(Tier::Hour.width_us())).await.expect("keeps house");
+        (pieces, longest) = (pieces + 1, longest.max(piece.elapsed()));
+        if !more {
+            break;
+        }
     }
     let rolled = began.elapsed();
     let before = store.check().await.expect("is well").size_bytes.unwrap_or(0);
-    let policy = Retention { raw_days: Some(DAYS as u32 - 1), ..Retention::default() };
     let query = ResultQuery { monitor: None, span: day, limit: 1, after: None };
     let began = Instant::now();
     let watch = async {
@@ -76,7 +82,7 @@ async fn prune(settings: &Postgres, folder: &Path) {
         }
         began.elapsed()
     };
-    let (pruned, gone) = tokio::join!(store.prune(&policy, START.plus_us(DAYS * DAY_US)), watch);
+    let (pruned, gone) = tokio::join!(store.prune(&policy, midnight), watch);
     let (whole, pruned) = (began.elapsed(), pruned.expect("prunes"));
     let after = store.check().await.expect("is well").size_bytes.unwrap_or(0);
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -85,12 +91,14 @@ async fn prune(settings: &Postgres, folder: &Path) {
         figure: format!("{:.0} ms", gone.as_secs_f64() * 1_000.0),
         reach: Some("< 1 s".into()),
         counted: format!(
-            "{} results, {:.0} of {:.0} MiB given back after {:.1} s; before that their 5-minute rollups took {:.0} s",
+            "{} results, {:.0} of {:.0} MiB given back after {:.1} s; before that their 5-minute rollups took {:.0} s \
+             in {pieces} pieces, the longest of {:.2} s",
             pruned.results,
             mib(before) - mib(after),
             mib(before),
             whole.as_secs_f64(),
-            rolled.as_secs_f64()
+            rolled.as_secs_f64(),
+            longest.as_secs_f64()
         ),
         ..Figure::default()
     }

@@ -15,7 +15,9 @@ use super::upkeep::{WATERMARK, watermark};
 use super::ways::Ways;
 use crate::clock::Clock;
 use crate::journal::JournalError;
-use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros, error_chain};
+use crate::model::{
+    CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros, error_chain,
+};
 use crate::storage::{
     Bucket, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, ResultStore, RollupQuery, Series,
     SeriesQuery, StoreError, StoreStatus, Uptime, UptimeQuery, Verified, answer,
@@ -247,6 +249,32 @@ impl ReadRows for History {
         self.page(query, false).await
     }
 
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        let former = self.former(span);
+        let own = self.current().results_seen_of(monitors, span, limit).await?;
+        if former.is_empty() {
+            return Ok(own);
+        }
+        let Some(own) = own else { return Ok(None) };
+        let mut results: HashMap<(UnixMicros, MonitorId), CheckResult> = HashMap::new();
+        let keyed = |rows: Vec<CheckResult>| rows.into_iter().map(|row| ((row.time, row.monitor), row));
+        // Of results with the same key that of the newest store stays.
+        for (former, _) in former.into_iter().rev() {
+            match answered(&former, former.results_seen_of(monitors, span, limit).await) {
+                Some(Some(found)) => results.extend(keyed(found)),
+                Some(None) => return Ok(None),
+                None => {}
+            }
+        }
+        results.extend(keyed(own));
+        Ok(Some(results).filter(|results| results.len() <= limit).map(|results| results.into_values().collect()))
+    }
+
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let found = self.current().latest(monitors, now).await?;
         let mut latest: HashMap<MonitorId, CheckResult> = found.into_iter().map(|row| (row.monitor, row)).collect();
@@ -292,6 +320,22 @@ impl ReadRows for History {
             rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
         }
         Ok(rollups)
+    }
+
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        let ends = spans.first().zip(spans.last());
+        let whole = ends.map_or(Span::new(UnixMicros::MIN, UnixMicros::MIN), |(first, last)| {
+            Span::new(first.from, last.to.plus_us(tier.width_us()))
+        });
+        if self.former(whole).is_empty() {
+            return self.current().rollup_sums(monitors, tier, spans).await;
+        }
+        answer::rollup_sums(self, monitors, tier, spans).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

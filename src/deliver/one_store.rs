@@ -9,10 +9,11 @@ use super::head::share_of;
 use super::shared::{Shared, lock};
 use crate::journal::{JournalError, Reader, decode, kind, peek};
 use crate::model::{
-    CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Span, Tier, UnixMicros,
+    CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ReadRows, ResultQuery, RollupQuery, StoreError,
+    answer,
 };
 
 /// Most rows of the journal's files that one read goes through, newest first; a backend that is away for longer
@@ -27,9 +28,12 @@ pub(super) struct OneStore(pub(super) Arc<Shared>);
 #[derive(Debug, Clone)]
 enum Want {
     Results(ResultQuery),
+    /// Of several, and how many at most.
+    ResultsOf(HashSet<MonitorId>, Span, usize),
     Latest(HashSet<MonitorId>, UnixMicros),
     Before(MonitorId, UnixMicros),
     Rollups(RollupQuery),
+    RollupsOf(HashSet<MonitorId>),
     Incidents(Option<MonitorId>),
     Gaps(Option<MonitorId>),
     Monitors,
@@ -43,7 +47,7 @@ impl Want {
             Self::Before(monitor, _) => Some(*monitor),
             Self::Rollups(query) => Some(query.monitor),
             Self::Incidents(monitor) => *monitor,
-            Self::Latest(..) | Self::Gaps(_) | Self::Monitors => None,
+            Self::ResultsOf(..) | Self::Latest(..) | Self::RollupsOf(_) | Self::Gaps(_) | Self::Monitors => None,
         }
     }
 
@@ -68,7 +72,7 @@ struct Pending {
     /// Candidates by key; the first row of a key stays.
     results: BTreeMap<Key, Row>,
     latest: HashMap<MonitorId, CheckResult>,
-    rollups: BTreeMap<(Tier, UnixMicros), Rollup>,
+    rollups: HashMap<(MonitorId, Tier, UnixMicros), Rollup>,
     incidents: HashMap<IncidentId, Incident>,
     gaps: HashMap<(MonitorId, UnixMicros), Gap>,
     monitors: HashMap<MonitorId, KnownMonitor>,
@@ -90,6 +94,13 @@ impl Pending {
         let time = seen.time.unwrap_or(UnixMicros::MIN);
         let wanted = match (want, seen.kind) {
             (Want::Results(query), kind::RESULT) => self.has_room_for(query, (time, seen.monitor)),
+            (Want::ResultsOf(monitors, span, limit), kind::RESULT) => {
+                span.contains(time)
+                    && monitors.contains(&seen.monitor)
+                    && self.results.len() <= *limit
+                    && !self.results.contains_key(&(time, seen.monitor))
+            }
+            (Want::RollupsOf(monitors), kind::ROLLUP) => monitors.contains(&seen.monitor),
             (Want::Latest(monitors, now), kind::RESULT) => {
                 time <= now.plus_us(FUTURE_TOLERANCE_US)
                     && monitors.contains(&seen.monitor)
@@ -118,18 +129,22 @@ impl Pending {
 
     fn keep(&mut self, want: &Want, row: Row) {
         match row {
-            Row::Result(result) => {
-                if let Want::Results(query) = want {
+            Row::Result(result) => match want {
+                Want::Results(query) => {
                     self.results.insert((result.time, result.monitor), Row::Result(result));
                     // One more than asked for tells that there is more.
                     if self.results.len() > query.limit + 1 {
                         self.results.pop_first();
                     }
-                } else {
-                    self.latest.insert(result.monitor, result);
                 }
+                Want::ResultsOf(..) => {
+                    self.results.insert((result.time, result.monitor), Row::Result(result));
+                }
+                _ => drop(self.latest.insert(result.monitor, result)),
+            },
+            Row::Rollup(rollup) => {
+                self.rollups.insert((rollup.monitor, rollup.tier, rollup.start), rollup);
             }
-            Row::Rollup(rollup) => drop(self.rollups.insert((rollup.tier, rollup.start), rollup)),
             Row::Incident(incident) => drop(self.incidents.insert(incident.id, incident)),
             Row::Gap(gap) => drop(self.gaps.insert((gap.monitor, gap.span.from), gap)),
             Row::Monitor(mut monitor) => {
@@ -293,6 +308,34 @@ impl ReadRows for OneStore {
         self.page(query, false).await
     }
 
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        let Pending { mut results, forgotten, .. } =
+            self.pending(Want::ResultsOf(monitors.iter().copied().collect(), span, limit)).await?;
+        if results.len() > limit {
+            return Ok(None);
+        }
+        if let Some(store) = self.0.readable().await {
+            let Some(stored) = store.results_seen_of(monitors, span, limit).await? else { return Ok(None) };
+            if results.is_empty() && forgotten.is_empty() {
+                return Ok(Some(stored));
+            }
+            // A key that is there already is left as it is.
+            let stored = stored.into_iter().filter(|result| !forgotten.contains(&result.monitor));
+            results.extend(stored.map(|result| ((result.time, result.monitor), Row::Result(result))));
+        }
+        let results = results.into_values().filter_map(|row| match row {
+            Row::Result(result) => Some(result),
+            _ => None,
+        });
+        let results: Vec<CheckResult> = results.collect();
+        Ok(Some(results).filter(|results| results.len() <= limit))
+    }
+
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let pending = self.pending(Want::Latest(monitors.iter().copied().collect(), now)).await?;
         let mut latest = pending.latest;
@@ -325,24 +368,42 @@ impl ReadRows for OneStore {
     }
 
     async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
-        let mut newer: HashMap<(MonitorId, UnixMicros), Rollup> = HashMap::new();
-        let mut forgotten = HashSet::new();
-        for monitor in monitors {
-            let pending = self.pending(Want::Rollups(RollupQuery { monitor: *monitor, tier, span })).await?;
-            let wanted = |rollup: &Rollup| rollup.tier == tier && span.contains(rollup.start);
-            let of_monitor = pending.rollups.into_values().filter(wanted);
-            newer.extend(of_monitor.map(|rollup| ((rollup.monitor, rollup.start), rollup)));
-            forgotten.extend(pending.forgotten);
-        }
+        let pending = self.pending(Want::RollupsOf(monitors.iter().copied().collect())).await?;
+        let mut newer = pending.rollups;
+        newer.retain(|_, rollup| rollup.tier == tier && span.contains(rollup.start));
         let mut rollups = match self.0.readable().await {
             Some(store) => store.rollup_times_of(monitors, tier, span).await?,
             None => Vec::new(),
         };
         rollups.retain(|rollup| {
-            !forgotten.contains(&rollup.monitor) && !newer.contains_key(&(rollup.monitor, rollup.start))
+            let key = (rollup.monitor, rollup.tier, rollup.start);
+            !pending.forgotten.contains(&rollup.monitor) && !newer.contains_key(&key)
         });
         rollups.extend(newer.into_values());
         Ok(rollups)
+    }
+
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        let pending = self.pending(Want::RollupsOf(monitors.iter().copied().collect())).await?;
+        let of_tier = pending.rollups.keys().filter(|(_, of, _)| *of == tier).map(|(monitor, ..)| *monitor);
+        // What waits takes the place of what is stored: sums do not tell of what.
+        let waits: HashSet<MonitorId> = of_tier.chain(pending.forgotten).collect();
+        let (waiting, rest): (Vec<MonitorId>, Vec<MonitorId>) =
+            monitors.iter().partition(|monitor| waits.contains(monitor));
+        let store = self.0.readable().await;
+        let mut stored = match store {
+            Some(store) if !rest.is_empty() => store.rollup_sums(&rest, tier, spans).await?.into_iter(),
+            _ => Vec::new().into_iter(),
+        };
+        let mut own = answer::rollup_sums(self, &waiting, tier, spans).await?.into_iter();
+        let nothing = || vec![Times::default(); spans.len()];
+        let of = |monitor| if waits.contains(monitor) { own.next() } else { stored.next() }.unwrap_or_else(nothing);
+        Ok(monitors.iter().map(of).collect())
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

@@ -6,13 +6,17 @@
 use std::collections::HashMap;
 
 use super::evidence::Found;
-use super::{Bucket, GapQuery, ReadRows, RollupQuery, Series, SeriesQuery, StoreError, Uptime, UptimeQuery};
-use crate::model::{Coverage, GapReason, Latency, MonitorId, Span, Tier, UnixMicros, Verdict};
+use super::{
+    Bucket, GapQuery, ReadRows, ResultQuery, RollupQuery, Series, SeriesQuery, StoreError, Uptime, UptimeQuery,
+};
+use crate::model::{CheckResult, Coverage, GapReason, Latency, MonitorId, Span, Tier, Times, UnixMicros, Verdict};
 
 /// Most buckets of one series, whatever is asked for.
 const MOST_BUCKETS: usize = 10_000;
 /// Longest span of results that is held in memory at once, in microseconds: a week.
 const PIECE_US: u64 = 7 * 86_400_000_000;
+/// Rollups of several monitors that are held in memory at once.
+const ROLLUPS_AT_ONCE: usize = 50_000;
 
 const SECOND_US: u64 = 1_000_000;
 const DAY_US: u64 = Tier::Day.width_us();
@@ -81,7 +85,7 @@ fn tiers(tier: Option<Tier>) -> &'static [Tier] {
 /// Whatever the rows' reads give.
 pub async fn series<R: ReadRows + ?Sized>(rows: &R, query: &SeriesQuery) -> Result<Series, StoreError> {
     let mut layout = pick_tier(query.span, query.buckets, None);
-    let mut gathered = gather(rows, query.monitor, &layout, query.now).await?;
+    let mut gathered = gather(rows, query.monitor, &layout, query.now, true).await?;
     let raw_only = layout.tier.is_none_or(|tier| tier == Tier::FiveMinutes);
     if raw_only && gathered.first.is_none() {
         // The results may be gone and their rollups still there.
@@ -89,7 +93,7 @@ pub async fn series<R: ReadRows + ?Sized>(rows: &R, query: &SeriesQuery) -> Resu
             let coarse = RollupQuery { monitor: query.monitor, tier, span: query.span };
             if rows.rollups(&coarse).await?.iter().any(|rollup| rollup.checks > 0) {
                 layout = pick_tier(query.span, query.buckets, Some(tier));
-                gathered = gather(rows, query.monitor, &layout, query.now).await?;
+                gathered = gather(rows, query.monitor, &layout, query.now, true).await?;
                 break;
             }
         }
@@ -118,7 +122,85 @@ pub async fn buckets<R: ReadRows + ?Sized>(
     now: UnixMicros,
 ) -> Result<Vec<Bucket>, StoreError> {
     let layout = Layout { tier, buckets: spans };
-    Ok(gather(rows, monitor, &layout, now).await?.buckets)
+    Ok(gather(rows, monitor, &layout, now, true).await?.buckets)
+}
+
+/// The same, of which only counts and times are needed: what rollups know of latencies is left out.
+///
+/// # Errors
+/// Whatever the rows' reads give.
+pub async fn lean_buckets<R: ReadRows + ?Sized>(
+    rows: &R,
+    monitor: MonitorId,
+    spans: Vec<Span>,
+    tier: Option<Tier>,
+    now: UnixMicros,
+) -> Result<Vec<Bucket>, StoreError> {
+    let layout = Layout { tier, buckets: spans };
+    Ok(gather(rows, monitor, &layout, now, false).await?.buckets)
+}
+
+/// See [`ReadRows::results_seen_of`]: one monitor after the other.
+///
+/// # Errors
+/// Whatever the rows' reads give.
+pub async fn results_seen_of<R: ReadRows + ?Sized>(
+    rows: &R,
+    monitors: &[MonitorId],
+    span: Span,
+    limit: usize,
+) -> Result<Option<Vec<CheckResult>>, StoreError> {
+    let mut results = Vec::new();
+    for monitor in monitors {
+        let mut query = ResultQuery { monitor: Some(*monitor), span, limit: 1, after: None };
+        loop {
+            query.limit = (limit - results.len()).saturating_add(1);
+            let page = rows.results_seen(&query).await?;
+            results.extend(page.results);
+            if results.len() > limit {
+                return Ok(None);
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(Some(results))
+}
+
+/// See [`ReadRows::rollup_sums`]: computed from the rollups.
+///
+/// # Errors
+/// Whatever the rows' reads give.
+pub async fn rollup_sums<R: ReadRows + ?Sized>(
+    rows: &R,
+    monitors: &[MonitorId],
+    tier: Tier,
+    spans: &[Span],
+) -> Result<Vec<Vec<Times>>, StoreError> {
+    let mut sums: HashMap<MonitorId, Vec<Times>> =
+        monitors.iter().map(|monitor| (*monitor, vec![Times::default(); spans.len()])).collect();
+    // Each once, whoever asks twice.
+    let asked: Vec<MonitorId> = sums.keys().copied().collect();
+    if let (Some(first), Some(last)) = (spans.first(), spans.last()) {
+        let whole = Span::new(first.from, last.to);
+        let each = usize::try_from(whole.us() / tier.width_us()).unwrap_or(usize::MAX);
+        for some in asked.chunks((ROLLUPS_AT_ONCE / each.max(1)).max(1)) {
+            for rollup in rows.rollup_times_of(some, tier, whole).await? {
+                let at = spans.partition_point(|span| span.to <= rollup.start);
+                let is_in = spans.get(at).is_some_and(|span| span.contains(rollup.start));
+                if let Some(sum) = sums.get_mut(&rollup.monitor).filter(|_| is_in).and_then(|sums| sums.get_mut(at)) {
+                    sum.up_us += rollup.up_us;
+                    sum.degraded_us += rollup.degraded_us;
+                    sum.down_us += rollup.down_us;
+                }
+            }
+            // Thousands of monitors: others get their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(monitors.iter().map(|monitor| sums.get(monitor).cloned().unwrap_or_default()).collect())
 }
 
 /// Sorts gaps, drops empty ones and what another one covers, and joins neighbours of the same reason.
@@ -151,7 +233,7 @@ pub async fn uptime<R: ReadRows + ?Sized>(rows: &R, query: &UptimeQuery) -> Resu
     let layout = Layout { tier: Some(Tier::Day), buckets: vec![asked] };
     let mut answers = Vec::with_capacity(query.monitors.len());
     for &monitor in &query.monitors {
-        let gathered = gather(rows, monitor, &layout, query.now).await?;
+        let gathered = gather(rows, monitor, &layout, query.now, false).await?;
         let from = if gathered.earlier || rows.last_before(monitor, asked.from).await?.is_some() {
             asked.from
         } else {
@@ -211,11 +293,13 @@ impl Gathered {
     }
 }
 
+/// With `whole` the latencies of rollups are in the buckets too.
 async fn gather<R: ReadRows + ?Sized>(
     rows: &R,
     monitor: MonitorId,
     layout: &Layout,
     now: UnixMicros,
+    whole: bool,
 ) -> Result<Gathered, StoreError> {
     let mut gathered = Gathered::new(layout);
     let (Some(first), Some(last)) = (layout.buckets.first(), layout.buckets.last()) else { return Ok(gathered) };
@@ -223,7 +307,7 @@ async fn gather<R: ReadRows + ?Sized>(
     for &tier in tiers(layout.tier) {
         let mut rest = Vec::new();
         for hole in holes {
-            rest.extend(fill_from_rollups(rows, monitor, tier, hole, &mut gathered).await?);
+            rest.extend(fill_from_rollups(rows, (monitor, tier, whole), hole, &mut gathered).await?);
         }
         holes = rest;
     }
@@ -241,8 +325,7 @@ async fn gather<R: ReadRows + ?Sized>(
 /// Adds the rollups of whole buckets inside `hole` and gives what is left of it.
 async fn fill_from_rollups<R: ReadRows + ?Sized>(
     rows: &R,
-    monitor: MonitorId,
-    tier: Tier,
+    (monitor, tier, whole): (MonitorId, Tier, bool),
     hole: Span,
     gathered: &mut Gathered,
 ) -> Result<Vec<Span>, StoreError> {
@@ -250,7 +333,9 @@ async fn fill_from_rollups<R: ReadRows + ?Sized>(
     let mut from = hole.from;
     let inner = Span::new(hole.from, hole.to.minus_us(tier.width_us() - 1));
     if !inner.is_empty() {
-        for rollup in rows.rollups(&RollupQuery { monitor, tier, span: inner }).await? {
+        let query = RollupQuery { monitor, tier, span: inner };
+        let rollups = if whole { rows.rollups(&query).await? } else { rows.rollup_times(&query).await? };
+        for rollup in rollups {
             let span = rollup.span();
             let Some(bucket) = gathered.bucket_at(span.from).filter(|bucket| span.to <= bucket.span.to) else {
                 continue;

@@ -89,7 +89,7 @@ async fn read_back<R: ReadRows + ?Sized>(
 }
 
 /// Fewer results in a day take less room than a day's rollups of five minutes would: they get none.
-pub(super) const WORTH_FIVE_MINUTES: usize = 576;
+pub(crate) const WORTH_FIVE_MINUTES: usize = 576;
 
 /// The rollups of one UTC day of a monitor that are not there yet, from its results: hours, the day, and the 5-minute
 /// tier, which is made when results go. All of the day must be in the past. A store makes them before it drops a day's
@@ -106,12 +106,12 @@ pub async fn missing_rollups<R: ReadRows + ?Sized>(
         (0..24).map(|hour| (Tier::Hour, day.from.plus_us(hour * Tier::Hour.width_us()))).collect();
     missing.insert((Tier::Day, day.from));
     for tier in [Tier::Hour, Tier::Day] {
-        for rollup in rows.rollups(&RollupQuery { monitor, tier, span: day }).await? {
+        for rollup in rows.rollup_times(&RollupQuery { monitor, tier, span: day }).await? {
             missing.remove(&(tier, rollup.start));
         }
     }
     let five_minutes = RollupQuery { monitor, tier: Tier::FiveMinutes, span: day };
-    let has_five_minutes = !rows.rollups(&five_minutes).await?.is_empty();
+    let has_five_minutes = !rows.rollup_times(&five_minutes).await?.is_empty();
     if missing.is_empty() && has_five_minutes {
         return Ok(Vec::new());
     }

@@ -11,6 +11,7 @@
 //! | `diagnose.rs` | a look at a store, step by step |
 //! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
+//! | `held.rs` | rows of several monitors that were read together |
 //! | `estimate.rs` | how much room history will need |
 //! | `retention.rs` | how long history is kept |
 //! | `length.rs` | lengths of time in settings |
@@ -28,6 +29,7 @@ pub mod diagnose;
 mod error;
 mod estimate;
 mod evidence;
+mod held;
 mod length;
 mod query;
 mod registry;
@@ -41,7 +43,9 @@ use async_trait::async_trait;
 pub use diagnose::{Step, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use estimate::{ExpectedSize, Load, expected_size};
+pub(crate) use evidence::WORTH_FIVE_MINUTES;
 pub use evidence::{missing_rollups, missing_rollups_before};
+pub(crate) use held::{Around, Held};
 pub use length::Length;
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
@@ -54,7 +58,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::model::{
-    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier,
+    CheckResult, FieldError, FieldSpec, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times,
     UnixMicros,
 };
 use crate::secret::Vault;
@@ -76,6 +80,16 @@ pub trait ReadRows: Send + Sync {
     async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
         self.results(query).await
     }
+    /// Results of several different monitors that began in the span, in any order, with as much of each as in
+    /// [`results_seen`](Self::results_seen); none where they are more than `limit`.
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        answer::results_seen_of(self, monitors, span, limit).await
+    }
     /// The newest result of each monitor that is not more than [`FUTURE_TOLERANCE_US`] after `now`, in
     /// the order asked for; a monitor without any is left out.
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError>;
@@ -94,6 +108,16 @@ pub trait ReadRows: Send + Sync {
             rollups.extend(self.rollup_times(&RollupQuery { monitor: *monitor, tier, span }).await?);
         }
         Ok(rollups)
+    }
+    /// Observed time in several spans, of the rollups whose bucket starts in them: of each monitor, in the order asked
+    /// for, by span. The spans are in order and share nothing.
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        answer::rollup_sums(self, monitors, tier, spans).await
     }
     /// Incidents that touch the span, newest first.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;

@@ -2,7 +2,7 @@
 
 use hallmonitor::model::{CheckResult, Facts, Latency, MonitorId, Phases, Rollup, Row, Span, Tier};
 use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Batch, ReadRows, ResultQuery, Retention, RollupQuery};
+use hallmonitor::storage::{Batch, ReadRows, ResultQuery, Retention, RollupQuery, answer};
 
 use crate::outage::{delivery, drained};
 use crate::{DAY, EVER, MINUTE, batch, block, open, server, start};
@@ -43,6 +43,30 @@ async fn assert_same(rows: &dyn ReadRows, monitors: &[MonitorId]) {
             rows.rollup_times_of(monitors, tier, span).await.expect("reads").iter().map(times).collect();
         together.sort_by_key(|rollup| (monitors.iter().position(|id| *id == rollup.monitor), rollup.start));
         assert_eq!(together, all);
+    }
+    assert_same_together(rows, monitors).await;
+}
+
+/// Reads of several monitors at once beside those of one after the other.
+async fn assert_same_together(rows: &dyn ReadRows, monitors: &[MonitorId]) {
+    let day = Span::new(start().plus_us(HOUR), start().plus_us(30 * HOUR));
+    for (span, limit) in [(EVER, 10_000), (day, 10_000), (day, 100), (EVER, 0)] {
+        let seen = |results: Option<Vec<CheckResult>>| {
+            results.map(|mut results| {
+                results.sort_by_key(|result| (result.monitor, result.time));
+                results.iter().map(seen).collect::<Vec<_>>()
+            })
+        };
+        let together = seen(rows.results_seen_of(monitors, span, limit).await.expect("reads"));
+        let apart = seen(answer::results_seen_of(rows, monitors, span, limit).await.expect("reads"));
+        assert_eq!(together, apart, "at most {limit}");
+    }
+    let hours = |from: u64, to: u64| Span::new(start().plus_us(from * HOUR), start().plus_us(to * HOUR));
+    let spans = [hours(0, 1), hours(1, 7), hours(9, 9), hours(20, 45)];
+    for tier in Tier::ALL {
+        let together = rows.rollup_sums(monitors, *tier, &spans).await.expect("reads");
+        let apart = answer::rollup_sums(rows, monitors, *tier, &spans).await.expect("reads");
+        assert_eq!(together, apart, "{tier}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Partitions and floors.
 
-use hallmonitor::model::{CheckResult, Tier, UnixMicros};
+use hallmonitor::model::{CheckResult, Rollup, Tier, UnixMicros};
+use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
 use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Batch, KeptDays, Retention, RollupQuery};
+use hallmonitor::storage::{Batch, KeptDays, Retention, RollupQuery, missing_rollups};
 
-use crate::{DAY, EVER, MINUTE, batch, block, open, read, rows, server, start};
+use crate::{DAY, EVER, MINUTE, batch, block, open, own_server, read, rows, server, start};
 
 async fn tables(database: &str) -> Vec<String> {
     let mut admin = server().admin(database).await;
@@ -149,5 +150,98 @@ fn each_monitor_is_kept_as_long_as_it_says() {
         for (monitor, kept) in monitors.iter().zip(&kept) {
             assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
         }
+    });
+}
+
+/// Statements with these words that the server was told since it had said so much.
+fn told(server: &TestServer, since: usize, words: &str) -> usize {
+    let log = server.log();
+    log[since..].lines().filter(|line| line.contains("LOG:  execute") && line.contains(words)).count()
+}
+
+#[test]
+fn what_will_go_is_prepared_and_then_goes_with_few_questions() {
+    let server = own_server(&Wanted { conf: vec!["log_statement = 'all'".to_owned()], ..Wanted::default() });
+    block(async {
+        let store = open(&server.database("prepared").await).await.expect("opens");
+        let mut fixture = Fixture::new(31);
+        let monitors: Vec<_> = (0..40).map(|_| fixture.monitor()).collect();
+        for monitor in &monitors {
+            store.append(&batch(&fixture.results(*monitor, start(), 2 * MINUTE, 720 + 50))).await.expect("appends");
+        }
+        let five = async || {
+            let mut of = 0;
+            for monitor in &monitors {
+                let query = RollupQuery { monitor: *monitor, tier: Tier::FiveMinutes, span: EVER };
+                of += usize::from(store.rollups(&query).await.expect("reads").len() == 288);
+            }
+            of
+        };
+        let midnight = start().plus_us(31 * DAY);
+        assert!(!store.tend(midnight).await.expect("keeps house"), "nobody said what is kept");
+        let pruned = store.prune(&Retention::default(), midnight.minus_us(180 * MINUTE)).await.expect("prunes");
+        assert_eq!(pruned.results, 0);
+        assert!(!store.tend(midnight.minus_us(180 * MINUTE)).await.expect("keeps house"), "not so long before");
+        assert_eq!(five().await, 0);
+        let mut pieces = 0;
+        while store.tend(midnight.minus_us(60 * MINUTE)).await.expect("keeps house") {
+            pieces += 1;
+            assert_eq!(five().await, monitors.len().min(pieces * 16), "a piece is a few monitors");
+        }
+        assert_eq!((pieces, five().await), (3, monitors.len()));
+        assert_eq!(read(&*store, Some(monitors[7])).await.expect("reads").len(), 770, "nothing has gone yet");
+
+        let since = server.log().len();
+        let pruned = store.prune(&Retention::default(), midnight).await.expect("prunes");
+        assert_eq!(pruned.results, 720 * 40);
+        let log = server.log();
+        let raised = log[since..].find("INSERT INTO floor").expect("the floors rise");
+        let before = log[since..since + raised].lines().filter(|line| line.contains("LOG:  execute")).count();
+        assert!(before <= 8, "{before} statements before nobody reads it any more: {}", &log[since..since + raised]);
+        assert_eq!(told(&server, since, "INSERT INTO rollup"), 0, "nothing was left to make");
+        assert_eq!(read(&*store, Some(monitors[7])).await.expect("reads").len(), 50);
+    });
+}
+
+#[test]
+fn what_is_missing_is_made_before_it_goes_of_many_monitors_at_once() {
+    let server = own_server(&Wanted { conf: vec!["log_statement = 'all'".to_owned()], ..Wanted::default() });
+    block(async {
+        let store = open(&server.database("at_once").await).await.expect("opens");
+        let mut fixture = Fixture::new(32);
+        let monitors: Vec<_> = (0..40).map(|_| fixture.monitor()).collect();
+        // Some have all of it but one hour, some nothing, some too few results for five minutes, some have changed.
+        for (at, monitor) in monitors.iter().enumerate() {
+            let interval = [2, 2, 10, 1][at % 4] * MINUTE;
+            let count = usize::try_from(2 * DAY / interval).expect("fits");
+            store.append(&batch(&fixture.results(*monitor, start(), interval, count))).await.expect("appends");
+            let changed = fixture.results(*monitor, start().plus_us(40_000_000), 5 * MINUTE, 200);
+            store.append(&batch(&changed)).await.expect("appends");
+        }
+        let day = Tier::Day.bucket(start());
+        let mut expected = Vec::new();
+        for (at, monitor) in monitors.iter().enumerate() {
+            let rollups = missing_rollups(&*store, *monitor, day).await.expect("reads");
+            if at % 4 == 1 {
+                let some = rollups[..rollups.len() - 3].to_vec();
+                store.append(&Batch { rollups: some, ..Batch::default() }).await.expect("appends");
+            }
+            expected.extend(rollups);
+        }
+        let since = server.log().len();
+        store.prune(&Retention::default(), start().plus_us(31 * DAY)).await.expect("prunes");
+        assert!(told(&server, since, "") < 60, "{}", &server.log()[since..]);
+        let mut made = Vec::new();
+        for monitor in &monitors {
+            for tier in Tier::ALL {
+                let query = RollupQuery { monitor: *monitor, tier: *tier, span: day };
+                made.extend(store.rollups(&query).await.expect("reads"));
+            }
+        }
+        let key = |rollup: &Rollup| (rollup.monitor, rollup.tier, rollup.start);
+        made.sort_by_key(key);
+        expected.sort_by_key(key);
+        assert_eq!(made.len(), expected.len());
+        assert!(made == expected, "the same as one monitor after the other");
     });
 }

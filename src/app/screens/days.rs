@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::{Mutex, MutexGuard};
@@ -14,7 +11,7 @@ use crate::clock::Mono;
 use crate::deliver::History;
 use crate::model::{Latency, MonitorId, Span, State, Tier, UnixMicros};
 use crate::screen::{DayMark, Failed, Figures, Millis, RowHistory, Scope, Share, Window};
-use crate::storage::{Bucket, IncidentQuery, ReadRows as _};
+use crate::storage::{Around, Bucket, Held, IncidentQuery, ReadRows, answer};
 
 /// Half hours in the small chart of a row, and their width.
 const SPARK: usize = 48;
@@ -29,10 +26,6 @@ const WORTH: u64 = 100;
 const FRESH_US: std::ops::RangeInclusive<u64> = 500_000..=120_000_000;
 /// Days this near to now may still change: results that come late, outages that are not decided.
 const OPEN_DAYS: u32 = 2;
-/// Monitors that are asked about at a time; a store behind a network answers them beside each other.
-const AT_ONCE: usize = 4;
-/// Hours that are held in memory at once.
-const HOURS_AT_ONCE: usize = 50_000;
 /// Most incidents that are counted.
 const MOST_INCIDENTS: usize = 5_000;
 
@@ -188,12 +181,17 @@ impl<'a> Fleet<'a> {
     }
 
     /// From results where hours are not made yet.
-    async fn exact_times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Times>, Failed> {
+    async fn exact_times<R: ReadRows>(
+        &self,
+        rows: &R,
+        monitors: &[MonitorId],
+        days: &[LocalDay],
+    ) -> Result<Vec<Times>, Failed> {
         let mut sums = vec![Times::default(); days.len()];
         for run in whole_runs(days) {
             let spans: Vec<Span> = days[run.clone()].iter().map(|day| day.span).collect();
             for monitor in monitors {
-                let buckets = self.history.buckets(*monitor, spans.clone(), Some(Tier::Hour), self.now).await;
+                let buckets = answer::lean_buckets(rows, *monitor, spans.clone(), Some(Tier::Hour), self.now).await;
                 for (sum, bucket) in sums[run.clone()].iter_mut().zip(buckets.map_err(storage)?) {
                     self.add(sum, *monitor, &bucket);
                 }
@@ -220,7 +218,7 @@ impl<'a> Fleet<'a> {
         for of_monitor in self.made_times(monitors, made).await? {
             sums.iter_mut().zip(of_monitor).for_each(|(sum, times)| sum.add(times));
         }
-        sums.extend(self.exact_times(monitors, rest).await?);
+        sums.extend(self.exact_times(self.history, monitors, rest).await?);
         Ok(sums)
     }
 
@@ -229,27 +227,13 @@ impl<'a> Fleet<'a> {
     async fn made_times(&self, monitors: &[MonitorId], days: &[LocalDay]) -> Result<Vec<Vec<Times>>, Failed> {
         let mut found = vec![vec![Times::default(); days.len()]; monitors.len()];
         for run in whole_runs(days) {
-            let days = &days[run.clone()];
-            let span = Span::new(days[0].span.from, days[days.len() - 1].span.to);
-            let hours = usize::try_from(span.us() / Tier::Hour.width_us()).unwrap_or(usize::MAX);
-            let mut rows = found.iter_mut();
-            for some in monitors.chunks((HOURS_AT_ONCE / hours.max(1)).max(1)) {
-                let mut buckets: HashMap<MonitorId, Vec<Bucket>> =
-                    some.iter().map(|monitor| (*monitor, days.iter().map(|day| empty(day.span)).collect())).collect();
-                for hour in self.history.rollup_times_of(some, Tier::Hour, span).await.map_err(storage)? {
-                    let day = days.partition_point(|day| day.span.to <= hour.start);
-                    if let Some(bucket) = buckets.get_mut(&hour.monitor).and_then(|buckets| buckets.get_mut(day)) {
-                        bucket.up_us += hour.up_us;
-                        bucket.degraded_us += hour.degraded_us;
-                        bucket.down_us += hour.down_us;
-                    }
+            let spans: Vec<Span> = days[run.clone()].iter().map(|day| day.span).collect();
+            let sums = self.history.rollup_sums(monitors, Tier::Hour, &spans).await.map_err(storage)?;
+            for ((monitor, row), sums) in monitors.iter().zip(&mut found).zip(sums) {
+                for ((times, sum), span) in row[run.clone()].iter_mut().zip(sums).zip(&spans) {
+                    let crate::model::Times { up_us, degraded_us, down_us } = sum;
+                    self.add(times, *monitor, &Bucket { up_us, degraded_us, down_us, ..empty(*span) });
                 }
-                for (monitor, row) in some.iter().zip(&mut rows) {
-                    for (times, bucket) in row[run.clone()].iter_mut().zip(&buckets[monitor]) {
-                        self.add(times, *monitor, bucket);
-                    }
-                }
-                tokio::task::yield_now().await;
             }
         }
         Ok(found)
@@ -321,9 +305,26 @@ pub async fn rows_of(history: &History, monitors: &[MonitorId], now: UnixMicros)
     let fleet = Fleet::of(history, now).await?;
     let days = local_days(&TimeZone::system(), now, ROW_DAYS);
     let made = fleet.made_times(monitors, &days[..fleet.made(&days)]).await?;
-    let row = |(monitor, made): (&MonitorId, _)| FutureExt::boxed(row_history(&fleet, *monitor, &days, made));
-    let rows: Vec<BoxFuture<'_, _>> = monitors.iter().zip(made).map(row).collect();
-    stream::iter(rows).buffered(AT_ONCE).try_collect().await
+    let rest = days.get(fleet.made(&days)).map_or(now, |day| day.span.from);
+    let around = Around { results: spark_span(now), rollups: Span::new(rest, now.max(rest)), tiers: &[Tier::Hour] };
+    let mut rows = Vec::with_capacity(monitors.len());
+    let (mut left, mut made) = (monitors, made.into_iter());
+    while !left.is_empty() {
+        let (held, some) = Held::first_of(history, left, around).await.map_err(storage)?;
+        for (monitor, made) in some.iter().zip(&mut made) {
+            rows.push(row_history(&fleet, &held, *monitor, &days, made).await?);
+            // Thousands of results: others get their turn.
+            tokio::task::yield_now().await;
+        }
+        left = &left[some.len()..];
+    }
+    Ok(rows)
+}
+
+/// The half hours of the small chart.
+fn spark_span(now: UnixMicros) -> Span {
+    let end = now.floor_to(HALF_HOUR_US).plus_us(HALF_HOUR_US);
+    Span::new(end.minus_us(SPARK as u64 * HALF_HOUR_US), end)
 }
 
 /// The last days of some monitors, oldest first, read from history alone.
@@ -487,22 +488,20 @@ impl Screens {
 }
 
 /// A row; of the first days it is known how they were.
-async fn row_history(
+async fn row_history<R: ReadRows>(
     fleet: &Fleet<'_>,
+    rows: &R,
     monitor: MonitorId,
     days: &[LocalDay],
     mut by_day: Vec<Times>,
 ) -> Result<RowHistory, Failed> {
     let now = fleet.now;
-    let end = now.floor_to(HALF_HOUR_US).plus_us(HALF_HOUR_US);
-    let halves: Vec<Span> = (0..SPARK as u64)
-        .rev()
-        .map(|back| Span::new(end.minus_us((back + 1) * HALF_HOUR_US), end.minus_us(back * HALF_HOUR_US)))
-        .collect();
-    let sparks = fleet.history.buckets(monitor, halves, None, now).await.map_err(storage)?;
+    let begin = |half: u64| spark_span(now).from.plus_us(half * HALF_HOUR_US);
+    let halves: Vec<Span> = (0..SPARK as u64).map(|half| Span::new(begin(half), begin(half + 1))).collect();
+    let sparks = answer::buckets(rows, monitor, halves, None, now).await.map_err(storage)?;
     let mut latency = Latency::default();
     sparks.iter().for_each(|bucket| latency.merge(&bucket.latency));
-    by_day.extend(fleet.exact_times(&[monitor], &days[by_day.len()..]).await?);
+    by_day.extend(fleet.exact_times(rows, &[monitor], &days[by_day.len()..]).await?);
     let mut all = Times::default();
     by_day.iter().for_each(|times| all.add(*times));
     Ok(RowHistory {

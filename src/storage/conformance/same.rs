@@ -2,9 +2,10 @@
 
 use super::model::ModelStore;
 use super::{Batch, DAY, Fixture, HOUR, MINUTE, Subject, day_zero};
-use crate::model::{Latency, MonitorId, Rollup, Seen, Span, Tier, UnixMicros};
+use crate::model::{CheckResult, Latency, MonitorId, Rollup, Seen, Span, Tier, UnixMicros};
 use crate::storage::{
-    GapQuery, IncidentQuery, Page, ReadRows, ResultQuery, RollupQuery, SeriesQuery, UptimeQuery, answer,
+    Around, Bucket, GapQuery, Held, IncidentQuery, Page, ReadRows, ResultQuery, RollupQuery, SeriesQuery, UptimeQuery,
+    answer,
 };
 
 /// Sequences that are tried.
@@ -129,6 +130,8 @@ async fn compare(subject: &Subject, model: &ModelStore, fixture: &mut Fixture, m
     assert_eq!(last, model.last_before(monitor, now).await.expect("reads"), "{when}: last before {now}");
     assert_eq!(store.monitors().await.expect("reads"), model.monitors().await.expect("reads"), "{when}: monitors");
     compare_rollups(subject, model, (monitor, monitors), span, when).await;
+    compare_seen_of(subject, model, (&monitors[..2], limit), span, when).await;
+    compare_held(subject, model, monitors, [span, any_span(fixture)], (now, limit), when).await;
     let buckets = any(fixture, &[1, 2, 10, 300]);
     let query = SeriesQuery { monitor, span, buckets, now };
     let series = store.series(&query).await.expect("answers");
@@ -159,5 +162,90 @@ async fn compare_rollups(
         together.sort_by_key(|rollup| (monitors.iter().position(|id| *id == rollup.monitor), rollup.start));
         let expected = model.rollup_times_of(monitors, *tier, span).await.expect("reads");
         assert_eq!(together, bare(&expected), "{when}: times of all, {tier:?}, {span:?}");
+        // Neighbours, a hole, and one of nothing; a monitor twice, and one that is not there.
+        let middle = span.from.plus_us(span.us() / 3);
+        let spans = [
+            Span::new(span.from, middle),
+            Span::new(middle, middle.plus_us(span.us() / 4)),
+            Span::new(span.to.minus_us(span.us() / 5), span.to),
+            Span::new(span.to, span.to),
+        ];
+        let asked = [monitors, &[monitor, MonitorId::new(uuid::Uuid::from_u128(1))]].concat();
+        let sums = store.rollup_sums(&asked, *tier, &spans).await.expect("reads");
+        let expected = model.rollup_sums(&asked, *tier, &spans).await.expect("reads");
+        assert_eq!(sums, expected, "{when}: sums of {tier:?}, {spans:?}");
     }
+}
+
+async fn compare_seen_of(
+    subject: &Subject,
+    model: &ModelStore,
+    (monitors, limit): (&[MonitorId], usize),
+    span: Span,
+    when: &str,
+) {
+    let of = |results: Option<Vec<CheckResult>>| {
+        results.map(|results| {
+            let mut seen: Vec<_> = results.iter().map(|row| (row.monitor, row.time, Seen::from(row))).collect();
+            seen.sort_by_key(|(monitor, time, _)| (*monitor, *time));
+            seen
+        })
+    };
+    let seen = of(subject.store.results_seen_of(monitors, span, limit).await.expect("reads"));
+    let expected = of(model.results_seen_of(monitors, span, limit).await.expect("reads"));
+    assert_eq!(seen, expected, "{when}: what was seen of several in {span:?}, at most {limit}");
+}
+
+/// What was read of several monitors at once answers as the rows themselves do, within what is held and beyond it.
+async fn compare_held(
+    subject: &Subject,
+    model: &ModelStore,
+    monitors: &[MonitorId],
+    [span, around]: [Span; 2],
+    (time, limit): (UnixMicros, usize),
+    when: &str,
+) {
+    let around = Around { results: around, rollups: around, tiers: Tier::ALL };
+    let (held, some) = Held::first_of(&*subject.store, monitors, around).await.expect("reads");
+    let when = format!("{when}: held of {around:?}");
+    for monitor in some {
+        for span in [span, around.results, span.intersect(around.results)] {
+            let query = ResultQuery { monitor: Some(*monitor), span, limit, after: None };
+            assert_eq!(paged(&held, &query).await, paged(model, &query).await, "{when}: {query:?}");
+            let query = GapQuery { monitor: Some(*monitor), span };
+            let gaps = held.gaps(&query).await.expect("reads");
+            assert_eq!(gaps, model.gaps(&query).await.expect("reads"), "{when}: {query:?}");
+            let query = IncidentQuery { monitor: Some(*monitor), span, limit };
+            let incidents = held.incidents(&query).await.expect("reads");
+            assert_eq!(incidents, model.incidents(&query).await.expect("reads"), "{when}: {query:?}");
+            let spans = vec![span];
+            let buckets = answer::lean_buckets(&held, *monitor, spans.clone(), Some(Tier::Hour), time).await;
+            let expected = answer::lean_buckets(model, *monitor, spans, Some(Tier::Hour), time).await;
+            let bare = |buckets: Vec<Bucket>| -> Vec<Bucket> {
+                buckets.into_iter().map(|bucket| Bucket { latency: Latency::default(), ..bucket }).collect()
+            };
+            assert_eq!(bare(buckets.expect("reads")), bare(expected.expect("reads")), "{when}: buckets of {span:?}");
+        }
+        for time in [time, around.results.from, around.results.to] {
+            let last = held.last_before(*monitor, time).await.expect("reads");
+            let expected = model.last_before(*monitor, time).await.expect("reads");
+            assert_eq!(last.as_ref().map(Seen::from), expected.as_ref().map(Seen::from), "{when}: before {time}");
+        }
+    }
+}
+
+/// The newest results of a query: pages may be shorter than asked for.
+async fn paged(rows: &dyn ReadRows, query: &ResultQuery) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let mut query = query.clone();
+    while seen.len() < query.limit {
+        let page = rows.results_seen(&query).await.expect("reads");
+        seen.extend(page.results.iter().map(Seen::from));
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    seen.truncate(query.limit);
+    seen
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::fault::{self, ID};
 use super::schema::quoted;
@@ -15,6 +15,8 @@ use crate::storage::{StoreError, StoreErrorKind};
 const LOCK_MS: u64 = 10_000;
 /// A transaction that its session has forgotten is ended after so long, in milliseconds.
 const FORGOTTEN_MS: u64 = 60_000;
+/// A connection that was idle for so long is asked whether it is still there before it is used.
+const UNTESTED: Duration = Duration::from_millis(500);
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
 
@@ -73,6 +75,16 @@ impl Way {
             .acquire_timeout(acquire)
             .idle_timeout(settings.idle_timeout.duration())
             .max_lifetime(settings.max_lifetime.duration())
+            // One that has just answered is not asked whether it is still there.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for >= UNTESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 let settings = Arc::clone(&session);
                 Box::pin(async move { begin_session(connection, &settings).await })

@@ -11,6 +11,7 @@
 //! | `store.rs` | the store: brings calls to connections |
 //! | `append.rs`, `copy.rs` | writing rows |
 //! | `read.rs` | reading rows |
+//! | `together.rs` | reading rows of several monitors in one question |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `replica.rs` | read replicas |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
@@ -33,6 +34,7 @@ mod settings;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod test_server;
+mod together;
 mod upkeep;
 mod wire;
 

@@ -16,7 +16,7 @@ use crate::storage::{
     FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreStatus,
 };
 
-type Outcome<T> = Result<T, sqlx::Error>;
+pub(super) type Outcome<T> = Result<T, sqlx::Error>;
 
 /// Width of the first look for the newest results of all monitors, in microseconds; each further one is four times as
 /// wide.
@@ -59,19 +59,19 @@ macro_rules! floor {
 const RESULT_COLUMNS: usize = 13;
 
 /// A value that was stored and means nothing to us.
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+pub(super) fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
 }
 
-fn time<I: ColumnIndex<PgRow>>(row: &PgRow, at: I) -> Outcome<UnixMicros> {
+pub(super) fn time<I: ColumnIndex<PgRow>>(row: &PgRow, at: I) -> Outcome<UnixMicros> {
     row.try_get::<Stamp, _>(at).map(|stamp| stamp.0)
 }
 
-fn number(row: &PgRow, at: usize) -> Outcome<u64> {
+pub(super) fn number(row: &PgRow, at: usize) -> Outcome<u64> {
     row.try_get::<i64, _>(at).map(counted)
 }
 
-fn name<T: std::str::FromStr>(row: &PgRow, at: usize) -> Outcome<T>
+pub(super) fn name<T: std::str::FromStr>(row: &PgRow, at: usize) -> Outcome<T>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
@@ -269,15 +269,28 @@ pub(super) async fn latest(
     const READ: &str = concat!(
         "SELECT ",
         result_columns!(),
-        ", m.id FROM unnest($2::uuid[]) WITH ORDINALITY AS asked (id, place) JOIN ",
+        ", m.id FROM ",
         monitors!(),
-        " ON m.id = asked.id CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time < $3 \
-         AND time >= m.floor ORDER BY time DESC LIMIT 1) r ORDER BY asked.place"
+        " CROSS JOIN LATERAL (SELECT * FROM result WHERE monitor = m.number AND time < $3 AND time >= $4 \
+         AND time >= m.floor ORDER BY time DESC LIMIT 1) r WHERE m.id = ANY($2)"
     );
-    let ids: Vec<uuid::Uuid> = monitors.iter().map(|monitor| monitor.uuid()).collect();
     let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
-    let rows = sqlx::query(READ).bind(instance).bind(ids).bind(Stamp(until)).fetch_all(connection).await?;
-    rows.iter().map(|row| result(row, MonitorId::new(row.try_get(RESULT_COLUMNS)?))).collect()
+    let mut found: HashMap<MonitorId, CheckResult> = HashMap::new();
+    // Mostly they are new; where all partitions may have them, the server has to think of all of them for each.
+    let near = now.minus_us(NEAR_US);
+    for span in [Span::new(near, until), Span::new(UnixMicros::MIN, near)] {
+        let left: Vec<uuid::Uuid> =
+            monitors.iter().filter(|monitor| !found.contains_key(monitor)).map(|monitor| monitor.uuid()).collect();
+        if left.is_empty() {
+            break;
+        }
+        let asked = sqlx::query(READ).bind(instance).bind(left).bind(Stamp(span.to)).bind(Stamp(span.from));
+        for row in asked.fetch_all(&mut *connection).await? {
+            let monitor = MonitorId::new(row.try_get(RESULT_COLUMNS)?);
+            found.insert(monitor, result(&row, monitor)?);
+        }
+    }
+    Ok(monitors.iter().filter_map(|monitor| found.get(monitor).cloned()).collect())
 }
 
 pub(super) async fn last_before(
@@ -324,11 +337,13 @@ macro_rules! time_columns {
     };
 }
 
+pub(super) use time_columns;
+
 /// How many they are.
-const TIME_COLUMNS: usize = 9;
+pub(super) const TIME_COLUMNS: usize = 9;
 
 /// A rollup without its latency.
-fn times(row: &PgRow, monitor: MonitorId, tier: Tier) -> Outcome<Rollup> {
+pub(super) fn times(row: &PgRow, monitor: MonitorId, tier: Tier) -> Outcome<Rollup> {
     Ok(Rollup {
         monitor,
         tier,
@@ -377,42 +392,6 @@ pub(super) async fn rollups(
         .await?;
     let (monitor, tier) = (query.monitor, query.tier);
     rows.iter().map(|row| if whole { rollup(row, monitor) } else { times(row, monitor, tier) }).collect()
-}
-
-/// Counts and times of several monitors. Those that were written together lie together.
-pub(super) async fn rollup_times_of(
-    connection: &mut PgConnection,
-    instance: i32,
-    monitors: &[MonitorId],
-    tier: Tier,
-    span: Span,
-) -> Outcome<Vec<Rollup>> {
-    const MONITORS: &str = "SELECT n.number, n.id, coalesce(greatest(a.until, f.until), '-infinity') FROM monitor n \
-         LEFT JOIN floor a ON a.instance = $1 AND a.tier = $3 AND a.monitor = 0 \
-         LEFT JOIN floor f ON f.instance = $1 AND f.tier = $3 AND f.monitor = n.number \
-         WHERE n.instance = $1 AND n.id = ANY($2)";
-    const READ: &str = concat!(
-        "SELECT ",
-        time_columns!(),
-        ", monitor FROM rollup WHERE monitor = ANY($1) AND tier = $2 AND start >= $3 AND start < $4"
-    );
-    let ids: Vec<uuid::Uuid> = monitors.iter().map(|monitor| monitor.uuid()).collect();
-    let mut known: HashMap<i32, (MonitorId, UnixMicros)> = HashMap::new();
-    for row in sqlx::query(MONITORS).bind(instance).bind(ids).bind(tier.as_str()).fetch_all(&mut *connection).await? {
-        known.insert(row.try_get(0)?, (MonitorId::new(row.try_get(1)?), time(&row, 2)?));
-    }
-    let numbers: Vec<i32> = known.keys().copied().collect();
-    let asked = sqlx::query(READ).bind(numbers).bind(tier.as_str()).bind(Stamp(span.from)).bind(Stamp(span.to));
-    let mut rollups = Vec::new();
-    for row in asked.fetch_all(connection).await? {
-        if let Some((monitor, floor)) = known.get(&row.try_get(TIME_COLUMNS)?) {
-            let rollup = times(&row, *monitor, tier)?;
-            if rollup.start >= *floor {
-                rollups.push(rollup);
-            }
-        }
-    }
-    Ok(rollups)
 }
 
 /// Columns of an incident, in the order in which [`incident`] reads them.

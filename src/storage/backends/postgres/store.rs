@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,9 +22,11 @@ use super::fault::{ID, closed, fault};
 use super::replica::Replicas;
 use super::schema::{self, Engine};
 use super::settings::Postgres;
-use super::{read, scan, upkeep};
+use super::{read, scan, together, upkeep};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
+use crate::model::{
+    CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
+};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -66,6 +69,8 @@ pub(super) struct PostgresStore {
     runtime: Handle,
     /// One writer at a time: two would only wait for each other's rows.
     writing: Arc<Mutex<()>>,
+    /// What was kept when it was pruned last: by that one can tell what will go.
+    kept: Arc<Lock<Option<Retention>>>,
 }
 
 /// A call at work on the store's runtime; ends with whoever waits for it.
@@ -74,6 +79,55 @@ struct Call<T>(JoinHandle<T>);
 impl<T> Drop for Call<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// A connection that is at work; afterwards whoever lent it has it back.
+pub(super) struct Lent {
+    connection: Option<PoolConnection<Server>>,
+    back: Arc<Lock<Option<PoolConnection<Server>>>>,
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    #[allow(clippy::expect_used, reason = "it is there until the drop")]
+    fn deref(&self) -> &Self::Target {
+        self.connection.as_ref().expect("a connection at work")
+    }
+}
+
+impl DerefMut for Lent {
+    #[allow(clippy::expect_used, reason = "it is there until the drop")]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.connection.as_mut().expect("a connection at work")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *self.back.lock().unwrap_or_else(PoisonError::into_inner) = self.connection.take();
+    }
+}
+
+/// Where a connection is once its work is done.
+struct Back(Arc<Lock<Option<PoolConnection<Server>>>>);
+
+impl Back {
+    /// Brings it back to the pool before the answer is given: the pool itself takes back what is dropped a while later,
+    /// and the next call would find none and make another one.
+    async fn into_pool(self) {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut connection) = connection {
+            connection.return_to_pool().await;
+        }
+    }
+}
+
+impl Lent {
+    fn of(connection: PoolConnection<Server>) -> (Self, Back) {
+        let back: Arc<Lock<Option<PoolConnection<Server>>>> = Arc::default();
+        (Self { connection: Some(connection), back: Arc::clone(&back) }, Back(back))
     }
 }
 
@@ -104,26 +158,32 @@ impl PostgresStore {
             closed: AtomicBool::new(false),
             settings,
         };
-        Ok(Self { home: Arc::new(home), runtime: Handle::current(), writing: Arc::default() })
+        Ok(Self { home: Arc::new(home), runtime: Handle::current(), writing: Arc::default(), kept: Arc::default() })
     }
 
     /// Reads with a connection to a replica that knows all we wrote, else to the server itself.
     async fn reads<T, W, F>(&self, operation: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: Fn(PoolConnection<Server>, i32) -> F + Send + 'static,
+        W: Fn(Lent, i32) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
     {
         let home = Arc::clone(&self.home);
         self.brought(operation, async move {
             if let Some((connection, replica)) = home.replicas.connection().await {
-                match work(connection, home.instance).await {
+                let (connection, back) = Lent::of(connection);
+                let answer = work(connection, home.instance).await;
+                back.into_pool().await;
+                match answer {
                     Ok(answer) => return Ok(answer),
                     Err(error) => home.replicas.failed(replica, &error),
                 }
             }
             let connection = home.connection().await?;
-            work(connection, home.instance).await
+            let (connection, back) = Lent::of(connection);
+            let answer = work(connection, home.instance).await;
+            back.into_pool().await;
+            answer
         })
         .await
     }
@@ -152,7 +212,7 @@ impl PostgresStore {
     pub(super) async fn writes<T, W, F>(&self, operation: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(PoolConnection<Server>, Arc<Home>) -> F + Send + 'static,
+        W: FnOnce(Lent, Arc<Home>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
     {
         let turn = Arc::clone(&self.writing).lock_owned().await;
@@ -160,7 +220,10 @@ impl PostgresStore {
         self.brought(operation, async move {
             let _turn = turn;
             let connection = home.connection().await?;
-            let answer = work(connection, Arc::clone(&home)).await?;
+            let (connection, back) = Lent::of(connection);
+            let answer = work(connection, Arc::clone(&home)).await;
+            back.into_pool().await;
+            let answer = answer?;
             home.note_written().await?;
             Ok(answer)
         })
@@ -255,6 +318,20 @@ impl ReadRows for PostgresStore {
         self.page(query, false).await
     }
 
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        let monitors: Arc<[MonitorId]> = monitors.into();
+        self.reads("results", move |mut connection, instance| {
+            let monitors = Arc::clone(&monitors);
+            async move { together::results_seen_of(&mut connection, instance, &monitors, span, limit).await }
+        })
+        .await
+    }
+
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let monitors: Arc<[MonitorId]> = monitors.into();
         self.reads("latest", move |mut connection, instance| {
@@ -283,7 +360,21 @@ impl ReadRows for PostgresStore {
         let monitors: Arc<[MonitorId]> = monitors.into();
         self.reads("rollups", move |mut connection, instance| {
             let monitors = Arc::clone(&monitors);
-            async move { read::rollup_times_of(&mut connection, instance, &monitors, tier, span).await }
+            async move { together::rollup_times_of(&mut connection, instance, &monitors, tier, span).await }
+        })
+        .await
+    }
+
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        let (monitors, spans): (Arc<[MonitorId]>, Arc<[Span]>) = (monitors.into(), spans.into());
+        self.reads("rollups", move |mut connection, instance| {
+            let (monitors, spans) = (Arc::clone(&monitors), Arc::clone(&spans));
+            async move { together::rollup_sums(&mut connection, instance, &monitors, tier, &spans).await }
         })
         .await
     }
@@ -373,8 +464,12 @@ impl ResultStore for PostgresStore {
         // Not from a replica: what is remembered here decides what is written next.
         let home = Arc::clone(&self.home);
         self.brought("metadata", async move {
-            let mut connection = home.connection().await?;
-            metadata(&mut connection, home.instance, &key).await
+            let connection = home.connection().await?;
+            let (mut connection, back) = Lent::of(connection);
+            let found = metadata(&mut connection, home.instance, &key).await;
+            drop(connection);
+            back.into_pool().await;
+            found
         })
         .await
     }
@@ -405,7 +500,17 @@ impl ResultStore for PostgresStore {
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-        upkeep::prune(self, policy, now).await
+        let pruned = upkeep::prune(self, policy, now).await?;
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(policy.clone());
+        Ok(pruned)
+    }
+
+    async fn tend(&self, now: UnixMicros) -> Result<bool, StoreError> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match kept {
+            Some(policy) => upkeep::prepare(self, &policy, now).await,
+            None => Ok(false),
+        }
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {

@@ -1,25 +1,32 @@
 //! Prune and forget.
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Row as _};
 use uuid::Uuid;
 
 use super::append::RAW;
 use super::fault::state;
 use super::store::PostgresStore;
-use super::wire::{Numbered, Stamp, counted};
+use super::wire::{Stamp, counted};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
-use crate::storage::{Batch, Pruned, ResultStore, Retention, StoreError, missing_rollups};
+use crate::storage::{
+    Around, Batch, Held, Pruned, ResultStore, Retention, StoreError, WORTH_FIVE_MINUTES, missing_rollups,
+};
 
 type Outcome<T> = Result<T, sqlx::Error>;
 
 /// What the server says when somebody else holds a lock for too long.
 const LOCKED: &str = "55P03";
+/// So long before results go their rollups are made, in microseconds: two hours.
+const AHEAD_US: u64 = 7_200_000_000;
+/// Monitors that are prepared in one go, and rollups that are written at once.
+const PREPARED_AT_ONCE: usize = 16;
+const MADE_AT_ONCE: usize = 4_096;
 /// Rows that one statement deletes.
 const DELETED_AT_ONCE: i64 = 20_000;
 
-/// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
-/// what is below; then the space is given back.
+/// Drops what the policy does not keep. What is missing of the rollups of what goes is made first, mostly it was prepared; then
+/// the floors rise, and nobody reads what is below; then the space is given back.
 pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
     roll_up(store, policy, now).await?;
     let raised = policy.clone();
@@ -40,56 +47,163 @@ pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMi
     Ok(pruned)
 }
 
-/// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time.
+/// Makes the rollups that are missing for results that are not kept any more.
 async fn roll_up(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<(), StoreError> {
-    if policy.highest_floor(None, now).is_none() {
-        return Ok(());
-    }
-    let monitors: Vec<Numbered> = store
-        .writes("prune", |mut connection, home| async move {
-            const READ: &str = "SELECT number, id FROM monitor WHERE instance = $1 ORDER BY number";
-            let rows = sqlx::query(READ).bind(home.instance).fetch_all(&mut *connection).await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, MonitorId::new(row.try_get(1)?)))).collect()
-        })
-        .await?;
-    for (number, monitor) in monitors {
-        let Some(floor) = policy.floor_of(monitor, None, now) else { continue };
-        let mut from = UnixMicros::MIN;
-        while let Some(day) = next_day(store, number, from, floor).await? {
-            let mut rollups = missing_rollups(store, monitor, day).await?;
-            let is_kept = |tier, start| policy.floor_of(monitor, Some(tier), now).is_none_or(|floor| start >= floor);
-            rollups.retain(|rollup| is_kept(rollup.tier, rollup.start));
-            if !rollups.is_empty() {
-                store.append(&Batch { rollups, ..Batch::default() }).await?;
-            }
-            from = day.to;
-        }
+    let Some(due) = Due::of(policy, now) else { return Ok(()) };
+    let mut from = UnixMicros::MIN;
+    while let Some(day) = due.next_day(store, from).await? {
+        make(store, policy, now, day, &due.lacking(store, day).await?).await?;
+        from = day.to;
     }
     Ok(())
 }
 
-/// The first day not before `from` and below `floor` in which a monitor has results that are still read.
-async fn next_day(
+/// Makes the rollups that are missing of results that will soon go, of a few monitors; tells whether there is more to
+/// do. Those of a day are many, and whoever drops it should not have to wait for them.
+pub(super) async fn prepare(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<bool, StoreError> {
+    let soon = now.plus_us(AHEAD_US);
+    let Some(due) = Due::of(policy, soon) else { return Ok(false) };
+    let mut from = UnixMicros::MIN;
+    while let Some(day) = due.next_day(store, from).await? {
+        let mut lacking = due.lacking(store, day).await?;
+        if !lacking.is_empty() {
+            lacking.truncate(PREPARED_AT_ONCE);
+            return make(store, policy, soon, day, &lacking).await.map(|made| made > 0);
+        }
+        from = day.to;
+    }
+    Ok(false)
+}
+
+/// Makes what is missing of a day of some monitors, and is kept at a time; gives how many rollups these are.
+async fn make(
     store: &PostgresStore,
-    number: i32,
-    from: UnixMicros,
-    floor: UnixMicros,
-) -> Result<Option<Span>, StoreError> {
-    const READ: &str = "SELECT time FROM result WHERE monitor = $2 AND time >= greatest($3, floor_of($1, $2, $5)) \
-                        AND time < $4 ORDER BY time LIMIT 1";
-    let first: Option<Stamp> = store
-        .writes("prune", move |mut connection, home| async move {
-            sqlx::query_scalar(READ)
-                .bind(home.instance)
-                .bind(number)
-                .bind(Stamp(from))
-                .bind(Stamp(floor))
-                .bind(RAW)
-                .fetch_optional(&mut *connection)
-                .await
-        })
-        .await?;
-    Ok(first.map(|first| Tier::Day.bucket(first.0)))
+    policy: &Retention,
+    now: UnixMicros,
+    day: Span,
+    monitors: &[MonitorId],
+) -> Result<usize, StoreError> {
+    let around = Around { results: day, rollups: day, tiers: Tier::ALL };
+    let (mut left, mut made) = (monitors, 0);
+    while !left.is_empty() {
+        let (held, some) = Held::first_of(store, left, around).await?;
+        let mut batch = Batch::default();
+        for monitor in some {
+            let mut rollups = missing_rollups(&held, *monitor, day).await?;
+            let is_kept = |tier, start| policy.floor_of(*monitor, Some(tier), now).is_none_or(|floor| start >= floor);
+            rollups.retain(|rollup| is_kept(rollup.tier, rollup.start));
+            made += rollups.len();
+            batch.rollups.extend(rollups);
+            if batch.rollups.len() >= MADE_AT_ONCE {
+                store.append(&std::mem::take(&mut batch)).await?;
+            }
+        }
+        if !batch.is_empty() {
+            store.append(&batch).await?;
+        }
+        left = &left[some.len()..];
+    }
+    Ok(made)
+}
+
+/// Which results are not kept any more.
+#[derive(Debug, Clone)]
+struct Due {
+    /// Those of every monitor are kept from here on.
+    highest: UnixMicros,
+    usual: UnixMicros,
+    /// Monitors that have a floor of their own, and these.
+    own: (Vec<Uuid>, Vec<Stamp>),
+}
+
+/// Monitors of instance `$1` of which there may be results that are not kept any more: `floor` is what was given up
+/// before, `until` what is now.
+macro_rules! due {
+    () => {
+        "WITH due AS (SELECT m.number, m.id, m.floor, m.until FROM (SELECT n.number, n.id, \
+         coalesce(greatest(a.until, f.until), '-infinity') AS floor, coalesce(o.until, $2) AS until FROM monitor n \
+         LEFT JOIN floor a ON a.instance = $1 AND a.tier = 'raw' AND a.monitor = 0 \
+         LEFT JOIN floor f ON f.instance = $1 AND f.tier = 'raw' AND f.monitor = n.number \
+         LEFT JOIN unnest($3::uuid[], $4::timestamptz[]) AS o (id, until) ON o.id = n.id \
+         WHERE n.instance = $1) m WHERE m.floor < m.until) "
+    };
+}
+
+impl Due {
+    fn of(policy: &Retention, now: UnixMicros) -> Option<Self> {
+        let highest = policy.highest_floor(None, now)?;
+        let floor = |floor: Option<UnixMicros>| floor.unwrap_or(UnixMicros::MIN);
+        let own = policy.own.keys().map(|id| (id.uuid(), Stamp(floor(policy.floor_of(*id, None, now))))).unzip();
+        Some(Self { highest, usual: floor(policy.usual_floor(None, now)), own })
+    }
+
+    /// The first day not before `from` in which there are such results.
+    async fn next_day(&self, store: &PostgresStore, from: UnixMicros) -> Result<Option<Span>, StoreError> {
+        const READ: &str = concat!(
+            due!(),
+            "SELECT min(r.time) FROM due CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = due.number \
+             AND time >= $5 AND time < $6 AND time >= due.floor AND time < due.until ORDER BY time LIMIT 1) r"
+        );
+        let due = self.clone();
+        let first: Option<Stamp> = store
+            .writes("prune", move |mut connection, home| async move {
+                sqlx::query_scalar(READ)
+                    .bind(home.instance)
+                    .bind(Stamp(due.usual))
+                    .bind(due.own.0)
+                    .bind(due.own.1)
+                    .bind(Stamp(from))
+                    .bind(Stamp(due.highest))
+                    .fetch_one(&mut *connection)
+                    .await
+            })
+            .await?;
+        Ok(first.map(|first| Tier::Day.bucket(first.0)))
+    }
+
+    /// The monitors of which rollups of such a day may be missing: for all others all are there.
+    async fn lacking(&self, store: &PostgresStore, day: Span) -> Result<Vec<MonitorId>, StoreError> {
+        macro_rules! rollups {
+            ($what:literal, $tier:literal) => {
+                concat!(
+                    "SELECT ",
+                    $what,
+                    " FROM rollup WHERE monitor = due.number AND tier = '",
+                    $tier,
+                    "' AND start >= $5 AND start < $6"
+                )
+            };
+        }
+        const READ: &str = concat!(
+            due!(),
+            "SELECT due.id FROM due WHERE due.floor < $6 AND due.until > $5 AND EXISTS (SELECT FROM result \
+             WHERE monitor = due.number AND time >= $5 AND time < $6) AND ((",
+            rollups!("count(*)", "hour"),
+            ") < 24 OR NOT EXISTS (",
+            rollups!("", "day"),
+            ") OR (NOT EXISTS (",
+            rollups!("", "5m"),
+            ") AND (SELECT count(*) FROM (SELECT FROM result WHERE monitor = due.number AND time >= $5 \
+             AND time < $6 LIMIT $7) r) >= $7)) ORDER BY due.number"
+        );
+        let due = self.clone();
+        let worth = i64::try_from(WORTH_FIVE_MINUTES).unwrap_or(i64::MAX);
+        let ids: Vec<Uuid> = store
+            .writes("prune", move |mut connection, home| async move {
+                sqlx::query_scalar(READ)
+                    .bind(home.instance)
+                    .bind(Stamp(due.usual))
+                    .bind(due.own.0)
+                    .bind(due.own.1)
+                    .bind(Stamp(day.from))
+                    .bind(Stamp(day.to))
+                    .bind(worth)
+                    .fetch_all(&mut *connection)
+                    .await
+            })
+            .await?;
+        Ok(ids.into_iter().map(MonitorId::new).collect())
+    }
 }
 
 /// Raises the floors; they never sink.
