@@ -25,6 +25,8 @@ pub(super) const META: &str = "hallmonitor_meta";
 
 /// The field that holds the whole row.
 pub(super) const ROW: &str = "row";
+/// The field of a rollup that holds its counts and times alone: a tenth of the whole.
+pub(super) const TIMES: &str = "times";
 /// What a packed row of this version begins with.
 const VERSION: char = '1';
 /// Keys of metadata under which monitors are known.
@@ -195,7 +197,21 @@ pub(super) fn rollup(lines: &mut Lines, owner: Owner<'_>, monitor: &str, row: &R
         .number("latency_p95_us", quantile(0.95))
         .number("latency_p99_us", quantile(0.99))
         .text(ROW, &pack(&packed))
+        .text(TIMES, &pack(&(packed.counts, packed.us)))
         .at(row.start);
+}
+
+/// The counts and times that were packed; there is no latency with them.
+pub(super) fn read_times(
+    monitor: MonitorId,
+    tier: Tier,
+    start: UnixMicros,
+    packed: &str,
+) -> Result<Rollup, Unreadable> {
+    let (counts, us): ([u64; 5], [u64; 3]) = unpack(packed)?;
+    let ([checks, up, degraded, down, inconclusive], [up_us, degraded_us, down_us]) = (counts, us);
+    let none = Rollup::empty(monitor, tier, start);
+    Ok(Rollup { checks, up, degraded, down, inconclusive, up_us, degraded_us, down_us, ..none })
 }
 
 /// The rollup that was packed.
@@ -321,6 +337,9 @@ mod tests {
         let mut lines = Lines::default();
         rollup(&mut lines, Owner { instance: "i", known: None }, &id.to_string(), &row);
         assert_eq!(read_rollup(id, Tier::Hour, row.start, &packed_of(&lines)).expect("reads"), row);
+        let packed = pack(&([row.checks, row.up, 0, row.down, 0], [row.up_us, 0, row.down_us]));
+        let times = read_times(id, Tier::Hour, row.start, &packed).expect("reads");
+        assert_eq!(times, Rollup { latency: Latency::default(), ..row });
         let row = fixture.incident(id, start, None);
         assert_eq!(read_incident(&pack(&row)).expect("reads"), row);
         assert_eq!(read_meta(&pack(&Bytes(&[0, 255, 7]))).expect("reads"), [0, 255, 7]);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::client::Record;
 use super::flux::Flux;
 use super::line::key_tag;
-use super::point::{self, GAP, INCIDENT, META, ROLLUP, ROW};
+use super::point::{self, GAP, INCIDENT, META, ROLLUP, ROW, TIMES};
 use super::read::{EVER, IN_ONE_TABLE, MOST_NAMED, made, select, wanted_column};
 use super::store::Home;
 use crate::model::{Gap, Incident, IncidentId, InstanceId, MonitorId, Rollup, Span, Tier, UnixMicros};
@@ -51,8 +51,8 @@ pub(super) async fn incidents(home: &Home, query: &IncidentQuery) -> Outcome<Vec
     Ok(incidents)
 }
 
-/// Rollups of some monitors at once.
-pub(super) async fn rollups_of(home: &Home, monitors: &[MonitorId], tier: Tier, span: Span) -> Outcome<Vec<Rollup>> {
+/// Counts and times of the rollups of some monitors at once, oldest first for each.
+pub(super) async fn times_of(home: &Home, monitors: &[MonitorId], tier: Tier, span: Span) -> Outcome<Vec<Rollup>> {
     const OPERATION: &str = "rollups";
     let floors = home.known().floors.clone();
     let span = Span::new(span.from.max(floors.lowest(Some(tier))), span.to);
@@ -67,7 +67,7 @@ pub(super) async fn rollups_of(home: &Home, monitors: &[MonitorId], tier: Tier, 
             .code(" and r.tier == ")
             .text(tier.as_str())
             .code(" and r._field == ")
-            .text(ROW)
+            .text(TIMES)
             .code(")")
             .code(IN_ONE_TABLE);
         for record in home.client.query(OPERATION, flux).await? {
@@ -75,10 +75,11 @@ pub(super) async fn rollups_of(home: &Home, monitors: &[MonitorId], tier: Tier, 
             let (start, packed) =
                 (wanted_column(OPERATION, record.time())?, wanted_column(OPERATION, record.packed())?);
             if start >= floors.of(Some(tier), monitor) {
-                rollups.push(made(OPERATION, point::read_rollup(monitor, tier, start, packed))?);
+                rollups.push(made(OPERATION, point::read_times(monitor, tier, start, packed))?);
             }
         }
     }
+    rollups.sort_by_key(|rollup| (rollup.monitor, rollup.start));
     Ok(rollups)
 }
 

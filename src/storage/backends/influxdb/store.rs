@@ -358,9 +358,13 @@ impl ReadRows for InfluxStore {
         self.reads("rollups", |home| async move { rest::rollups(&home, &query).await }).await
     }
 
+    async fn rollup_times(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        self.rollup_times_of(&[query.monitor], query.tier, query.span).await
+    }
+
     async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
         let monitors = monitors.to_vec();
-        self.reads("rollups", |home| async move { rest::rollups_of(&home, &monitors, tier, span).await }).await
+        self.reads("rollups", |home| async move { rest::times_of(&home, &monitors, tier, span).await }).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
