@@ -16,8 +16,9 @@ use crate::outage::{delivery, drained};
 use crate::{block, own_server, start};
 
 const LONG: Duration = Duration::from_secs(60);
-/// A child produces at most this many rows and then waits to be killed.
-const MOST: u64 = 30_000;
+/// A child produces at most this many rows and then waits to be killed: more than it can before the last moment at which
+/// it is, so that some kills come while rows are on their way.
+const MOST: u64 = 200_000;
 /// Rows that must be acknowledged before a child may be killed.
 const LEAST: u64 = 1_000;
 /// From one row to the next.
