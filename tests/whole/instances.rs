@@ -20,11 +20,12 @@ fn configure(house: &House, name: &str, storage: &str, server: &Server) {
     ));
 }
 
-/// Times of the results that a house tells, its own or another's.
+/// Times of the results that a house tells, its own or another's, with the address that answered: two that watch by the
+/// same plan may begin in the same microsecond.
 fn times(house: &House, instance: Option<&str>) -> BTreeSet<String> {
     let mut args = vec!["history", "door", "--since", "1h"];
     args.extend(instance.into_iter().flat_map(|name| ["--instance", name]));
-    house.json(&args).iter().filter_map(|line| Some(line["time"].as_str()?.to_owned())).collect()
+    house.json(&args).iter().map(|line| format!("{} {}", line["time"], line["facts"]["peer"])).collect()
 }
 
 fn instances(house: &House) -> Vec<Value> {
