@@ -283,6 +283,16 @@ fn a_monitor_moves_with_its_comments() {
 }
 
 #[test]
+fn a_monitor_is_written_anew_where_a_comment_would_become_its_text() {
+    let text = "monitoring:\n  groups:\n  -   name: g\n      monitors:\n      - name: a\n        type: ping\n        target: h\n        fold: >-\n          x\n\n            y\n        # of the house\n";
+    let mut draft = document(text).draft(Which::Name("a")).expect("is there");
+    draft.group = "new".to_owned();
+    let after = document(text).set_monitor(Which::Name("a"), &draft, None).expect("is moved");
+    assert_eq!(after.draft(Which::Name("a")), Ok(draft));
+    assert!(after.text().ends_with("        # of the house\n"), "{}", after.text());
+}
+
+#[test]
 fn a_rename_keeps_the_identity() {
     let id: MonitorId = "0192f0c1-7b3a-7c52-9d64-1f2e3a4b5c6d".parse().expect("an id");
     let document = document(FILE);
@@ -326,6 +336,20 @@ fn a_monitor_is_added_in_the_style_of_its_list() {
     );
     let comma = lines.replace("b} #", "b}, #");
     assert_eq!(difference(&comma, &added(&comma, "g")), ["+  {name: new, type: tcp, target: h:1, interval: 1m},"]);
+}
+
+#[test]
+fn a_text_that_keeps_its_line_ends_stays_as_it_is_before_what_is_added() {
+    for (header, ends) in [("|+", "\n\n"), (">2+ # c", "\n"), ("|+", "")] {
+        let spaced = format!(
+            "monitoring:\n  groups:\n  - name: g\n    monitors:\n    - name: a\n\n    - name: b\n      note: {header}\n        text\n{ends}# end\n"
+        );
+        let new = ["+    - name: new", "+      type: tcp", "+      target: h:1", "+      interval: 1m"];
+        assert_eq!(difference(&spaced, &added(&spaced, "g")), new);
+    }
+    let between = "monitoring:\n  groups:\n  - name: g\n    monitors:\n    - name: a\n      note: |+\n        text\n\n    - name: b\n\n    - name: c\n";
+    let removed = document(between).remove_monitors(&["b"]).expect("is removed");
+    assert_eq!(difference(between, removed.text()), ["-    - name: b", "-"]);
 }
 
 #[test]

@@ -351,7 +351,9 @@ proptest! {
             about_all.extend(about);
         }
         let lines = house.lines().0;
-        let others = lines.iter().filter(|(_, about)| about.as_ref().is_none_or(|about| !about_all.contains(about)));
+        // A blank line of nobody goes where it would come to belong to a text.
+        let counts = |line: &str, about: &Option<String>| about.as_ref().map_or(!line.is_empty(), |about| !about_all.contains(about));
+        let others = lines.iter().filter(|(line, about)| counts(line, about));
         let held = hold_in_order(others.map(|(line, _)| line), document.text());
         prop_assert!(held.is_ok(), "{:?} is not in\n{}", held, document.text());
         let ends = document.text().matches('\n').count();

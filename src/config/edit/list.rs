@@ -73,7 +73,7 @@ impl<'i> Listing<'i> {
         let start = self.block_start(sheet, items.len() - 1)?;
         let is_spaced = line_before(text, start)
             .is_some_and(|before| items.len() > 1 && text[before..line_end(text, before)].trim().is_empty());
-        if is_spaced {
+        if is_spaced && !keeps_line_ends(text, last) {
             lines.insert(0, String::new());
         }
         let at = sheet.end_of_last_line(last.end)?;
@@ -122,7 +122,12 @@ impl<'i> Listing<'i> {
         for &at in gone {
             let start = self.block_start(sheet, at)?;
             sheet.end_of_last_line(items[at].end)?;
-            patches.push(Patch::new(start..next_line(text, items[at].end), ""));
+            let mut end = next_line(text, items[at].end);
+            // Blank lines behind it would lengthen such a text.
+            if (0..at).rev().find(|at| !gone.contains(at)).is_some_and(|stays| keeps_line_ends(text, &items[stays])) {
+                end = after_blank_lines(text, end);
+            }
+            patches.push(Patch::new(start..end, ""));
         }
         if gone.len() == items.len() {
             let value = &self.pair.value;
@@ -172,6 +177,27 @@ impl<'i> Listing<'i> {
         let block = text[start..end].replace("\r\n", "\n").replace('\r', "\n");
         Some(block.split('\n').map(shorten).collect())
     }
+}
+
+/// Whether blank lines after an item would be part of it: its last value is a text after `|+` or `>+`.
+fn keeps_line_ends(text: &str, item: &Item) -> bool {
+    match &item.kind {
+        Kind::Scalar { style: Style::Lines, .. } => {
+            let header = &text[item.body..line_end(text, item.body)];
+            header.split('#').next().is_some_and(|header| header.contains('+'))
+        }
+        Kind::List { flow: false, items } => items.last().is_some_and(|last| keeps_line_ends(text, last)),
+        Kind::Map { form: Form::Block, pairs } => pairs.last().is_some_and(|pair| keeps_line_ends(text, &pair.value)),
+        _ => false,
+    }
+}
+
+/// The start of the first line from here that is not blank.
+fn after_blank_lines(text: &str, mut start: usize) -> usize {
+    while start < text.len() && text[start..line_end(text, start)].trim().is_empty() {
+        start = next_line(text, start);
+    }
+    start
 }
 
 /// What stands at a place cannot be edited.

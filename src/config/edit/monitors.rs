@@ -23,6 +23,15 @@ enum Unset {
     ByNull,
 }
 
+/// How a monitor comes into another group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    /// As it is written, with its comments.
+    Lines,
+    /// Written anew, where what follows there would become a part of its lines.
+    Values,
+}
+
 impl Document {
     /// Gives a monitor the values of a draft: keys whose values differ are changed, keys that are not set any more are
     /// removed, new ones come at the end of the monitor. Another group moves it to the end of that group, with its
@@ -43,15 +52,17 @@ impl Document {
         if let Some(id) = id.filter(|_| loses_itself(&old, &draft)) {
             draft.set("id", Some(id.to_string().into()));
         }
-        let (moved, at) =
-            if draft.group == old.group { (self.clone(), place) } else { self.moved(place, &draft.group)? };
-        let by = |unset| {
+        let by = |(how, unset)| {
+            let (moved, at) =
+                if draft.group == old.group { (self.clone(), place) } else { self.moved(place, &draft.group, how)? };
             let set = moved.with_values(at, &old, &draft, unset)?;
             set.checked(self, &[place], Some((at, &draft)), shown(&draft))
         };
-        by(Unset::ByRemoval).or_else(|error| match error {
-            EditError::Elsewhere { .. } => by(Unset::ByNull),
-            other => Err(other),
+        // Each changes more of the text than the one before.
+        let ways = [(Move::Lines, Unset::ByNull), (Move::Values, Unset::ByRemoval)];
+        ways.into_iter().fold(by((Move::Lines, Unset::ByRemoval)), |tried, way| match tried {
+            Err(EditError::Elsewhere { .. }) => by(way),
+            done => done,
         })
     }
 
@@ -178,14 +189,14 @@ impl Document {
         Ok((self.patched(patches, "the monitor")?, Place { group, monitor }))
     }
 
-    /// With a monitor moved as it is to the end of another group.
-    fn moved(&self, from: Place, group: &str) -> Result<(Self, Place), EditError> {
+    /// With a monitor moved to the end of another group.
+    fn moved(&self, from: Place, group: &str, how: Move) -> Result<(Self, Place), EditError> {
         // A group that is made comes after all others, so that no place before it changes.
         let (document, group) = self.with_group(group)?;
         let list = document.listing(from.group)?;
         let sheet = document.sheet();
         let value = from.meaning(document.meaning()).map_or(New::Null, |meaning| new_of(meaning, ""));
-        let added = match list.lines_of(sheet, from.monitor) {
+        let added = match list.lines_of(sheet, from.monitor).filter(|_| how == Move::Lines) {
             Some(lines) => Added::Lines(lines, value),
             None => Added::New(value),
         };
