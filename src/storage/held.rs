@@ -19,10 +19,10 @@ const RESULTS_AT_ONCE: usize = 100_000;
 const REACH_US: u64 = 2 * 86_400_000_000;
 
 /// What is read of the monitors.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Around {
-    /// Results, gaps and incidents of this span.
-    pub(crate) results: Span,
+    /// Results of these spans, oldest first; gaps and incidents from the first to the last.
+    pub(crate) results: Vec<Span>,
     /// Rollups of this span.
     pub(crate) rollups: Span,
     /// Of these tiers.
@@ -33,13 +33,39 @@ pub(crate) struct Around {
 /// [`ReadRows::results_seen`]; of rollups it holds counts and times.
 pub(crate) struct Held<'a, R: ?Sized> {
     rows: &'a R,
-    results: Span,
+    /// Where results are held, oldest first, with what lies between.
+    results: Vec<Piece>,
     rollups: (Span, &'static [Tier]),
     events: Span,
     gaps_from: UnixMicros,
     monitors: HashMap<MonitorId, OfMonitor>,
     gaps: Vec<Gap>,
     incidents: Vec<Incident>,
+}
+
+/// A part of time whose results are held.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// What was asked for.
+    asked: Span,
+    /// That, and some time before it.
+    read: Span,
+}
+
+/// What is to be read for these spans: each with some time before it, those that touch as one.
+fn pieces(spans: &[Span]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::with_capacity(spans.len());
+    for asked in spans.iter().copied().filter(|span| !span.is_empty()) {
+        let read = Span::new(asked.from.minus_us(BEFORE_US), asked.to);
+        match pieces.last_mut().filter(|last| read.from <= last.read.to) {
+            Some(last) => {
+                last.asked.to = last.asked.to.max(asked.to);
+                last.read.to = last.asked.to;
+            }
+            None => pieces.push(Piece { asked, read }),
+        }
+    }
+    pieces
 }
 
 #[derive(Default)]
@@ -61,16 +87,16 @@ impl<'a, R: ReadRows + ?Sized> Held<'a, R> {
     pub(crate) async fn first_of<'m>(
         rows: &'a R,
         monitors: &'m [MonitorId],
-        around: Around,
+        around: &Around,
     ) -> Result<(Self, &'m [MonitorId]), StoreError> {
         let mut some = &monitors[..monitors.len().min(AT_ONCE)];
-        let span = Span::new(around.results.from.minus_us(BEFORE_US), around.results.to);
+        let pieces = pieces(&around.results);
         loop {
-            if let Some(results) = rows.results_seen_of(some, span, RESULTS_AT_ONCE).await? {
-                return Ok((Self::read(rows, (some, around), span, results).await?, some));
+            if let Some(results) = results_in(rows, some, &pieces).await? {
+                return Ok((Self::read(rows, (some, around), pieces, results).await?, some));
             }
             if some.len() == 1 {
-                return Ok((Self::read(rows, (&[], around), span, Vec::new()).await?, some));
+                return Ok((Self::read(rows, (&[], around), pieces, Vec::new()).await?, some));
             }
             some = &some[..some.len() / 2];
         }
@@ -78,11 +104,14 @@ impl<'a, R: ReadRows + ?Sized> Held<'a, R> {
 
     async fn read(
         rows: &'a R,
-        (monitors, around): (&[MonitorId], Around),
-        results: Span,
+        (monitors, around): (&[MonitorId], &Around),
+        results: Vec<Piece>,
         found: Vec<CheckResult>,
     ) -> Result<Self, StoreError> {
-        let Around { results: events, rollups, tiers } = around;
+        let (rollups, tiers) = (around.rollups, around.tiers);
+        let ends = results.first().zip(results.last());
+        let nowhere = Span::new(UnixMicros::MIN, UnixMicros::MIN);
+        let events = ends.map_or(nowhere, |(first, last)| Span::new(first.asked.from, last.asked.to));
         let mut of: HashMap<MonitorId, OfMonitor> =
             monitors.iter().map(|monitor| (*monitor, OfMonitor::default())).collect();
         for result in found {
@@ -100,8 +129,8 @@ impl<'a, R: ReadRows + ?Sized> Held<'a, R> {
         // Of those that are checked seldom the last one before is further back.
         let began = |id: &MonitorId| of.get(id).is_some_and(|own| own.results.iter().any(|row| row.time < events.from));
         let left: Vec<MonitorId> = monitors.iter().copied().filter(|id| !began(id)).collect();
-        if !left.is_empty() {
-            let until = results.from.minus_us(FUTURE_TOLERANCE_US + 1);
+        if let Some(first) = results.first().filter(|_| !left.is_empty()) {
+            let until = first.read.from.minus_us(FUTURE_TOLERANCE_US + 1);
             for result in rows.latest(&left, until).await? {
                 if let Some(own) = of.get_mut(&result.monitor) {
                     own.results.push(result);
@@ -112,11 +141,37 @@ impl<'a, R: ReadRows + ?Sized> Held<'a, R> {
             own.results.sort_unstable_by_key(|result| std::cmp::Reverse(result.time));
             own.rollups.sort_unstable_by_key(|rollup| rollup.start);
         }
-        let gaps_from = results.from.minus_us(REACH_US);
+        let gaps_from = events.from.minus_us(BEFORE_US + REACH_US);
         let gaps = rows.gaps(&GapQuery { monitor: None, span: Span::new(gaps_from, events.to) }).await?;
         let query = IncidentQuery { monitor: None, span: events, limit: usize::MAX / 2 };
         let incidents = rows.incidents(&query).await?;
         Ok(Self { rows, results, rollups: (rollups, tiers), events, gaps_from, monitors: of, gaps, incidents })
+    }
+}
+
+/// All results of the pieces; none where they are too many.
+async fn results_in<R: ReadRows + ?Sized>(
+    rows: &R,
+    monitors: &[MonitorId],
+    pieces: &[Piece],
+) -> Result<Option<Vec<CheckResult>>, StoreError> {
+    let mut results = Vec::new();
+    for piece in pieces {
+        let limit = RESULTS_AT_ONCE - results.len();
+        match rows.results_seen_of(monitors, piece.read, limit).await? {
+            Some(more) => results.extend(more),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(results))
+}
+
+impl<R: ?Sized> Held<'_, R> {
+    /// From when on nothing is missing among what is held up to the end of a piece. Before the first piece that is the
+    /// last one before it.
+    fn known_from(&self, piece: &Piece) -> UnixMicros {
+        let is_first = self.results.first().is_some_and(|first| first.read.from == piece.read.from);
+        if is_first { UnixMicros::MIN } else { piece.read.from }
     }
 }
 
@@ -139,9 +194,11 @@ impl<R: ReadRows + ?Sized> ReadRows for Held<'_, R> {
 
     async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
         let own = query.monitor.and_then(|monitor| Some((monitor, self.monitors.get(&monitor)?)));
-        if let Some((monitor, own)) = own.filter(|_| query.span.to <= self.results.to) {
-            let is_whole = has(self.results, query.span);
-            let mut page = own.page(monitor, query);
+        let ends_in = |piece: &&Piece| piece.read.from < query.span.to && query.span.to <= piece.read.to;
+        if let (Some((monitor, own)), Some(piece)) = (own, self.results.iter().find(ends_in)) {
+            let is_whole = has(piece.read, query.span);
+            let span = Span::new(query.span.from.max(self.known_from(piece)).min(query.span.to), query.span.to);
+            let mut page = own.page(monitor, &ResultQuery { span, ..query.clone() });
             if is_whole || !page.results.is_empty() {
                 // What goes on before what is held is asked for when it is wanted.
                 let last = page.results.last().map(|last| PageCursor { time: last.time, monitor });
@@ -157,11 +214,15 @@ impl<R: ReadRows + ?Sized> ReadRows for Held<'_, R> {
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
-        let is_held = self.events.from <= time && time <= self.results.to;
-        match self.monitors.get(&monitor).filter(|_| is_held) {
-            Some(own) => Ok(own.results.get(own.results.partition_point(|result| result.time >= time)).cloned()),
-            None => self.rows.last_before(monitor, time).await,
+        let piece = self.results.iter().find(|piece| piece.asked.from <= time && time <= piece.read.to);
+        if let (Some(piece), Some(own)) = (piece, self.monitors.get(&monitor)) {
+            let last = own.results.get(own.results.partition_point(|result| result.time >= time));
+            let from = self.known_from(piece);
+            if from == UnixMicros::MIN || last.is_some_and(|last| last.time >= from) {
+                return Ok(last.cloned());
+            }
         }
+        self.rows.last_before(monitor, time).await
     }
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {

@@ -5,8 +5,11 @@
 //! `HM_SOAK=1`.
 
 #![allow(clippy::expect_used, reason = "a fault here is a failed run")]
+#![allow(unreachable_pub, reason = "support is a module of this one crate")]
 
 mod sealing;
+#[path = "../support_store/mod.rs"]
+mod support_store;
 mod switching;
 mod victim;
 
@@ -21,13 +24,8 @@ use async_trait::async_trait;
 use hallmonitor::clock::SystemClock;
 use hallmonitor::deliver::{Delivery, DeliveryOptions, OpenStore};
 use hallmonitor::event::Events;
-use hallmonitor::model::{
-    CheckResult, Facts, Gap, Incident, KnownMonitor, MonitorId, Phases, Rollup, Row, UnixMicros, Verdict,
-};
-use hallmonitor::storage::{
-    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery, ResultStore,
-    Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
-};
+use hallmonitor::storage::{ResultStore, StoreError, StoreErrorKind};
+use support_store::{Keep, Numbers, row};
 use uuid::Uuid;
 use victim::{LEAST, LONG, Victim, acknowledged};
 
@@ -59,71 +57,20 @@ fn numbers_in(bytes: &[u8]) -> Vec<u64> {
     bytes.chunks_exact(8).map(|number| u64::from_le_bytes(number.try_into().expect("eight"))).collect()
 }
 
-fn unsupported<T>(operation: &'static str) -> Result<T, StoreError> {
-    Err(StoreError::new(StoreErrorKind::Unsupported, "file", operation, "not needed here"))
-}
+impl Keep for FileStore {
+    const BACKEND: &'static str = "file";
+    const MOST_ROWS: usize = 700;
 
-#[async_trait]
-impl ReadRows for FileStore {
-    async fn results(&self, _: &ResultQuery) -> Result<Page, StoreError> {
-        unsupported("results")
+    fn name(&self) -> &str {
+        &self.name
     }
-    async fn latest(&self, _: &[MonitorId], _: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
-        unsupported("latest")
-    }
-    async fn last_before(&self, _: MonitorId, _: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
-        unsupported("last_before")
-    }
-    async fn rollups(&self, _: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        unsupported("rollups")
-    }
-    async fn incidents(&self, _: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
-        unsupported("incidents")
-    }
-    async fn gaps(&self, _: &GapQuery) -> Result<Vec<Gap>, StoreError> {
-        unsupported("gaps")
-    }
-    async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
-        unsupported("monitors")
-    }
-}
 
-#[async_trait]
-impl ResultStore for FileStore {
-    fn backend(&self) -> &'static str {
-        "file"
-    }
-    fn capabilities(&self) -> Capabilities {
-        // In order, so that the store is a prefix at every moment.
-        Capabilities { keeps_history: true, delivery: DeliveryHint { max_rows: 700, max_age_ms: 20, slices: 1 } }
-    }
-    async fn check(&self) -> Result<StoreStatus, StoreError> {
-        unsupported("check")
-    }
-    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
+    fn keep(&self, numbers: &[u64]) -> Result<(), StoreError> {
         let mut kept = self.kept.lock().expect("lock");
         let (file, known) = &mut *kept;
-        let fresh = batch.results.iter().filter(|row| known.insert(row.duration_us));
-        let bytes: Vec<u8> = fresh.flat_map(|row| row.duration_us.to_le_bytes()).collect();
+        let fresh = numbers.iter().filter(|number| known.insert(**number));
+        let bytes: Vec<u8> = fresh.flat_map(|number| number.to_le_bytes()).collect();
         file.write_all(&bytes).and_then(|()| file.sync_data()).expect("writes");
-        Ok(())
-    }
-    async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok((key == "store_id").then(|| format!("id of {}", self.name).into_bytes()))
-    }
-    async fn set_metadata(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
-        unsupported("set_metadata")
-    }
-    async fn prune(&self, _: &Retention, _: UnixMicros) -> Result<Pruned, StoreError> {
-        unsupported("prune")
-    }
-    async fn forget(&self, _: MonitorId) -> Result<(), StoreError> {
-        unsupported("forget")
-    }
-    async fn scan(&self, _: Option<ScanCursor>) -> Result<ScanPage, StoreError> {
-        unsupported("scan")
-    }
-    async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -150,23 +97,8 @@ impl OpenStore for Opener {
         if self.shut().exists() {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "file", "open", "it is away"));
         }
-        Ok(Arc::new(FileStore::open(&self.0)))
+        Ok(Arc::new(Numbers(FileStore::open(&self.0))))
     }
-}
-
-fn row(number: u64) -> Row {
-    Row::Result(CheckResult {
-        monitor: MonitorId::new(Uuid::from_u128(u128::from(number % 97))),
-        time: UnixMicros::new(1_700_000_000_000_000).plus_us(number * 1_000),
-        interval_us: 1_000_000,
-        timeout_us: 1_000_000,
-        verdict: Verdict::Up,
-        duration_us: number,
-        failure: None,
-        message: "".into(),
-        phases: Phases::default(),
-        facts: Facts::new(),
-    })
 }
 
 fn start(dir: &Path, store: &str) -> Delivery {

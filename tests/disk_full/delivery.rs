@@ -12,15 +12,12 @@ use async_trait::async_trait;
 use hallmonitor::clock::SystemClock;
 use hallmonitor::deliver::{Delivery, DeliveryOptions, Letters, OpenStore, read_ledger};
 use hallmonitor::event::Events;
-use hallmonitor::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use hallmonitor::record::{LocalState, StateFile};
-use hallmonitor::storage::{
-    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery, ResultStore,
-    Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
-};
+use hallmonitor::storage::{ResultStore, StoreError, StoreErrorKind};
 use uuid::Uuid;
 
-use super::{LONG, fill, make_room, row, support_disk};
+use super::support_store::{Keep, Numbers, row, unsupported};
+use super::{LONG, fill, make_room, support_disk};
 
 /// A store in memory that refuses every hundredth row for good.
 #[derive(Debug, Clone)]
@@ -44,72 +41,22 @@ fn is_refused(number: u64) -> bool {
     number % 100 == 7
 }
 
-fn unsupported<T>(operation: &'static str) -> Result<T, StoreError> {
-    Err(StoreError::new(StoreErrorKind::Unsupported, "choosy", operation, "not here"))
-}
+impl Keep for Choosy {
+    const BACKEND: &'static str = "choosy";
+    const MOST_ROWS: usize = 64;
 
-#[async_trait]
-impl ReadRows for Choosy {
-    async fn results(&self, _: &ResultQuery) -> Result<Page, StoreError> {
-        unsupported("results")
+    fn name(&self) -> &str {
+        self.name
     }
-    async fn latest(&self, _: &[MonitorId], _: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
-        unsupported("latest")
-    }
-    async fn last_before(&self, _: MonitorId, _: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
-        unsupported("last_before")
-    }
-    async fn rollups(&self, _: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
-        unsupported("rollups")
-    }
-    async fn incidents(&self, _: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
-        unsupported("incidents")
-    }
-    async fn gaps(&self, _: &GapQuery) -> Result<Vec<Gap>, StoreError> {
-        unsupported("gaps")
-    }
-    async fn monitors(&self) -> Result<Vec<KnownMonitor>, StoreError> {
-        unsupported("monitors")
-    }
-}
 
-#[async_trait]
-impl ResultStore for Choosy {
-    fn backend(&self) -> &'static str {
-        "choosy"
-    }
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { keeps_history: true, delivery: DeliveryHint { max_rows: 64, max_age_ms: 20, slices: 1 } }
-    }
-    async fn check(&self) -> Result<StoreStatus, StoreError> {
-        Ok(StoreStatus { size_bytes: None, oldest: None, newest: None, version: "1".to_owned() })
-    }
-    async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
+    fn keep(&self, numbers: &[u64]) -> Result<(), StoreError> {
         if self.away.load(Ordering::Acquire) {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "choosy", "append", "it is away"));
+            return Err(StoreError::new(StoreErrorKind::Unavailable, Self::BACKEND, "append", "it is away"));
         }
-        if batch.results.iter().any(|row| is_refused(row.duration_us)) {
-            return unsupported("append");
+        if numbers.iter().any(|number| is_refused(*number)) {
+            return unsupported(Self::BACKEND, "append");
         }
-        self.kept.lock().expect("lock").extend(batch.results.iter().map(|row| row.duration_us));
-        Ok(())
-    }
-    async fn metadata(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok((key == "store_id").then(|| format!("id of {}", self.name).into_bytes()))
-    }
-    async fn set_metadata(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
-        unsupported("set_metadata")
-    }
-    async fn prune(&self, _: &Retention, _: UnixMicros) -> Result<Pruned, StoreError> {
-        unsupported("prune")
-    }
-    async fn forget(&self, _: MonitorId) -> Result<(), StoreError> {
-        unsupported("forget")
-    }
-    async fn scan(&self, _: Option<ScanCursor>) -> Result<ScanPage, StoreError> {
-        unsupported("scan")
-    }
-    async fn close(&self) -> Result<(), StoreError> {
+        self.kept.lock().expect("lock").extend(numbers);
         Ok(())
     }
 }
@@ -117,13 +64,13 @@ impl ResultStore for Choosy {
 #[async_trait]
 impl OpenStore for Choosy {
     fn backend(&self) -> &'static str {
-        "choosy"
+        Self::BACKEND
     }
     fn contact(&self) -> String {
         format!("choosy:{}", self.name)
     }
     async fn open(&self) -> Result<Arc<dyn ResultStore>, StoreError> {
-        Ok(Arc::new(self.clone()))
+        Ok(Arc::new(Numbers(self.clone())))
     }
 }
 

@@ -9,6 +9,8 @@ mod delivery;
 mod sealing;
 #[path = "../support_disk/mod.rs"]
 mod support_disk;
+#[path = "../support_store/mod.rs"]
+mod support_store;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -18,8 +20,8 @@ use std::time::Duration;
 
 use hallmonitor::event::{Event, Events};
 use hallmonitor::journal::{Durable, DurableBatch, JournalOptions, JournalWriter, Log, Reader, decode};
-use hallmonitor::model::{CheckResult, Facts, MonitorId, Phases, Row, UnixMicros, Verdict};
-use uuid::Uuid;
+use hallmonitor::model::Row;
+use support_store::row;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -40,21 +42,6 @@ fn make_room(disk: &Path) {
 
 fn ballast(disk: &Path) -> std::path::PathBuf {
     disk.join("ballast")
-}
-
-fn row(number: u64) -> Row {
-    Row::Result(CheckResult {
-        monitor: MonitorId::new(Uuid::from_u128(u128::from(number % 97))),
-        time: UnixMicros::new(1_700_000_000_000_000).plus_us(number * 1_000),
-        interval_us: 1_000_000,
-        timeout_us: 1_000_000,
-        verdict: Verdict::Up,
-        duration_us: number,
-        failure: None,
-        message: "".into(),
-        phases: Phases::default(),
-        facts: Facts::new(),
-    })
 }
 
 #[derive(Clone, Default)]

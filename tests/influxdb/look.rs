@@ -61,7 +61,7 @@ fn the_step_that_fails_is_the_one_to_blame() {
         };
         let (one, two) = (server.bucket("seen", 0).await, server.bucket("seen_rollup", 0).await);
         let token = async |rights: &[(&str, &str)], bucket: &str| InfluxDb {
-            token: server.token(rights).await.token,
+            token: server.token(rights).await.token.into(),
             ..server.settings(bucket)
         };
         let page = Door::to(server.port()).await;
@@ -78,7 +78,7 @@ fn the_step_that_fails_is_the_one_to_blame() {
             (with(|s| s.url = "http://127.0.0.1:1".to_owned()), "connection", "is the server running"),
             (with(|s| s.url = s.url.replace("http", "https")), "protection", "cannot be reached"),
             (InfluxDb { url: page.url(), ..settings.clone() }, "health", "is there a proxy in between"),
-            (with(|s| s.token = "wrong".to_owned()), "token", "`token`"),
+            (with(|s| s.token = "wrong".into()), "token", "`token`"),
             (with(|s| s.org = "nobody".to_owned()), "organisation", "check `org`"),
             (token(&everything, "unseen").await, "buckets", "influx bucket create"),
             (token(&everything[..3], "seen").await, "may write", "read and write the buckets"),

@@ -25,7 +25,7 @@ fn a_wrong_token_is_told() {
     block(async {
         let settings = server().await.settings("wrong_token");
         for token in ["hunter2", ""] {
-            let error = open(&InfluxDb { token: token.to_owned(), ..settings.clone() }).await.expect_err("is refused");
+            let error = open(&InfluxDb { token: token.into(), ..settings.clone() }).await.expect_err("is refused");
             assert_told(&error, StoreErrorKind::Unauthorized, &["`token`", ORG]);
         }
     });
@@ -40,7 +40,7 @@ fn a_missing_organisation_and_a_missing_bucket_are_told() {
         assert_told(&error, StoreErrorKind::Misconfigured, &["`nobody`", "check `org`"]);
         // A token that may not make it, as most do not.
         let other = server.bucket("other_bucket", 0).await;
-        let token = server.token(&[("read", &other), ("write", &other)]).await.token;
+        let token = server.token(&[("read", &other), ("write", &other)]).await.token.into();
         let error = open(&InfluxDb { token, ..server.settings("missing") }).await.expect_err("is not there");
         let make = "influx bucket create";
         assert_told(&error, StoreErrorKind::Misconfigured, &["`missing`", make, "--name 'missing_rollup'"]);
@@ -70,7 +70,7 @@ fn a_token_that_stops_working_in_the_middle_costs_no_rows() {
         let ids = (server.bucket("revoked", 0).await, server.bucket("revoked_rollup", 0).await);
         let rights = [("read", &*ids.0), ("write", &*ids.0), ("read", &*ids.1), ("write", &*ids.1)];
         let token = server.token(&rights).await;
-        let settings = InfluxDb { token: token.token.clone(), ..server.settings("revoked") };
+        let settings = InfluxDb { token: token.token.clone().into(), ..server.settings("revoked") };
         let delivery = delivery(folder.path(), &settings);
         let all = stream(1, 5, 1_000);
         push(&delivery, &all[..2_000]);

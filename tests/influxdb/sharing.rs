@@ -101,7 +101,7 @@ fn a_token_for_the_two_buckets_is_enough() {
         let server = server().await;
         let (one, two) = (server.bucket("least", 0).await, server.bucket("least_rollup", 0).await);
         let rights = [("read", &*one), ("write", &*one), ("read", &*two), ("write", &*two)];
-        let settings = InfluxDb { token: server.token(&rights).await.token, ..server.settings("least") };
+        let settings = InfluxDb { token: server.token(&rights).await.token.into(), ..server.settings("least") };
         let store = open(&settings).await.expect("opens");
         let all = rows(4, 3 * 1_440);
         store.append(&batch(&all)).await.expect("appends");
@@ -121,7 +121,7 @@ fn a_token_that_lacks_a_right_is_told_and_writes_nothing() {
         let server = server().await;
         let (one, two) = (server.bucket("half", 0).await, server.bucket("half_rollup", 0).await);
         let with = async |rights: &[(&str, &str)]| InfluxDb {
-            token: server.token(rights).await.token,
+            token: server.token(rights).await.token.into(),
             ..server.settings("half")
         };
         let read_only = with(&[("read", &one), ("read", &two)]).await;

@@ -76,7 +76,7 @@ fn settings(port: u16) -> Postgres {
         port,
         database: DATABASE.to_owned(),
         user: USER.to_owned(),
-        password: PASSWORD.to_owned(),
+        password: PASSWORD.into(),
         ..Postgres::default()
     }
 }

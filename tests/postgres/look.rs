@@ -59,7 +59,7 @@ fn the_step_that_fails_is_the_one_to_blame() {
             (with(|s| s.pool_min = 9), "settings", "poolMax"),
             (with(|s| s.host = "no-such-host.invalid".to_owned()), "name", "no-such-host.invalid"),
             (with(|s| s.port = 1), "connection", "is the server running"),
-            (with(|s| s.password = "wrong".to_owned()), "log in", "pg_hba.conf"),
+            (with(|s| s.password = "wrong".into()), "log in", "pg_hba.conf"),
             (with(|s| s.database = "nowhere".to_owned()), "database", "CREATE DATABASE"),
             (
                 with(|s| s.sslmode = hallmonitor::storage::backends::postgres::SslMode::Require),

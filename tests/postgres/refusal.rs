@@ -22,7 +22,7 @@ pub(crate) fn assert_told(error: &StoreError, kind: StoreErrorKind, parts: &[&st
 fn a_wrong_password_is_told() {
     block(async {
         let settings = server().database("wrong_password").await;
-        let wrong = Postgres { password: "hunter2".to_owned(), ..settings };
+        let wrong = Postgres { password: "hunter2".into(), ..settings };
         let error = open(&wrong).await.expect_err("is refused");
         assert_told(&error, StoreErrorKind::Unauthorized, &["user `hallmonitor`", "`password`", "pg_hba.conf"]);
     });

@@ -161,7 +161,7 @@ fn in_postgres(database: &str) -> String {
         settings.host,
         settings.port,
         settings.user,
-        Value::from(settings.password.as_str())
+        Value::from(&*settings.password)
     )
 }
 

@@ -32,7 +32,7 @@ fn configure(house: &House, store: &Postgres, target: &Server) {
         store.port,
         store.database,
         store.user,
-        Value::from(store.password.as_str()),
+        Value::from(&*store.password),
         monitors.concat()
     ));
 }

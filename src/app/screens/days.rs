@@ -218,8 +218,30 @@ impl<'a> Fleet<'a> {
         for of_monitor in self.made_times(monitors, made).await? {
             sums.iter_mut().zip(of_monitor).for_each(|(sum, times)| sum.add(times));
         }
-        sums.extend(self.exact_times(self.history, monitors, rest).await?);
+        let mut open = vec![Times::default(); rest.len()];
+        let (around, mut left) = (self.around(rest, Vec::new()), monitors);
+        while !left.is_empty() && !rest.is_empty() {
+            let (held, some) = Held::first_of(self.history, left, &around).await.map_err(storage)?;
+            let times = self.exact_times(&held, some, rest).await?;
+            open.iter_mut().zip(times).for_each(|(sum, times)| sum.add(times));
+            left = &left[some.len()..];
+        }
+        sums.extend(open);
         Ok(sums)
+    }
+
+    /// What is read for days that are not made: their hours, and the results of hours that are not or that belong to two
+    /// of them; besides those of other spans.
+    fn around(&self, days: &[LocalDay], others: Vec<Span>) -> Around {
+        let (from, to) = days
+            .first()
+            .zip(days.last())
+            .map_or((self.now, self.now), |(first, last)| (first.span.from.min(self.now), last.span.to.min(self.now)));
+        let mut results = cut_hours(days);
+        results.push(Span::new(self.made_until.max(from).min(to), to));
+        results.extend(others);
+        results.sort_unstable_by_key(|span| span.from);
+        Around { results, rollups: Span::new(from, to), tiers: &[Tier::Hour] }
     }
 
     /// Days of each monitor. All hours are made, and what they do not tell was not observed: results are not looked
@@ -266,6 +288,18 @@ impl<'a> Fleet<'a> {
     }
 }
 
+/// The hours in which days begin or end, where the zone's clock is not whole hours from UTC.
+fn cut_hours(days: &[LocalDay]) -> Vec<Span> {
+    let edges = days.iter().flat_map(|day| [day.span.from, day.span.to]);
+    let mut hours: Vec<Span> = edges
+        .map(|edge| (edge, Tier::Hour.bucket(edge)))
+        .filter(|(edge, hour)| hour.from != *edge)
+        .map(|(_, hour)| hour)
+        .collect();
+    hours.dedup();
+    hours
+}
+
 fn empty(span: Span) -> Bucket {
     Bucket { span, checks: 0, down: 0, up_us: 0, degraded_us: 0, down_us: 0, latency: Latency::default() }
 }
@@ -305,12 +339,11 @@ pub async fn rows_of(history: &History, monitors: &[MonitorId], now: UnixMicros)
     let fleet = Fleet::of(history, now).await?;
     let days = local_days(&TimeZone::system(), now, ROW_DAYS);
     let made = fleet.made_times(monitors, &days[..fleet.made(&days)]).await?;
-    let rest = days.get(fleet.made(&days)).map_or(now, |day| day.span.from);
-    let around = Around { results: spark_span(now), rollups: Span::new(rest, now.max(rest)), tiers: &[Tier::Hour] };
+    let around = fleet.around(&days[fleet.made(&days)..], vec![spark_span(now)]);
     let mut rows = Vec::with_capacity(monitors.len());
     let (mut left, mut made) = (monitors, made.into_iter());
     while !left.is_empty() {
-        let (held, some) = Held::first_of(history, left, around).await.map_err(storage)?;
+        let (held, some) = Held::first_of(history, left, &around).await.map_err(storage)?;
         for (monitor, made) in some.iter().zip(&mut made) {
             rows.push(row_history(&fleet, &held, *monitor, &days, made).await?);
             // Thousands of results: others get their turn.
@@ -527,7 +560,13 @@ fn worst(bucket: &Bucket) -> State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::model::InstanceId;
+    use crate::storage::conformance::Fixture;
+    use crate::storage::{BackendConfig, BackendEnv, Batch, missing_rollups};
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).expect("a zone")
@@ -560,6 +599,49 @@ mod tests {
         assert_eq!(minutes, [60, 60, 30, 30]);
         assert!(hours.windows(2).all(|pair| pair[0].to == pair[1].from));
         assert_eq!(hours[0].from, days[0].span.from);
+    }
+
+    /// A store with a few days of monitors that are checked often and seldom, and their hours.
+    async fn some_days(folder: &std::path::Path, start: UnixMicros) -> (History, Vec<MonitorId>) {
+        let clock = Arc::new(SystemClock);
+        let vault = Arc::new(crate::secret::MemoryVault::default());
+        let instance = InstanceId::new(uuid::Uuid::from_u128(1));
+        let env = BackendEnv { data_dir: folder.to_owned(), instance, clock: clock.clone(), vault };
+        let config = BackendConfig::from_object("embedded", serde_json::json!({})).expect("settings");
+        let store = config.open(&env).await.expect("opens");
+        let mut fixture = Fixture::new(7);
+        let ids: Vec<MonitorId> = (0..3).map(|_| fixture.monitor()).collect();
+        for (id, minutes) in ids.iter().zip([1, 3, 50]) {
+            let count = 4 * 1_440 / minutes;
+            let results = fixture.results(*id, start, minutes * 60_000_000, usize::try_from(count).expect("few"));
+            store.append(&Batch { results, ..Batch::default() }).await.expect("appends");
+            for nth in 0..3 {
+                let day = Tier::Day.bucket(start.plus_us(nth * DAY_US));
+                let rollups = missing_rollups(&*store, *id, day).await.expect("reads");
+                store.append(&Batch { rollups, ..Batch::default() }).await.expect("appends");
+            }
+        }
+        let until = start.plus_us(3 * DAY_US).to_string();
+        store.set_metadata("rolled_until", until.as_bytes()).await.expect("notes");
+        let contact = config.contact();
+        (History::offline(folder, &contact, Some(store), &[], clock).expect("opens"), ids)
+    }
+
+    #[tokio::test]
+    async fn days_of_any_zone_are_those_of_the_results() {
+        let folder = tempfile::tempdir().expect("folder");
+        let start = at("2026-10-23T00:00:00Z");
+        let (history, ids) = some_days(folder.path(), start).await;
+        let now = start.plus_us(4 * DAY_US - 1_234_567_890);
+        let fleet = Fleet::of(&history, now).await.expect("reads");
+        for name in ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu"] {
+            let days = local_days(&zone(name), now, 4);
+            let times = fleet.times(&ids, &days).await.expect("reads");
+            assert_eq!(times, fleet.exact_times(&history, &ids, &days).await.expect("reads"), "{name}");
+            assert!(times.iter().all(|times| times.up_us > 0), "{name}: {times:?}");
+            let cut = cut_hours(&days);
+            assert_eq!(cut.is_empty(), !name.starts_with("Asia"), "{name}: {cut:?}");
+        }
     }
 
     #[test]

@@ -205,11 +205,27 @@ async fn compare_held(
     (time, limit): (UnixMicros, usize),
     when: &str,
 ) {
-    let around = Around { results: around, rollups: around, tiers: Tier::ALL };
-    let (held, some) = Held::first_of(&*subject.store, monitors, around).await.expect("reads");
-    let when = format!("{when}: held of {around:?}");
+    let mut both = [span, around];
+    both.sort_by_key(|span| span.from);
+    for results in [vec![around], both.to_vec()] {
+        let held = Around { results, rollups: around, tiers: Tier::ALL };
+        compare_what_is_held(subject, model, monitors, &held, [span, around], (time, limit), when).await;
+    }
+}
+
+async fn compare_what_is_held(
+    subject: &Subject,
+    model: &ModelStore,
+    monitors: &[MonitorId],
+    read: &Around,
+    [span, around]: [Span; 2],
+    (time, limit): (UnixMicros, usize),
+    when: &str,
+) {
+    let (held, some) = Held::first_of(&*subject.store, monitors, read).await.expect("reads");
+    let when = format!("{when}: held of {read:?}");
     for monitor in some {
-        for span in [span, around.results, span.intersect(around.results)] {
+        for span in [span, around, span.intersect(around), Span::new(span.from, around.to)] {
             let query = ResultQuery { monitor: Some(*monitor), span, limit, after: None };
             assert_eq!(paged(&held, &query).await, paged(model, &query).await, "{when}: {query:?}");
             let query = GapQuery { monitor: Some(*monitor), span };
@@ -226,7 +242,7 @@ async fn compare_held(
             };
             assert_eq!(bare(buckets.expect("reads")), bare(expected.expect("reads")), "{when}: buckets of {span:?}");
         }
-        for time in [time, around.results.from, around.results.to] {
+        for time in [time, around.from, around.to, span.from, span.to] {
             let last = held.last_before(*monitor, time).await.expect("reads");
             let expected = model.last_before(*monitor, time).await.expect("reads");
             assert_eq!(last.as_ref().map(Seen::from), expected.as_ref().map(Seen::from), "{when}: before {time}");

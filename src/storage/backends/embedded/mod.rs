@@ -10,7 +10,7 @@
 //! | `file.rs` | the live file: open, set aside, open again, what is kept of it in memory |
 //! | `floors.rs` | from when on rows are there, for all and for each monitor |
 //! | `append.rs` | writing rows |
-//! | `read.rs` | reading rows |
+//! | `read.rs`, `page.rs` | reading rows; a page of results |
 //! | `upkeep.rs` | prune, forget, scan |
 //! | `sealed.rs`, `shelf.rs` | files of periods that are over: one, and all of a folder |
 //! | `seal.rs` | moves what a period that is over has from the live file to a sealed one |
@@ -34,6 +34,7 @@ mod file;
 mod floors;
 mod frame;
 mod pack;
+mod page;
 mod read;
 mod record;
 mod seal;

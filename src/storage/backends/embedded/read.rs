@@ -1,8 +1,7 @@
 //! Reading rows: each read is one transaction and sees one state of the file.
 
 use std::cmp::Reverse;
-use std::collections::btree_map::{BTreeMap, Entry as Slot};
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,13 +16,13 @@ use super::record::{
     Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in,
     time_key,
 };
-use super::sealed::{Entry, Family, SealedFile, of_monitor};
+use super::sealed::{Entry, Family, SealedError, SealedFile, of_monitor};
 use super::shelf::{Files, Shelf, of_family};
 use super::spread::spread;
 use super::table::Tables;
 use super::unblock::{self, Depth};
-use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
-use crate::storage::{GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, StoreErrorKind};
+use crate::model::{CheckResult, Gap, Incident, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros};
+use crate::storage::{GapQuery, IncidentQuery, StoreErrorKind};
 
 /// A read transaction and what it needs to know.
 pub(super) struct Reader<'db> {
@@ -39,9 +38,6 @@ pub(super) struct Reader<'db> {
 /// What reading the hours of a month costs, in results that are packed.
 const ROWS_A_MONTH: usize = 128;
 
-/// A place in the stream of all results, newest first, monitors of one time by id, descending.
-type Place = (UnixMicros, MonitorId);
-
 impl<'db> Reader<'db> {
     pub(super) fn begin(live: &'db Live, shelf: &'db Shelf) -> Outcome<Self> {
         let read = live.database.r_transaction()?;
@@ -55,7 +51,7 @@ impl<'db> Reader<'db> {
         Ok(Self { beneath: true, ..Self::begin(live, shelf)? })
     }
 
-    fn floors_of(&self, monitor: MonitorId) -> Floors {
+    pub(super) fn floors_of(&self, monitor: MonitorId) -> Floors {
         if self.beneath { self.index.floors_of(monitor) } else { self.index.shown_of(monitor) }
     }
 
@@ -80,7 +76,7 @@ impl<'db> Reader<'db> {
     }
 
     /// Of the results of a block in a span the newest, oldest first.
-    fn newest_of(
+    pub(super) fn newest_of(
         &mut self,
         monitor: MonitorId,
         value: &[u8],
@@ -99,59 +95,10 @@ impl<'db> Reader<'db> {
     }
 
     /// The newest block that begins before `before`.
-    fn block_before(&self, number: Number, before: UnixMicros) -> Outcome<Option<(u128, Vec<u8>)>> {
+    pub(super) fn block_before(&self, number: Number, before: UnixMicros) -> Outcome<Option<(u128, Vec<u8>)>> {
         let end = time_key(number, before);
         let start = *all_of(number).start();
         if end == start { Ok(None) } else { self.read.end_of::<Block>(start..=end - 1, true) }
-    }
-
-    pub(super) fn results(&mut self, query: &ResultQuery, depth: Depth) -> Outcome<Page> {
-        let limit = query.limit.clamp(1, usize::MAX - 1);
-        let mut monitors: Vec<(MonitorId, Number)> = match query.monitor {
-            Some(id) => self.index.numbers.get(&id).map(|number| (id, *number)).into_iter().collect(),
-            None => self.index.numbers.iter().map(|(id, number)| (*id, *number)).collect(),
-        };
-        monitors.sort_unstable();
-        // One more than asked tells whether there is another page.
-        let mut newest = Newest { span: query.span, after: query.after, most: limit + 1, found: BTreeMap::new() };
-        let mut blocks = BinaryHeap::new();
-        for (id, number) in monitors {
-            blocks.extend(newest.block_of(self, id, number, query.span.to)?);
-        }
-        let mut shelf = newest.files_of(self);
-        loop {
-            // A sealed file's blocks come in when none that is known is newer than its day.
-            while let Some(file) = shelf.pop_if(|file| {
-                let newer = |(place, _): &(Place, Source)| place.0 >= file.period.to;
-                !blocks.peek().is_some_and(newer)
-            }) {
-                for entry in self.sealed_blocks(&file, query.monitor)? {
-                    blocks.extend(newest.sealed_block(&file, entry));
-                }
-            }
-            let Some((place, source)) = blocks.pop() else { break };
-            if !newest.wants(place) {
-                break;
-            }
-            match source {
-                Source::Live(number, key) => {
-                    let value = self.read.get_value::<Block>(key)?.unwrap_or_default();
-                    newest.add(self.newest_of(place.1, &value, newest.reach(), limit + 2, depth)?, false);
-                    blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
-                }
-                Source::Sealed(Sealed(file, entry)) => {
-                    let frame = file.frame(&entry)?;
-                    newest.add(self.newest_of(entry.monitor, &frame, newest.reach(), limit + 2, depth)?, true);
-                }
-            }
-        }
-        let mut results: Vec<CheckResult> = newest.found.into_values().rev().collect();
-        if results.len() <= limit {
-            return Ok(Page { results, next: None });
-        }
-        results.truncate(limit);
-        let next = results.last().map(|last| PageCursor { time: last.time, monitor: last.monitor });
-        Ok(Page { results, next })
     }
 
     /// The newest result of each monitor before a time, as far as there is one.
@@ -177,7 +124,7 @@ impl<'db> Reader<'db> {
         let Some(number) = self.index.numbers.get(&monitor).copied() else { return Ok(None) };
         let Some((_, value)) = self.block_before(number, time)? else { return Ok(None) };
         let Ok(head) = frame::head(Kind::Results, &value) else { return Ok(None) };
-        let last = UnixMicros::new(i64::try_from(head.last).unwrap_or(i64::MAX));
+        let last = time_of(head.last);
         let newer = |file: &&Arc<SealedFile>| file.period.from < time && file.period.to > last;
         let is_newest = last < time && of_family(&self.files, Family::Results).iter().rev().find(newer).is_none();
         Ok(is_newest.then_some(value))
@@ -191,7 +138,8 @@ impl<'db> Reader<'db> {
         for file in reaching.take_while(|file| live.as_ref().is_none_or(|live| file.period.to > live.time)) {
             for entry in self.sealed_blocks(file, Some(monitor))?.iter().rev().filter(|entry| entry.first < time) {
                 let before = Span::new(UnixMicros::MIN, time);
-                if let Some(last) = self.newest_of(monitor, &file.frame(entry)?, before, 1, Depth::Whole)?.pop() {
+                let Some(frame) = frame_of(file, entry)? else { continue };
+                if let Some(last) = self.newest_of(monitor, &frame, before, 1, Depth::Whole)?.pop() {
                     // Of two with the same time the sealed one was there first.
                     return Ok(Some(live.filter(|live| live.time > last.time).unwrap_or(last)));
                 }
@@ -216,14 +164,101 @@ impl<'db> Reader<'db> {
         Ok(None)
     }
 
+    /// What some monitors' results in a span were, with as much of each as is seen; none where they are more than
+    /// `limit`.
+    pub(super) fn results_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Outcome<Option<Vec<CheckResult>>> {
+        let (mut of_each, mut rows, mut left) = (Vec::with_capacity(monitors.len()), 0, [limit; 2]);
+        for monitor in monitors {
+            let span = Span::new(span.from.max(self.floors_of(*monitor).raw).min(span.to), span.to);
+            let mut frames = Vec::new();
+            for (sealed, frame) in self.blocks_in(*monitor, span)? {
+                // A head that cannot be read is told when its block is.
+                if let Ok(head) = frame::head(Kind::Results, &frame) {
+                    rows += usize::from(head.count);
+                    // Neither the live ones nor the sealed ones are there twice.
+                    let is_inside = span.contains(time_of(head.first)) && span.contains(time_of(head.last));
+                    let counted = if is_inside { usize::from(head.count) } else { 0 };
+                    let Some(less) = left[usize::from(sealed)].checked_sub(counted) else { return Ok(None) };
+                    left[usize::from(sealed)] = less;
+                }
+                frames.push(frame);
+            }
+            of_each.push((*monitor, span, frames));
+        }
+        let read = spread(of_each, rows, |packer, (monitor, span, frames)| {
+            let mut found: Vec<CheckResult> = Vec::new();
+            for frame in frames {
+                found.extend(some_of(packer, monitor, &frame, span, usize::MAX, Depth::Seen)?);
+            }
+            // Of two with the same time the sealed one was there first.
+            found.sort_by_key(|result| result.time);
+            found.dedup_by_key(|result| result.time);
+            Ok(found)
+        });
+        let mut results = Vec::new();
+        for own in read {
+            let own: Outcome<Vec<CheckResult>> = own;
+            results.extend(own?);
+        }
+        Ok((results.len() <= limit).then_some(results))
+    }
+
+    /// The blocks of a monitor that reach into a span, those of sealed files first, and whether they are.
+    fn blocks_in(&self, monitor: MonitorId, span: Span) -> Outcome<Vec<(bool, Vec<u8>)>> {
+        let mut blocks = Vec::new();
+        if span.is_empty() {
+            return Ok(blocks);
+        }
+        let reaching = of_family(&self.files, Family::Results).iter();
+        for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
+            for entry in self.sealed_blocks(file, Some(monitor))? {
+                if entry.first < span.to && entry.last >= span.from {
+                    blocks.extend(frame_of(file, &entry)?.map(|frame| (true, frame)));
+                }
+            }
+        }
+        let Some(number) = self.index.numbers.get(&monitor).copied() else { return Ok(blocks) };
+        let mut before = span.to;
+        while before > span.from {
+            let Some((key, value)) = self.block_before(number, before)? else { break };
+            before = time_in(key);
+            if frame::head(Kind::Results, &value).is_ok_and(|head| time_of(head.last) < span.from) {
+                break;
+            }
+            blocks.push((false, value));
+        }
+        Ok(blocks)
+    }
+
     /// The rollups of some monitors whose bucket starts in a span, of each the oldest first.
-    pub(super) fn rollups(
-        &mut self,
+    pub(super) fn rollups(&self, monitors: &[MonitorId], tier: Tier, span: Span, depth: Depth) -> Outcome<Vec<Rollup>> {
+        let of_each = self.of_each_rollups(monitors, tier, span, depth, |rollups| rollups)?;
+        Ok(of_each.into_iter().flatten().collect())
+    }
+
+    /// See [`ReadRows::rollup_sums`](crate::storage::ReadRows::rollup_sums).
+    pub(super) fn rollup_sums(&self, monitors: &[MonitorId], tier: Tier, spans: &[Span]) -> Outcome<Vec<Vec<Times>>> {
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+            return Ok(vec![Vec::new(); monitors.len()]);
+        };
+        let whole = Span::new(first.from, last.to);
+        self.of_each_rollups(monitors, tier, whole, Depth::Seen, |rollups| sums_of(&rollups, spans))
+    }
+
+    /// Makes something of each monitor's rollups, which are in order.
+    fn of_each_rollups<R: Send>(
+        &self,
         monitors: &[MonitorId],
         tier: Tier,
         span: Span,
         depth: Depth,
-    ) -> Outcome<Vec<Rollup>> {
+        make: impl Fn(Vec<Rollup>) -> R + Sync,
+    ) -> Outcome<Vec<R>> {
         let of_each = monitors.iter().map(|monitor| {
             let floor = self.floors_of(*monitor).of(tier);
             let span = Span::new(span.from.max(floor).min(span.to), span.to);
@@ -232,20 +267,17 @@ impl<'db> Reader<'db> {
         let of_each = of_each.collect::<Outcome<Vec<_>>>()?;
         let rows = of_each.len() * ROWS_A_MONTH;
         let read = spread(of_each, rows, |packer, (monitor, span, frames)| {
-            let mut rollups = BTreeMap::new();
+            let mut rollups: Vec<Rollup> = Vec::new();
             // What stands later was written later.
-            for frame in frames {
-                let rows = rollups_of(packer, monitor, tier, &frame, depth)?.into_iter();
-                rollups.extend(rows.filter(|row| span.contains(row.start)).map(|row| (row.start, row)));
+            for frame in frames.iter().rev() {
+                let rows = rollups_of(packer, monitor, tier, frame, depth)?.into_iter();
+                rollups.extend(rows.filter(|row| span.contains(row.start)));
             }
-            Ok(rollups)
+            rollups.sort_by_key(|rollup| rollup.start);
+            rollups.dedup_by_key(|rollup| rollup.start);
+            Ok(make(rollups))
         });
-        let mut rollups = Vec::new();
-        for own in read {
-            let own: Outcome<BTreeMap<UnixMicros, Rollup>> = own;
-            rollups.extend(own?.into_values());
-        }
-        Ok(rollups)
+        read.into_iter().collect()
     }
 
     /// The chunks of a monitor that reach into a span, those of sealed files first.
@@ -259,7 +291,7 @@ impl<'db> Reader<'db> {
             for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
                 for entry in self.sealed_blocks(file, Some(monitor))? {
                     if entry.first < span.to && entry.last >= span.from {
-                        frames.push(file.frame(&entry)?);
+                        frames.extend(frame_of(file, &entry)?);
                     }
                 }
             }
@@ -351,10 +383,9 @@ impl<'db> Reader<'db> {
             for last in [false, true] {
                 let Some((_, value)) = self.read.end_of::<Block>(all_of(*number), last)? else { continue };
                 let Ok(head) = frame::head(Kind::Results, &value) else { continue };
-                let time = |us: u64| UnixMicros::new(i64::try_from(us).unwrap_or(i64::MAX));
-                let first = time(head.first).max(self.floors_of(*monitor).raw);
+                let first = time_of(head.first).max(self.floors_of(*monitor).raw);
                 oldest = Some(oldest.map_or(first, |oldest: UnixMicros| oldest.min(first)));
-                newest = newest.max(Some(time(head.last)));
+                newest = newest.max(Some(time_of(head.last)));
             }
         }
         let sealed = of_family(&self.files, Family::Results);
@@ -374,6 +405,43 @@ impl<'db> Reader<'db> {
         monitors.extend(self.index.numbers.keys());
         Ok(monitors)
     }
+}
+
+/// The frame of a block. One that lies where the disk itself cannot be read any more is reported and left out, as one
+/// that is damaged: a bad sector must not hide all the rest.
+pub(super) fn frame_of(file: &SealedFile, entry: &Entry) -> Outcome<Option<Vec<u8>>> {
+    /// `EIO`, on every system that has it.
+    const UNREADABLE: i32 = 5;
+    match file.frame(entry) {
+        Ok(frame) => Ok(Some(frame)),
+        Err(SealedError::Io(why)) if cfg!(unix) && why.raw_os_error() == Some(UNREADABLE) => {
+            let (file, monitor) = (file.path().display(), entry.monitor);
+            error!(%file, %monitor, %why, "the disk cannot read a block any more: it is left out");
+            Ok(None)
+        }
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// Observed time in spans, which are in order, of rollups, which are too.
+fn sums_of(rollups: &[Rollup], spans: &[Span]) -> Vec<Times> {
+    let mut sums = vec![Times::default(); spans.len()];
+    let mut at = 0;
+    for rollup in rollups {
+        at += spans[at..].iter().take_while(|span| span.to <= rollup.start).count();
+        let is_in = spans.get(at).is_some_and(|span| span.contains(rollup.start));
+        if let Some(sum) = sums.get_mut(at).filter(|_| is_in) {
+            sum.up_us += rollup.up_us;
+            sum.degraded_us += rollup.degraded_us;
+            sum.down_us += rollup.down_us;
+        }
+    }
+    sums
+}
+
+/// A time as the head of a frame has it.
+pub(super) fn time_of(us: u64) -> UnixMicros {
+    UnixMicros::new(i64::try_from(us).unwrap_or(i64::MAX))
 }
 
 /// The results of a block that are not below the floor, oldest first.
@@ -434,120 +502,6 @@ pub(super) fn rollups_of(
         Err(why) => {
             error!(%monitor, %why, "rollups are damaged: they are left out");
             Ok(Vec::new())
-        }
-    }
-}
-
-/// Where a block is.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Live(Number, u128),
-    Sealed(Sealed),
-}
-
-/// A block of a sealed file. The order among blocks of one place does not matter.
-#[derive(Debug)]
-struct Sealed(Arc<SealedFile>, Entry);
-
-impl PartialEq for Sealed {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Sealed {}
-
-impl PartialOrd for Sealed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Sealed {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |sealed: &Self| (sealed.0.sequence, sealed.1.monitor, sealed.1.first);
-        key(self).cmp(&key(other))
-    }
-}
-
-/// The newest results that were asked for among those seen so far. Blocks are looked at by the newest of their results,
-/// so that only those are unpacked that have one to add, and of each only that is kept.
-struct Newest {
-    span: Span,
-    after: Option<PageCursor>,
-    most: usize,
-    found: BTreeMap<Place, CheckResult>,
-}
-
-impl Newest {
-    /// Whether a result at this place, or an older one, would be kept.
-    fn wants(&self, place: Place) -> bool {
-        self.found.len() < self.most || self.found.first_key_value().is_none_or(|(oldest, _)| *oldest < place)
-    }
-
-    /// The newest block of a monitor that begins before `before` and reaches into the span, with an upper bound for the
-    /// places of its results.
-    fn block_of(
-        &self,
-        reader: &Reader<'_>,
-        id: MonitorId,
-        number: Number,
-        before: UnixMicros,
-    ) -> Outcome<Option<(Place, Source)>> {
-        let before = self.after.map_or(before, |after| before.min(after.time.plus_us(1)));
-        if before <= self.span.from {
-            return Ok(None);
-        }
-        let Some((key, value)) = reader.block_before(number, before)? else { return Ok(None) };
-        let last = frame::head(Kind::Results, &value).map_or(u64::MAX, |head| head.last);
-        let last = UnixMicros::new(i64::try_from(last).unwrap_or(i64::MAX));
-        let reaches = last >= self.span.from.max(reader.floors_of(id).raw);
-        Ok(reaches.then(|| ((last.min(before.minus_us(1)), id), Source::Live(number, key))))
-    }
-
-    /// The end of what may be wanted.
-    fn before(&self) -> UnixMicros {
-        self.after.map_or(self.span.to, |after| self.span.to.min(after.time.plus_us(1)))
-    }
-
-    /// Where what may be wanted is.
-    fn reach(&self) -> Span {
-        Span::new(self.span.from.min(self.before()), self.before())
-    }
-
-    /// The sealed files that reach into the span, the newest last.
-    fn files_of(&self, reader: &Reader<'_>) -> Vec<Arc<SealedFile>> {
-        let from = self.span.from.max(reader.index.floors.raw);
-        let reaches = |file: &&Arc<SealedFile>| file.period.from < self.before() && file.period.to > from;
-        of_family(&reader.files, Family::Results).iter().filter(reaches).cloned().collect()
-    }
-
-    /// A sealed block that reaches into the span, with an upper bound for the places of its results.
-    fn sealed_block(&self, file: &Arc<SealedFile>, entry: Entry) -> Option<(Place, Source)> {
-        let before = self.before();
-        let reaches = entry.first < before && entry.last >= self.span.from;
-        let place = (entry.last.min(before.minus_us(1)), entry.monitor);
-        reaches.then(|| (place, Source::Sealed(Sealed(Arc::clone(file), entry))))
-    }
-
-    /// Takes what is wanted of a block's results, which are oldest first. Of two with the same key the sealed one was
-    /// there first.
-    fn add(&mut self, rows: Vec<CheckResult>, sealed: bool) {
-        for row in rows.into_iter().rev() {
-            let place = (row.time, row.monitor);
-            if !self.wants(place) {
-                break;
-            }
-            if self.span.contains(row.time) && self.after.is_none_or(|after| place < (after.time, after.monitor)) {
-                match self.found.entry(place) {
-                    Slot::Occupied(mut there) if sealed => drop(there.insert(row)),
-                    Slot::Occupied(_) => {}
-                    Slot::Vacant(free) => drop(free.insert(row)),
-                }
-            }
-            if self.found.len() > self.most {
-                self.found.pop_first();
-            }
         }
     }
 }

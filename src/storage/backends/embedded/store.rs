@@ -17,7 +17,9 @@ use super::table::{Tables, Writes};
 use super::unblock::Depth;
 use super::{upkeep, verify};
 use crate::clock::Clock;
-use crate::model::{CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros};
+use crate::model::{
+    CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
+};
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
     ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
@@ -141,6 +143,16 @@ impl ReadRows for EmbeddedStore {
         self.reads("results", move |reader| reader.results(&query, Depth::Seen)).await
     }
 
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        let monitors = monitors.to_vec();
+        self.reads("results", move |reader| reader.results_of(&monitors, span, limit)).await
+    }
+
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let mut monitors = monitors.to_vec();
         let until = now.plus_us(FUTURE_TOLERANCE_US + 1);
@@ -168,6 +180,16 @@ impl ReadRows for EmbeddedStore {
     async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
         let monitors = monitors.to_vec();
         self.reads("rollups", move |reader| reader.rollups(&monitors, tier, span, Depth::Seen)).await
+    }
+
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        let (monitors, spans) = (monitors.to_vec(), spans.to_vec());
+        self.reads("rollups", move |reader| reader.rollup_sums(&monitors, tier, &spans)).await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {

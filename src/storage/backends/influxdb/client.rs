@@ -206,7 +206,7 @@ impl Client {
         } else {
             let own = builder(&settings, &authorities);
             let built =
-                influxdb2::ClientBuilder::with_builder(own, base.as_str(), &settings.org, &settings.token).build();
+                influxdb2::ClientBuilder::with_builder(own, base.as_str(), &settings.org, &*settings.token).build();
             Some(built.map_err(|error| unusable(&error))?)
         };
         Ok(Self { settings, base, http, flux, clock, rest: Mutex::default() })
@@ -220,7 +220,7 @@ impl Client {
         if self.settings.token.is_empty() {
             return request;
         }
-        match header::HeaderValue::from_str(&format!("Token {}", self.settings.token)) {
+        match header::HeaderValue::from_str(&format!("Token {}", &*self.settings.token)) {
             Ok(mut token) => {
                 token.set_sensitive(true);
                 request.header(header::AUTHORIZATION, token)

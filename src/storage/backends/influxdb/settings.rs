@@ -7,6 +7,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{FieldError, FieldKind, FieldSpec};
+use crate::secret::SecretText;
 use crate::storage::Length;
 
 /// Settings of the `influxdb` backend.
@@ -16,7 +17,7 @@ pub struct InfluxDb {
     /// Address of the server, with a path where a proxy has it under one.
     pub url: String,
     /// The token.
-    pub token: String,
+    pub token: SecretText,
     /// The organisation, by name.
     pub org: String,
     /// The bucket of results; the one of everything else has `_rollup` after its name.
@@ -36,7 +37,7 @@ impl Default for InfluxDb {
     fn default() -> Self {
         Self {
             url: "http://localhost:8086".to_owned(),
-            token: String::new(),
+            token: SecretText::default(),
             org: "hallmonitor".to_owned(),
             bucket: "monitor_results".to_owned(),
             ca_file: None,

@@ -283,7 +283,7 @@ impl TestServer {
     pub fn settings(&self, bucket: &str) -> InfluxDb {
         InfluxDb {
             url: self.url(),
-            token: TOKEN.to_owned(),
+            token: TOKEN.into(),
             org: ORG.to_owned(),
             bucket: bucket.to_owned(),
             ..InfluxDb::default()
@@ -368,7 +368,7 @@ pub(super) async fn instance(folder: &Path) -> Option<InfluxDb> {
     match std::env::var(URL) {
         Ok(url) => Some(InfluxDb {
             url,
-            token: std::env::var(URL_TOKEN).expect("HALLMONITOR_TEST_INFLUX_TOKEN is set"),
+            token: std::env::var(URL_TOKEN).expect("HALLMONITOR_TEST_INFLUX_TOKEN is set").into(),
             org: std::env::var(URL_ORG).unwrap_or_else(|_| "hallmonitor".to_owned()),
             bucket: name,
             ..InfluxDb::default()

@@ -24,41 +24,50 @@ const JSONB: u8 = 1;
 /// About what a row takes.
 const ROW: usize = 256;
 
+/// Rows that are sent together: the server takes them while the next are made.
+const AT_ONCE: usize = 256;
+
 /// Writes results, each with the number of its monitor.
 pub(super) async fn copy(work: &mut PgConnection, rows: &[(i32, &CheckResult)]) -> Result<(), sqlx::Error> {
-    let bytes = binary(rows)?;
     let mut copy = work.copy_in_raw(INTO).await?;
-    copy.send(bytes).await?;
+    let mut bytes = Vec::with_capacity(AT_ONCE * ROW);
+    bytes.extend_from_slice(HEAD);
+    for some in rows.chunks(AT_ONCE) {
+        if let Err(error) = binary(&mut bytes, some) {
+            copy.abort(error.to_string()).await?;
+            return Err(error);
+        }
+        copy.send(bytes.as_slice()).await?;
+        bytes.clear();
+    }
+    copy.send(END.as_slice()).await?;
     copy.finish().await.map(drop)
 }
 
-fn binary(rows: &[(i32, &CheckResult)]) -> Result<Vec<u8>, sqlx::Error> {
-    let mut bytes = Vec::with_capacity(HEAD.len() + rows.len() * ROW);
-    bytes.extend_from_slice(HEAD);
+fn binary(bytes: &mut Vec<u8>, rows: &[(i32, &CheckResult)]) -> Result<(), sqlx::Error> {
     for (monitor, row) in rows {
         bytes.extend_from_slice(&FIELDS.to_be_bytes());
-        number(&mut bytes, Stamp(row.time).on_the_wire());
+        number(bytes, Stamp(row.time).on_the_wire());
         for us in [row.interval_us, row.timeout_us, row.duration_us] {
-            number(&mut bytes, count(us));
+            number(bytes, count(us));
         }
         let phases = &row.phases;
         for us in [phases.name_us, phases.connect_us, phases.tls_us, phases.first_byte_us, phases.total_us] {
             match us {
-                Some(us) => number(&mut bytes, i64::from(us)),
+                Some(us) => number(bytes, i64::from(us)),
                 None => bytes.extend_from_slice(&NULL),
             }
         }
-        field(&mut bytes, &monitor.to_be_bytes())?;
-        field(&mut bytes, row.verdict.as_str().as_bytes())?;
+        field(bytes, &monitor.to_be_bytes())?;
+        field(bytes, row.verdict.as_str().as_bytes())?;
         match row.failure {
-            Some(failure) => field(&mut bytes, failure.as_str().as_bytes())?,
+            Some(failure) => field(bytes, failure.as_str().as_bytes())?,
             None => bytes.extend_from_slice(&NULL),
         }
-        field(&mut bytes, row.message.as_bytes())?;
-        facts(&mut bytes, row)?;
+        field(bytes, row.message.as_bytes())?;
+        facts(bytes, row)?;
     }
-    bytes.extend_from_slice(&END);
-    Ok(bytes)
+    Ok(())
 }
 
 fn number(bytes: &mut Vec<u8>, number: i64) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{FieldError, FieldKind, FieldSpec};
+use crate::secret::SecretText;
 use crate::storage::Length;
 
 /// How the connection is protected, as libpq calls it.
@@ -48,7 +49,7 @@ pub struct Postgres {
     /// Who logs in.
     pub user: String,
     /// The password; empty for none.
-    pub password: String,
+    pub password: SecretText,
     /// How the connection is protected.
     pub sslmode: SslMode,
     /// Certificates of authorities, in PEM, besides the system's.
@@ -84,7 +85,7 @@ impl Default for Postgres {
             port: 5432,
             database: "hallmonitor".to_owned(),
             user: "hallmonitor".to_owned(),
-            password: String::new(),
+            password: SecretText::default(),
             sslmode: SslMode::Disable,
             ca_file: None,
             schema: "hallmonitor".to_owned(),

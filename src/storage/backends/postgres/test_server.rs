@@ -321,7 +321,7 @@ impl TestServer {
             port: self.port,
             database: database.to_owned(),
             user: USER.to_owned(),
-            password: PASSWORD.to_owned(),
+            password: PASSWORD.into(),
             ..Postgres::default()
         }
     }
@@ -409,7 +409,7 @@ pub async fn database_at(url: &str, name: &str) -> Postgres {
         port: options.get_port(),
         database: name.to_owned(),
         user: options.get_username().to_owned(),
-        password: password_of(url),
+        password: password_of(url).into(),
         ..Postgres::default()
     }
 }

@@ -83,10 +83,10 @@ async fn make(
     day: Span,
     monitors: &[MonitorId],
 ) -> Result<usize, StoreError> {
-    let around = Around { results: day, rollups: day, tiers: Tier::ALL };
+    let around = Around { results: vec![day], rollups: day, tiers: Tier::ALL };
     let (mut left, mut made) = (monitors, 0);
     while !left.is_empty() {
-        let (held, some) = Held::first_of(store, left, around).await?;
+        let (held, some) = Held::first_of(store, left, &around).await?;
         let mut batch = Batch::default();
         for monitor in some {
             let mut rollups = missing_rollups(&held, *monitor, day).await?;
