@@ -22,6 +22,15 @@ impl Effort {
             Self::Thorough => 8,
         }
     }
+
+    /// Shorter columns stay plain: without pco's tables they are smaller, and what is written again soon is read ten times
+    /// as fast.
+    fn worth_packing(self) -> usize {
+        match self {
+            Self::Quick => 160,
+            Self::Thorough => 48,
+        }
+    }
 }
 
 /// How a column is written; the first byte.
@@ -36,9 +45,6 @@ mod form {
     pub(super) const PACKED: u8 = 3;
 }
 
-/// Shorter columns are smaller without pco's tables.
-const WORTH_PACKING: usize = 48;
-
 /// Writes a column.
 ///
 /// # Errors
@@ -48,7 +54,7 @@ pub(super) fn pack(values: &[i64], effort: Effort) -> io::Result<Vec<u8>> {
     if values.iter().all(|value| value == first) {
         return Ok([&[form::CONSTANT][..], &first.to_le_bytes()].concat());
     }
-    if values.len() < WORTH_PACKING {
+    if values.len() < effort.worth_packing() {
         return plain(values);
     }
     // What stands in a column has no order that a difference would use: that is taken out before.
