@@ -6,7 +6,7 @@
 
 mod disk;
 mod instances;
-mod postgres;
+mod outage;
 mod storage;
 mod support;
 #[path = "../support_disk/mod.rs"]
