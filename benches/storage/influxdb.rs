@@ -93,7 +93,7 @@ pub(crate) fn append(rounds: usize, minutes: usize) {
 
 /// What results take once the server has packed them.
 async fn bytes_a_result(server: &TestServer, bucket: &str, rows: usize) {
-    let bytes = packed_bytes(server, bucket).await;
+    let bytes = packed_bytes(server, &[bucket]).await[0];
     Figure {
         what: "influxdb: bytes a result in the engine folder".into(),
         figure: format!("{:.0}", bytes as f64 / rows as f64),
@@ -103,13 +103,16 @@ async fn bytes_a_result(server: &TestServer, bucket: &str, rows: usize) {
     .tell();
 }
 
-/// What a bucket takes on disk once the server has packed it: when it has not changed for a minute.
-async fn packed_bytes(server: &TestServer, bucket: &str) -> u64 {
-    let id = server.bucket_of_name(bucket).await["id"].as_str().expect("an id").to_owned();
-    let folder = server.engine().join("data").join(id);
-    let (mut bytes, mut same) = (0, 0);
+/// What buckets take on disk once the server has packed them: when none has changed for a minute.
+async fn packed_bytes(server: &TestServer, buckets: &[&str]) -> Vec<u64> {
+    let mut folders = Vec::new();
+    for bucket in buckets {
+        let id = server.bucket_of_name(bucket).await["id"].as_str().expect("an id").to_owned();
+        folders.push(server.engine().join("data").join(id));
+    }
+    let (mut bytes, mut same) = (Vec::new(), 0);
     while same < 60 {
-        let now = folder_bytes(&folder);
+        let now: Vec<u64> = folders.iter().map(|folder| folder_bytes(folder)).collect();
         same = if now == bytes { same + 1 } else { 0 };
         bytes = now;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -158,11 +161,12 @@ pub(crate) fn sizes(monitors: usize, days: u64) {
             keep(&server, &name, parts).await;
             buckets.push((format!("{name}_rollup"), format!("bytes a rollup, {tier}"), rows.len()));
         }
-        for (bucket, what, rows) in buckets {
-            let bytes = packed_bytes(&server, &bucket).await;
+        let names: Vec<&str> = buckets.iter().map(|(bucket, ..)| bucket.as_str()).collect();
+        let bytes = packed_bytes(&server, &names).await;
+        for ((_, what, rows), bytes) in buckets.iter().zip(bytes) {
             Figure {
                 what: format!("influxdb, {what}"),
-                figure: format!("{:.0}", bytes as f64 / rows as f64),
+                figure: format!("{:.0}", bytes as f64 / *rows as f64),
                 counted: format!("{rows} rows of {monitors} monitors at 60 s of each kind, packed by the server"),
                 ..Figure::default()
             }

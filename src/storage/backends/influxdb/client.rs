@@ -375,12 +375,8 @@ impl Client {
     ) -> Result<(), StoreError> {
         let text = self.answer_to(operation, flux).await?;
         let mut fault = None;
-        let read = read_rows(&text, columns, |row| {
-            each(row).map_err(|what| {
-                fault = Some(unreadable(operation, &what));
-                what
-            })
-        });
+        let read =
+            read_rows(&text, columns, |row| each(row).inspect_err(|what| fault = Some(unreadable(operation, what))));
         match (fault, read) {
             (Some(fault), _) => Err(fault),
             (None, Ok(true)) => Ok(()),
