@@ -1,5 +1,7 @@
 //! InfluxDB: what goes through journal and sender, beside the very same requests sent by a bare loop.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,12 +11,14 @@ use async_trait::async_trait;
 use hallmonitor::clock::SystemClock;
 use hallmonitor::deliver::{Delivery, DeliveryOptions, OpenStore};
 use hallmonitor::event::Events;
-use hallmonitor::model::{CheckResult, InstanceId, MonitorId, Row, UnixMicros};
+use hallmonitor::model::{
+    CheckResult, Evidence, InstanceId, MonitorId, Rollup, Row, Seen, Tier, UnixMicros, rollup_of,
+};
 use hallmonitor::secret::MemoryVault;
 use hallmonitor::storage::backends::influxdb::InfluxDb;
 use hallmonitor::storage::backends::influxdb::test_server::{ORG, TOKEN, TestServer, Wanted};
 use hallmonitor::storage::conformance::{Fixture, LifeKind};
-use hallmonitor::storage::{Backend, BackendEnv, ResultStore, Retention, StoreError, StoreErrorKind};
+use hallmonitor::storage::{Backend, BackendEnv, Batch, ResultStore, Retention, StoreError, StoreErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,6 +26,8 @@ use crate::support::figure::{Figure, spread};
 
 const MONITORS: usize = 1_000;
 const MINUTE_US: u64 = 60_000_000;
+/// Rows in one append.
+const MOST: usize = 20_000;
 /// Rows that enter the journal at once.
 const AT_ONCE: usize = 5_000;
 /// 2026-01-01T00:00:00Z.
@@ -87,15 +93,7 @@ pub(crate) fn append(rounds: usize, minutes: usize) {
 
 /// What results take once the server has packed them.
 async fn bytes_a_result(server: &TestServer, bucket: &str, rows: usize) {
-    let id = server.bucket_of_name(bucket).await["id"].as_str().expect("an id").to_owned();
-    let folder = server.engine().join("data").join(id);
-    let (mut bytes, mut same) = (0, 0);
-    while same < 60 {
-        let now = folder_bytes(&folder);
-        same = if now == bytes { same + 1 } else { 0 };
-        bytes = now;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    let bytes = packed_bytes(server, &[bucket]).await[0];
     Figure {
         what: "influxdb: bytes a result in the engine folder".into(),
         figure: format!("{:.0}", bytes as f64 / rows as f64),
@@ -105,14 +103,104 @@ async fn bytes_a_result(server: &TestServer, bucket: &str, rows: usize) {
     .tell();
 }
 
+/// What buckets take on disk once the server has packed them: when none has changed for a minute.
+async fn packed_bytes(server: &TestServer, buckets: &[&str]) -> Vec<u64> {
+    let mut folders = Vec::new();
+    for bucket in buckets {
+        let id = server.bucket_of_name(bucket).await["id"].as_str().expect("an id").to_owned();
+        folders.push(server.engine().join("data").join(id));
+    }
+    let (mut bytes, mut same) = (Vec::new(), 0);
+    while same < 60 {
+        let now: Vec<u64> = folders.iter().map(|folder| folder_bytes(folder)).collect();
+        same = if now == bytes { same + 1 } else { 0 };
+        bytes = now;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bytes
+}
+
+/// What the files of a folder take; the server makes some longer than it fills them.
 fn folder_bytes(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let of = |entry: std::fs::DirEntry| match entry.metadata() {
         Ok(data) if data.is_dir() => folder_bytes(&entry.path()),
-        Ok(data) => data.len(),
+        Ok(data) => data.blocks() * 512,
         Err(_) => 0,
     };
     entries.flatten().map(of).sum()
+}
+
+/// What a result of each kind takes, and a rollup of each tier: each in buckets of its own.
+pub(crate) fn sizes(monitors: usize, days: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        let server = server().await;
+        let mut buckets = Vec::new();
+        let mut rollups: BTreeMap<Tier, Vec<Rollup>> = BTreeMap::new();
+        for kind in LifeKind::ALL {
+            let mut rows = Vec::new();
+            let mut chance = Fixture::new(3);
+            for _ in 0..monitors {
+                let own = life(&mut chance, kind, days);
+                for tier in Tier::ALL.iter().copied() {
+                    rollups.entry(tier).or_default().extend(rolled(&own, tier, days));
+                }
+                rows.extend(own);
+            }
+            rows.sort_unstable_by_key(|row| row.time);
+            let name = kind.as_str();
+            let parts = rows.chunks(MOST).map(|part| Batch { results: part.to_vec(), ..Batch::default() });
+            keep(&server, name, parts).await;
+            buckets.push((name.to_owned(), format!("{name}: bytes a result"), rows.len()));
+        }
+        for (tier, mut rows) in rollups {
+            rows.sort_unstable_by_key(|row| row.start);
+            let name = format!("tier_{tier}");
+            let parts = rows.chunks(MOST).map(|part| Batch { rollups: part.to_vec(), ..Batch::default() });
+            keep(&server, &name, parts).await;
+            buckets.push((format!("{name}_rollup"), format!("bytes a rollup, {tier}"), rows.len()));
+        }
+        let names: Vec<&str> = buckets.iter().map(|(bucket, ..)| bucket.as_str()).collect();
+        let bytes = packed_bytes(&server, &names).await;
+        for ((_, what, rows), bytes) in buckets.iter().zip(bytes) {
+            Figure {
+                what: format!("influxdb, {what}"),
+                figure: format!("{:.0}", bytes as f64 / *rows as f64),
+                counted: format!("{rows} rows of {monitors} monitors at 60 s of each kind, packed by the server"),
+                ..Figure::default()
+            }
+            .tell();
+        }
+    });
+}
+
+async fn keep(server: &TestServer, bucket: &str, parts: impl Iterator<Item = Batch>) {
+    let store = server.settings(bucket).open(&env(Path::new("not used"))).await.expect("opens");
+    for part in parts {
+        store.append(&part).await.expect("appends");
+    }
+    store.close().await.expect("closes");
+}
+
+/// Results of one monitor of so many days.
+fn life(chance: &mut Fixture, kind: LifeKind, days: u64) -> Vec<CheckResult> {
+    let monitor = chance.monitor();
+    (0..days * 1_440).map(|nth| kind.result(chance, monitor, START.plus_us(nth * MINUTE_US), MINUTE_US)).collect()
+}
+
+fn rolled(rows: &[CheckResult], tier: Tier, days: u64) -> Vec<Rollup> {
+    let Some(monitor) = rows.first().map(|row| row.monitor) else { return Vec::new() };
+    let each = tier.width_us();
+    let of = |nth: u64| {
+        let span = tier.bucket(START.plus_us(nth * each));
+        let from = rows.partition_point(|row| row.time < span.from);
+        let to = rows.partition_point(|row| row.time < span.to);
+        let seen: Vec<Seen> = rows[from.saturating_sub(1)..to].iter().map(Seen::from).collect();
+        let evidence = Evidence { results: &seen, gaps: &[], incidents: &[], now: span.to };
+        rollup_of(monitor, tier, span.from, &evidence)
+    };
+    (0..days * Tier::Day.width_us() / each).map(of).collect()
 }
 
 /// What monitors of all kinds see in so many minutes, in the order of time.

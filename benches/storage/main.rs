@@ -1,6 +1,6 @@
 //! The stores at their limit: what a result takes on disk, how many they take in a second, how long a question takes.
 //!
-//! `--only size|append|reads|postgres|postgres-reads|influxdb|influxdb-reads` measures a part.
+//! `--only size|append|reads|postgres|postgres-reads|influxdb|influxdb-sizes|influxdb-reads` measures a part.
 
 #![allow(
     clippy::expect_used,
@@ -66,6 +66,9 @@ fn main() {
     }
     if only.is_empty() || only == "influxdb" {
         influxdb::append(argument("--rounds", 3), argument("--minutes", 300));
+    }
+    if only.is_empty() || only == "influxdb-sizes" {
+        influxdb::sizes(argument("--monitors", 20), argument("--days", 28));
     }
     if only.is_empty() || only == "influxdb-reads" {
         influxdb_reads::reads(argument("--times", 40), argument("--days", questions::DAYS));

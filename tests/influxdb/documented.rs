@@ -1,14 +1,16 @@
 //! The queries that people paste into their dashboards, and the example file.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use hallmonitor::model::{Failure, IncidentEnd, Tier, Verdict};
 use hallmonitor::storage::Batch;
 use hallmonitor::storage::backends::influxdb::test_server::{ORG, TOKEN, Wanted};
 use hallmonitor::storage::conformance::Fixture;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::{DAY, MINUTE, block, now, open, own_server};
+use crate::{DAY, MINUTE, block, now, open, own_server, until};
 
 const HOUR: u64 = 60 * MINUTE;
 
@@ -106,5 +108,47 @@ fn the_example_file_runs() {
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let (well, told) = command(&format!("http://{free}"), &["storage", "test"]);
         assert!(!well && told.contains("is the server running"), "{told}");
+    });
+}
+
+#[test]
+fn the_example_file_watches_and_its_results_are_there_again_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs/influxdb.yml");
+    block(async {
+        let server = own_server(&Wanted::default()).await;
+        let command = |args: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_hallmonitor"));
+            command.args(args).arg("--config").arg(&file).arg("--data-dir").arg(folder.path()).stdin(Stdio::null());
+            command.env("INFLUXDB_URL", server.url()).env("INFLUXDB_ORG", ORG).env("INFLUXDB_TOKEN", TOKEN);
+            command
+        };
+        let history = || {
+            let told = command(&["history", "website", "--since", "1h", "--json"]).output().expect("runs");
+            let text = String::from_utf8_lossy(&told.stdout).into_owned();
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+        };
+        let results = "from(bucket: \"monitor_results\") |> range(start: -1h) |> filter(fn: (r) => r._measurement == \
+                       \"hallmonitor_result\" and r._field == \"verdict\") |> group() |> count()";
+        let mut before = Vec::new();
+        for times in 1..=2 {
+            let mut run = command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+            until("its result is on the server", async || {
+                // Until it has made its buckets, that is an error.
+                let asked = Some(json!({ "query": results }));
+                let (_, told) = server.ask(Method::POST, "/api/v2/query", Some(&[("org", ORG)]), asked).await;
+                let told = told.as_str().unwrap_or_default().trim_end().rsplit(',').next();
+                let count: usize = told.and_then(|count| count.parse().ok()).unwrap_or(0);
+                (count >= times).then_some(())
+            })
+            .await;
+            let told = history();
+            assert!(told.len() >= times && before.iter().all(|row| told.contains(row)), "{told:?} {before:?}");
+            before = told;
+            let ended = Command::new("kill").arg(run.id().to_string()).status().expect("kill");
+            assert!(ended.success() && run.wait().expect("ends").success());
+        }
+        // Nothing runs any more, and the server is asked.
+        assert_eq!(history(), before);
     });
 }

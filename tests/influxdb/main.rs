@@ -12,6 +12,7 @@
 //! | `upkeep.rs` | retention and deletions |
 //! | `disk.rs` | a full disk |
 //! | `look.rs` | the look at the way to the server |
+//! | `lost.rs` | rows that the server acknowledges and does not have |
 //! | `documented.rs` | the examples that people paste, and the example file |
 //! | `door.rs` | a way to the server that does what a real server will not |
 
@@ -23,6 +24,7 @@ mod disk;
 mod documented;
 mod door;
 mod look;
+mod lost;
 mod outage;
 #[path = "../postgres/proxy.rs"]
 #[allow(dead_code, reason = "a part of it is used")]

@@ -11,14 +11,15 @@ use super::client::WriteFault;
 use super::fault::{ID, unreadable};
 use super::line::Lines;
 use super::point::{self, Owner};
+use super::proof::{Sent, prove};
 use super::read::{self, SMALL_FIELD};
-use super::store::Home;
+use super::store::{Home, Place};
 use crate::model::{CheckResult, KnownMonitor, MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{Batch, StoreError, StoreErrorKind};
 
 type Outcome<T> = Result<T, StoreError>;
 
-const OPERATION: &str = "append";
+pub(super) const OPERATION: &str = "append";
 /// Points in one request.
 const REQUEST_ROWS: usize = 5_000;
 /// Monitors whose results of a day are looked for at once.
@@ -37,7 +38,7 @@ pub(super) async fn append(home: &Home, batch: Batch) -> Outcome<()> {
     drop_known(home, &mut batch.results).await?;
     let rest = lines_of_rest(home, &batch);
     home.known().changing();
-    if let Err(error) = send(home, &home.client.settings.rollup_bucket(), &rest).await {
+    if let Err(error) = send(home, &rest).await {
         home.known().doubt();
         return Err(error);
     }
@@ -151,19 +152,28 @@ fn lines_of_rest(home: &Home, batch: &Batch) -> Lines {
     lines
 }
 
-/// Sends points in requests that the server takes, in order.
-pub(super) async fn send(home: &Home, bucket: &str, lines: &Lines) -> Outcome<()> {
+/// Sends points in requests that the server takes, in order, and makes sure that it has them.
+pub(super) async fn send(home: &Home, lines: &Lines) -> Outcome<()> {
+    let mut sent = Vec::new();
     let mut from = 0;
     let mut most = REQUEST_ROWS;
     while from < lines.len() {
         let to = lines.len().min(from + most);
-        let packed = lines.gzip(from, to).map_err(|error| unpackable(&error))?;
-        match home.client.write(OPERATION, bucket, packed).await {
-            Ok(()) => from = to,
+        let packed = packed(lines, from, to, home.piece_us(Place::Rest)).map_err(|error| unpackable(&error))?;
+        match home.client.write(OPERATION, &home.bucket(Place::Rest), packed.body.clone()).await {
+            Ok(()) => {
+                from = to;
+                sent.push(packed);
+            }
             Err(fault) => most = fewer(to - from, fault)?,
         }
     }
-    Ok(())
+    if sent.is_empty() { Ok(()) } else { prove(home, Place::Rest, &sent).await }
+}
+
+/// Some points, compressed.
+fn packed(lines: &Lines, from: usize, to: usize, piece_us: u64) -> io::Result<Sent> {
+    Ok(Sent { body: lines.gzip(from, to)?.into(), samples: lines.samples(from, to, piece_us) })
 }
 
 fn unpackable(error: &dyn std::fmt::Display) -> StoreError {
@@ -189,11 +199,12 @@ struct Outgoing {
     known: HashMap<MonitorId, KnownMonitor>,
     /// In the order of time.
     rows: Vec<CheckResult>,
+    piece_us: u64,
 }
 
 impl Outgoing {
     /// The points of some of them, compressed.
-    fn packed(&self, rows: Range<usize>) -> io::Result<Vec<u8>> {
+    fn packed(&self, rows: Range<usize>) -> io::Result<Sent> {
         let mut lines = Lines::default();
         let mut ids: HashMap<MonitorId, String> = HashMap::new();
         for row in &self.rows[rows] {
@@ -201,11 +212,12 @@ impl Outgoing {
             let id = ids.entry(row.monitor).or_insert_with(|| row.monitor.to_string());
             point::result(&mut lines, owner, id, row);
         }
-        lines.gzip(0, lines.len())
+        packed(&lines, 0, lines.len(), self.piece_us)
     }
 }
 
-/// Sends results in requests that the server takes, in order. While one is on its way the next is made.
+/// Sends results in requests that the server takes, in order, and makes sure that it has them. While one is on its way the
+/// next is made.
 async fn send_results(home: &Home, mut rows: Vec<CheckResult>) -> Outcome<()> {
     rows.sort_by_key(|row| row.time);
     let known = {
@@ -218,36 +230,48 @@ async fn send_results(home: &Home, mut rows: Vec<CheckResult>) -> Outcome<()> {
         }
         known
     };
-    let outgoing = Arc::new(Outgoing { instance: home.instance.clone(), known, rows });
+    let piece_us = home.piece_us(Place::Results);
+    let outgoing = Arc::new(Outgoing { instance: home.instance.clone(), known, rows, piece_us });
     let pack = |rows: Range<usize>| {
         let outgoing = Arc::clone(&outgoing);
         (rows.clone(), tokio::task::spawn_blocking(move || outgoing.packed(rows)))
     };
     let end = outgoing.rows.len();
     let mut most = REQUEST_ROWS;
+    let mut sent = Vec::new();
     let mut next = (end > 0).then(|| pack(0..most.min(end)));
     while let Some((rows, packing)) = next.take() {
         let packed = packing.await.map_err(|lost| unpackable(&lost))?.map_err(|error| unpackable(&error))?;
         let after = rows.end..end.min(rows.end + most);
         let following = (!after.is_empty()).then(|| pack(after));
-        match home.client.write(OPERATION, &home.client.settings.bucket, packed).await {
-            Ok(()) => next = following,
+        match home.client.write(OPERATION, &home.bucket(Place::Results), packed.body.clone()).await {
+            Ok(()) => {
+                sent.push(packed);
+                next = following;
+            }
             Err(fault) => {
                 most = fewer(rows.len(), fault)?;
                 next = Some(pack(rows.start..rows.start + most));
             }
         }
     }
-    Ok(())
+    if sent.is_empty() { Ok(()) } else { prove(home, Place::Results, &sent).await }
 }
 
 /// Remembers a value.
 pub(super) async fn set_meta(home: &Home, operation: &'static str, key: &str, value: &[u8]) -> Outcome<()> {
     let mut lines = Lines::default();
     point::meta(&mut lines, &home.instance, key, value);
-    let sent = send(home, &home.client.settings.rollup_bucket(), &lines).await;
-    sent.map_err(|mut error| {
+    send(home, &lines).await.map_err(|mut error| {
         error.operation = operation;
         error
     })
+}
+
+/// Remembers a value that is read back by whoever asks.
+pub(super) async fn set_passing(home: &Home, operation: &'static str, key: &str, value: &[u8]) -> Outcome<()> {
+    let mut lines = Lines::default();
+    point::meta(&mut lines, &home.instance, key, value);
+    let body = lines.gzip(0, lines.len()).map_err(|error| unpackable(&error))?;
+    home.client.write(operation, &home.bucket(Place::Rest), body.into()).await.map_err(WriteFault::error)
 }

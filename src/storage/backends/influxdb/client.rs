@@ -1,4 +1,5 @@
-//! The way to the server: queries by the `influxdb2` crate, writes and deletions by requests of our own.
+//! The way to the server: queries by the `influxdb2` crate, writes, deletions and queries for many rows by requests of our
+//! own.
 //!
 //! The crate drops the path of an address and tells no headers. Where the server is under a path, queries are requests of
 //! our own too. It also takes any text for an answer without rows, so each query yields a mark besides its rows, in no set
@@ -8,16 +9,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use influxdb2::models::{HealthCheck, Organizations, PostBucketRequest, Query, RetentionRule, retention_rule};
+use bytes::Bytes;
+use influxdb2::models::{HealthCheck, Organizations, Query};
 use influxdb2_structmap::value::Value;
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::fault::{Asked, ID, nonsense, refused, unanswered};
+use super::fault::{Asked, ID, nonsense, refused, unanswered, unreadable};
 use super::flux::{END, Flux};
+use super::point::Unreadable;
 use super::settings::InfluxDb;
+use super::tables::{read_csv, read_rows};
 use crate::clock::{Clock, Mono};
 use crate::model::{MonitorId, UnixMicros};
 use crate::storage::{StoreError, StoreErrorKind};
@@ -28,12 +32,14 @@ const LONGEST_REST: Duration = Duration::from_secs(600);
 const IDLE: Duration = Duration::from_secs(60);
 /// Most of an error's text that is read, in bytes.
 const ERROR_BYTES: usize = 64 * 1_024;
+/// What an answer without an end is told as.
+const NO_MARK: &str = "the mark that it is all there is missing";
 /// What a bucket that we made is described as.
 const OURS: &str = "Made by Hall Monitor";
 
 /// One row of an answer.
 #[derive(Debug)]
-pub(super) struct Record(BTreeMap<String, Value>);
+pub(super) struct Record(pub(super) BTreeMap<String, Value>);
 
 impl Record {
     /// A column of text.
@@ -90,6 +96,8 @@ pub(super) struct Bucket {
 #[serde(rename_all = "camelCase")]
 struct Rule {
     every_seconds: u64,
+    #[serde(default)]
+    shard_group_duration_seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +116,12 @@ impl Bucket {
     pub(super) fn keeps_s(&self) -> Option<u64> {
         self.retention_rules.iter().map(|rule| rule.every_seconds).filter(|seconds| *seconds > 0).min()
     }
+
+    /// What it is cut into, in microseconds; a day where the server does not say.
+    pub(super) fn piece_us(&self) -> u64 {
+        let told = self.retention_rules.iter().map(|rule| rule.shard_group_duration_seconds).filter(|told| *told > 0);
+        told.min().unwrap_or(86_400).saturating_mul(1_000_000)
+    }
 }
 
 /// Why rows were not taken.
@@ -117,6 +131,15 @@ pub(super) enum WriteFault {
     TooLarge(StoreError),
     /// Anything else.
     Other(StoreError),
+}
+
+impl WriteFault {
+    /// What it is, whoever says so.
+    pub(super) fn error(self) -> StoreError {
+        match self {
+            Self::TooLarge(error) | Self::Other(error) => error,
+        }
+    }
 }
 
 impl From<StoreError> for WriteFault {
@@ -270,7 +293,7 @@ impl Client {
     }
 
     /// Sends points, compressed, to a bucket.
-    pub(super) async fn write(&self, operation: &'static str, bucket: &str, lines: Vec<u8>) -> Result<(), WriteFault> {
+    pub(super) async fn write(&self, operation: &'static str, bucket: &str, lines: Bytes) -> Result<(), WriteFault> {
         self.rested(operation)?;
         let request = self
             .request(Method::POST, "/api/v2/write")
@@ -299,7 +322,7 @@ impl Client {
         let all = records.len();
         records.retain(|record| record.text("result") != Some(END));
         if records.len() + 1 != all {
-            return Err(nonsense(&self.settings, operation, "the mark that it is all there is missing"));
+            return Err(nonsense(&self.settings, operation, NO_MARK));
         }
         Ok(records)
     }
@@ -337,6 +360,32 @@ impl Client {
     }
 
     async fn query_by_request(&self, operation: &'static str, flux: Flux) -> Result<Vec<Record>, StoreError> {
+        let text = self.answer_to(operation, flux).await?;
+        read_csv(&text).map_err(|what| nonsense(&self.settings, operation, &what))
+    }
+
+    /// Asks a query and hands on these columns of each row of the answer: for answers of many rows, of each of which the
+    /// crate makes a map.
+    pub(super) async fn each_row<const N: usize>(
+        &self,
+        operation: &'static str,
+        flux: Flux,
+        columns: [&'static str; N],
+        mut each: impl FnMut([&str; N]) -> Result<(), Unreadable>,
+    ) -> Result<(), StoreError> {
+        let text = self.answer_to(operation, flux).await?;
+        let mut fault = None;
+        let read =
+            read_rows(&text, columns, |row| each(row).inspect_err(|what| fault = Some(unreadable(operation, what))));
+        match (fault, read) {
+            (Some(fault), _) => Err(fault),
+            (None, Ok(true)) => Ok(()),
+            (None, Ok(false)) => Err(nonsense(&self.settings, operation, NO_MARK)),
+            (None, Err(what)) => Err(nonsense(&self.settings, operation, &what)),
+        }
+    }
+
+    async fn answer_to(&self, operation: &'static str, flux: Flux) -> Result<String, StoreError> {
         let request = self
             .request(Method::POST, "/api/v2/query")
             .query(&[("org", self.settings.org.as_str())])
@@ -345,8 +394,7 @@ impl Client {
         if answer.status() != StatusCode::OK {
             return Err(self.refusal(operation, Asked::Query, answer).await);
         }
-        let text = answer.text().await.map_err(|error| unanswered(&self.settings, operation, &error))?;
-        read_csv(&text).map_err(|what| nonsense(&self.settings, operation, &what))
+        answer.text().await.map_err(|error| unanswered(&self.settings, operation, &error))
     }
 
     /// Deletes the points of a bucket that begin in a span, its end left out, and have these tags.
@@ -417,13 +465,17 @@ impl Client {
         Ok(found.orgs.into_iter().find(|org| org.name == self.settings.org).and_then(|org| org.id))
     }
 
-    /// Makes a bucket without a retention. That somebody else made it meanwhile is as good.
-    pub(super) async fn make_bucket(&self, operation: &'static str, org: &str, name: &str) -> Result<(), StoreError> {
-        let wanted = PostBucketRequest {
-            description: Some(OURS.to_owned()),
-            retention_rules: vec![RetentionRule::new(retention_rule::Type::Expire, 0)],
-            ..PostBucketRequest::new(org.to_owned(), name.to_owned())
-        };
+    /// Makes a bucket without a retention, cut into files of so many seconds, or as the server likes with 0. That
+    /// somebody else made it meanwhile is as good.
+    pub(super) async fn make_bucket(
+        &self,
+        operation: &'static str,
+        org: &str,
+        name: &str,
+        shard_s: u64,
+    ) -> Result<(), StoreError> {
+        let rule = json!({"type": "expire", "everySeconds": 0, "shardGroupDurationSeconds": shard_s});
+        let wanted = json!({"orgID": org, "name": name, "description": OURS, "retentionRules": [rule]});
         let answer = self.send(operation, self.request(Method::POST, "/api/v2/buckets").json(&wanted)).await?;
         if answer.status() == StatusCode::CREATED {
             return Ok(());
@@ -481,94 +533,9 @@ fn use_all(answer: &influxdb2::api::query::QueryTableIter) -> Result<Vec<Record>
     answer.result().map(|record| Ok(Record(record.values))).collect()
 }
 
-/// Reads annotated CSV as the server writes it; each table has its types and its header.
-fn read_csv(text: &str) -> Result<Vec<Record>, String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let (mut types, mut defaults, mut header) = (Vec::new(), Vec::new(), None::<Vec<String>>);
-    let mut records = Vec::new();
-    let cells = |row: &csv::StringRecord| row.iter().skip(1).map(str::to_owned).collect::<Vec<_>>();
-    for row in reader.records() {
-        let row = row.map_err(|error| error.to_string())?;
-        match row.get(0) {
-            Some("#datatype") => {
-                types = cells(&row);
-                header = None;
-            }
-            Some("#default") => defaults = cells(&row),
-            Some("#group") => {}
-            Some("") if row.len() > 1 => match &header {
-                None => header = Some(cells(&row)),
-                Some(names) => records.push(read_row(names, &types, &defaults, &row)?),
-            },
-            Some("") | None => {}
-            Some(other) => return Err(format!("`{other}` begins a line")),
-        }
-    }
-    Ok(records)
-}
-
-fn read_row(
-    names: &[String],
-    types: &[String],
-    defaults: &[String],
-    row: &csv::StringRecord,
-) -> Result<Record, String> {
-    if names.len() != row.len() - 1 || types.len() != names.len() {
-        return Err("a line has another number of columns than its table".to_owned());
-    }
-    if names.first().is_some_and(|name| name == "error") {
-        return Err(row.get(1).unwrap_or_default().to_owned());
-    }
-    let mut values = BTreeMap::new();
-    for (at, name) in names.iter().enumerate() {
-        let cell = row.get(at + 1).filter(|cell| !cell.is_empty());
-        let cell = cell.or_else(|| defaults.get(at).map(String::as_str)).unwrap_or_default();
-        let value = match types[at].as_str() {
-            "long" => Value::Long(cell.parse().map_err(|_| format!("`{cell}` is no whole number"))?),
-            _ => Value::String(cell.to_owned()),
-        };
-        values.entry(name.clone()).or_insert(value);
-    }
-    Ok(Record(values))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ANSWER: &str = "#datatype,string,long,dateTime:RFC3339,string\r\n#group,false,false,false,false\r\n\
-        #default,rows,,,\r\n,result,table,_time,_value\r\n,,0,2026-03-01T00:00:00.000007Z,\"a,\"\"b\n\"\r\n\
-        ,,0,2026-03-01T00:00:01Z,\r\n\r\n#datatype,string,long,string\r\n#group,false,false,false\r\n\
-        #default,zz_end,,\r\n,result,table,_value\r\n,,0,end\r\n\r\n";
-
-    #[test]
-    fn an_answer_is_read() {
-        let records = read_csv(ANSWER).expect("reads");
-        assert_eq!(records.len(), 3);
-        assert_eq!((records[0].text("result"), records[0].packed()), (Some("rows"), Some("a,\"b\n")));
-        assert_eq!(records[0].time().map(UnixMicros::micros), Some(1_772_323_200_000_007));
-        assert_eq!(records[1].packed(), Some(""));
-        assert_eq!((records[2].text("result"), records[2].number("table")), (Some(END), Some(0)));
-    }
-
-    #[test]
-    fn no_text_is_read_as_an_answer_that_it_is_not() {
-        for wrong in [
-            "<html>",
-            "#datatype,string\n,error\n,it broke\n",
-            "#datatype,long\n,a\n,x\n",
-            "#datatype,long\n,a,b\n,1,2\n",
-            "a,b\n",
-        ] {
-            read_csv(wrong).expect_err(wrong);
-        }
-        for at in 0..ANSWER.len() {
-            // Cut anywhere, it is an error or lacks its end.
-            let records = read_csv(&ANSWER[..at]).unwrap_or_default();
-            let whole = records.last().is_some_and(|last| last.text("_value") == Some("end"));
-            assert!(!whole || at >= ANSWER.len() - 4, "cut at {at}");
-        }
-    }
 
     #[test]
     fn retry_after_is_read_in_both_forms() {

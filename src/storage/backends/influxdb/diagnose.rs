@@ -164,7 +164,7 @@ async fn may_write(client: &Client) -> Told<()> {
     let settings = &client.settings;
     for bucket in [settings.bucket.clone(), settings.rollup_bucket()] {
         let nothing = gzip(b"\n").map_err(|error| fault(StoreErrorKind::Internal, error.to_string()))?;
-        match client.write(OPERATION, &bucket, nothing).await {
+        match client.write(OPERATION, &bucket, nothing.into()).await {
             Ok(()) => {}
             // It was let in, and found nothing to do.
             Err(WriteFault::Other(error)) if error.kind == StoreErrorKind::Internal => {}

@@ -136,7 +136,7 @@ pub(super) fn make_buckets(settings: &InfluxDb) -> String {
     let InfluxDb { org, bucket, .. } = settings;
     format!(
         "make the buckets: influx bucket create --org '{org}' --name '{bucket}' && influx bucket create --org '{org}' \
-         --name '{}'",
+         --name '{}' --shard-group-duration 12w",
         settings.rollup_bucket()
     )
 }

@@ -49,6 +49,12 @@ impl Flux {
         self
     }
 
+    /// A length of time in microseconds.
+    pub(super) fn micros(mut self, us: u64) -> Self {
+        let _ = write!(self.0, "{}us", i64::try_from(us).unwrap_or(i64::MAX));
+        self
+    }
+
     /// A time.
     pub(super) fn time(mut self, time: UnixMicros) -> Self {
         let _ = write!(self.0, "{time}");

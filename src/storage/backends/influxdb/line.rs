@@ -1,5 +1,6 @@
 //! Line protocol: one point a line, escaped so that what is read is what was written.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use flate2::Compression;
@@ -51,11 +52,84 @@ impl Lines {
         self.ends.len()
     }
 
+    /// Where a line begins.
+    fn begin(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+
     /// The lines from `from` to before `to`, compressed.
     pub(super) fn gzip(&self, from: usize, to: usize) -> io::Result<Vec<u8>> {
-        let begin = from.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = to.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(begin);
-        gzip(&self.text.as_bytes()[begin..end])
+        gzip(&self.text.as_bytes()[self.begin(from)..self.begin(to)])
+    }
+
+    /// Of the lines from `from` to before `to` the oldest and the newest of each piece of the bucket, which is cut every
+    /// `width_us`.
+    pub(super) fn samples(&self, from: usize, to: usize, width_us: u64) -> Vec<Sample> {
+        let mut ends: BTreeMap<u64, [(UnixMicros, usize); 2]> = BTreeMap::new();
+        for line in from..to.min(self.len()) {
+            let Some(time) = time_of(self.line(line)) else { continue };
+            let one = (time, line);
+            let [oldest, newest] = ends.entry(piece_of(time, width_us)).or_insert([one; 2]);
+            *oldest = one.min(*oldest);
+            *newest = one.max(*newest);
+        }
+        let mut lines: Vec<usize> = ends.into_values().flatten().map(|(_, line)| line).collect();
+        lines.dedup();
+        lines.into_iter().filter_map(|line| Sample::of(self.line(line))).collect()
+    }
+
+    fn line(&self, line: usize) -> &str {
+        self.text.get(self.begin(line)..self.begin(line + 1)).unwrap_or_default().trim_end()
+    }
+}
+
+/// The time at the end of a line.
+fn time_of(line: &str) -> Option<UnixMicros> {
+    let (_, time) = line.rsplit_once(' ')?;
+    time.parse().ok().map(UnixMicros::new)
+}
+
+/// Which piece of a bucket a time is in. The server counts from the first day of the year 1.
+pub(super) fn piece_of(time: UnixMicros, width_us: u64) -> u64 {
+    const BEFORE_1970_US: u64 = 719_162 * 86_400_000_000;
+    (u64::try_from(time.micros()).unwrap_or(0) + BEFORE_1970_US) / width_us.max(1)
+}
+
+/// A point by which it is seen whether those are there that were sent with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) measurement: String,
+    /// Keys and values.
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) time: UnixMicros,
+    /// Its field `row`.
+    pub(super) packed: String,
+}
+
+impl Sample {
+    /// The point of a line of ours. No text holds `,row="` but at its end, and the packed row comes after all text. After
+    /// the last instant there is none, so what lies there cannot be asked for.
+    fn of(line: &str) -> Option<Self> {
+        let time = time_of(line).filter(|time| *time < UnixMicros::MAX)?;
+        let (_, packed) = line.rsplit_once(",row=\"").or_else(|| line.rsplit_once(" row=\""))?;
+        let packed = packed.split('"').next()?.to_owned();
+        let mut parts = vec![String::new()];
+        let mut chars = line.chars();
+        while let Some(c) = chars.next().filter(|c| *c != ' ') {
+            match (c, parts.last_mut()) {
+                ('\\', Some(part)) => part.extend(chars.next()),
+                (',' | '=', _) => parts.push(String::new()),
+                (c, Some(part)) => part.push(c),
+                (_, None) => return None,
+            }
+        }
+        let mut parts = parts.into_iter();
+        let measurement = parts.next()?;
+        let mut tags = Vec::new();
+        while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+            tags.push((key, value));
+        }
+        Some(Self { measurement, tags, time, packed })
     }
 }
 
@@ -193,6 +267,33 @@ mod tests {
         assert_eq!(read(1, 3), "m n=1i 0\nm n=2i 0\n");
         assert_eq!(read(0, 5), lines.text);
         assert_eq!(read(2, 2), "");
+    }
+
+    #[test]
+    fn samples_are_the_ends_of_each_piece() {
+        let mut lines = Lines::default();
+        let day = 86_400_000_000;
+        let at = |days: u64| UnixMicros::new(1_767_225_600_000_000).plus_us(days * day);
+        for (nth, days) in [3, 0, 9, 1, 2].into_iter().enumerate() {
+            let packed = format!("1{nth}");
+            lines
+                .point("m")
+                .tag("a", "b c,d=e")
+                .tag("k", "v")
+                .text("message", ",row=")
+                .text("row", &packed)
+                .at(at(days));
+        }
+        lines.point("m").text("row", "1x").text("seen", "1y").at(UnixMicros::MIN);
+        // 2026-01-01 is a Thursday, and the server's weeks begin on Mondays.
+        let samples = lines.samples(0, 6, 7 * day);
+        let packed: Vec<&str> = samples.iter().map(|sample| sample.packed.as_str()).collect();
+        assert_eq!(packed, ["1x", "11", "10", "12"]);
+        assert_eq!(samples[2].tags, [("a".to_owned(), "b c,d=e".to_owned()), ("k".to_owned(), "v".to_owned())]);
+        assert_eq!((samples[2].measurement.as_str(), samples[2].time), ("m", at(3)));
+        assert_eq!((samples[0].tags.len(), samples[0].time), (0, UnixMicros::MIN));
+        assert_eq!(lines.samples(3, 5, 7 * day).len(), 2);
+        assert_eq!(lines.samples(2, 2, 7 * day), []);
     }
 
     #[test]

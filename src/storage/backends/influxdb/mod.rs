@@ -7,12 +7,12 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `settings.rs` | the settings |
-//! | `client.rs` | requests and their answers |
+//! | `client.rs`, `tables.rs` | requests; their answers |
 //! | `flux.rs` | text of queries: values are literals |
 //! | `line.rs` | line protocol |
 //! | `point.rs` | rows as points |
 //! | `store.rs` | the store: brings calls to its runtime |
-//! | `append.rs` | writing rows |
+//! | `append.rs`, `proof.rs` | writing rows; whether the server has them |
 //! | `read.rs`, `rest.rs` | reading results; reading everything else |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
@@ -28,11 +28,13 @@ mod fault;
 mod flux;
 mod line;
 mod point;
+mod proof;
 mod read;
 mod rest;
 mod scan;
 mod settings;
 mod store;
+mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod test_server;
 mod upkeep;

@@ -1,5 +1,6 @@
 //! Rows as points: fields that people read in dashboards, and one, `row`, in which the whole row is packed. Reads use
-//! that one: a field is a column of its own on the server, and one is found faster than twenty.
+//! that one, or a shorter one where less is enough: a field is a column of its own on the server, and one is found faster
+//! than twenty.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -27,6 +28,8 @@ pub(super) const META: &str = "hallmonitor_meta";
 pub(super) const ROW: &str = "row";
 /// The field of a rollup that holds its counts and times alone: a tenth of the whole.
 pub(super) const TIMES: &str = "times";
+/// The field of a result that holds what coverage and latencies are reckoned from: a fifth of the whole.
+pub(super) const SEEN: &str = "seen";
 /// What a packed row of this version begins with.
 const VERSION: char = '1';
 /// Keys of metadata under which monitors are known.
@@ -47,6 +50,16 @@ struct PackedResult {
     message: Box<str>,
     phases: Phases,
     facts: Facts,
+}
+
+/// A result without its key, phases, message and facts. What is mostly the same comes first.
+#[derive(Debug, Serialize, Deserialize)]
+struct PackedSeen {
+    interval_us: u64,
+    timeout_us: u64,
+    verdict: u8,
+    failure: u8,
+    duration_us: u64,
 }
 
 /// A rollup without its key.
@@ -140,28 +153,43 @@ pub(super) fn result(lines: &mut Lines, owner: Owner<'_>, monitor: &str, row: &C
             _ => point,
         };
     }
+    let (verdict, failure) = (row.verdict.code(), row.failure.map_or(0, Failure::code));
+    let CheckResult { interval_us, timeout_us, duration_us, .. } = *row;
+    let seen = PackedSeen { interval_us, timeout_us, verdict, failure, duration_us };
     let packed = PackedResult {
-        interval_us: row.interval_us,
-        timeout_us: row.timeout_us,
-        verdict: row.verdict.code(),
-        duration_us: row.duration_us,
-        failure: row.failure.map_or(0, Failure::code),
+        interval_us,
+        timeout_us,
+        verdict,
+        duration_us,
+        failure,
         message: row.message.clone(),
         phases: row.phases,
         facts: row.facts.clone(),
     };
-    point.text(ROW, &pack(&packed)).at(row.time);
+    point.text(ROW, &pack(&packed)).text(SEEN, &pack(&seen)).at(row.time);
+}
+
+fn outcome(verdict: u8, failure: u8) -> Result<(Verdict, Option<Failure>), Unreadable> {
+    let failure = match failure {
+        0 => None,
+        code => Some(Failure::from_code(code).ok_or_else(|| format!("failure {code} is not known"))?),
+    };
+    Ok((Verdict::from_code(verdict).ok_or_else(|| format!("verdict {verdict} is not known"))?, failure))
 }
 
 /// The result that was packed.
 pub(super) fn read_result(monitor: MonitorId, time: UnixMicros, packed: &str) -> Result<CheckResult, Unreadable> {
     let row: PackedResult = unpack(packed)?;
-    let failure = match row.failure {
-        0 => None,
-        code => Some(Failure::from_code(code).ok_or_else(|| format!("failure {code} is not known"))?),
-    };
-    let verdict = Verdict::from_code(row.verdict).ok_or_else(|| format!("verdict {} is not known", row.verdict))?;
+    let (verdict, failure) = outcome(row.verdict, row.failure)?;
     let PackedResult { interval_us, timeout_us, duration_us, message, phases, facts, .. } = row;
+    Ok(CheckResult { monitor, time, interval_us, timeout_us, verdict, duration_us, failure, message, phases, facts })
+}
+
+/// What was seen, as it was packed; phases, message and facts are not with it.
+pub(super) fn read_seen(monitor: MonitorId, time: UnixMicros, packed: &str) -> Result<CheckResult, Unreadable> {
+    let PackedSeen { interval_us, timeout_us, verdict, failure, duration_us } = unpack(packed)?;
+    let (verdict, failure) = outcome(verdict, failure)?;
+    let (phases, message, facts) = (Phases::default(), "".into(), Facts::new());
     Ok(CheckResult { monitor, time, interval_us, timeout_us, verdict, duration_us, failure, message, phases, facts })
 }
 
@@ -330,13 +358,15 @@ mod tests {
         for row in fixture.results(id, start, 60_000_000, 300) {
             let mut lines = Lines::default();
             result(&mut lines, Owner { instance: "i", known: None }, &id.to_string(), &row);
-            let packed = packed_of(&lines);
-            assert_eq!(read_result(id, row.time, &packed).expect("reads"), row);
+            assert_eq!(read_result(id, row.time, &packed_of(&lines, ROW)).expect("reads"), row);
+            let seen = read_seen(id, row.time, &packed_of(&lines, SEEN)).expect("reads");
+            let left = CheckResult { phases: Phases::default(), message: "".into(), facts: Facts::new(), ..row };
+            assert_eq!(seen, left);
         }
         let row = fixture.rollup(id, Tier::Hour, start);
         let mut lines = Lines::default();
         rollup(&mut lines, Owner { instance: "i", known: None }, &id.to_string(), &row);
-        assert_eq!(read_rollup(id, Tier::Hour, row.start, &packed_of(&lines)).expect("reads"), row);
+        assert_eq!(read_rollup(id, Tier::Hour, row.start, &packed_of(&lines, ROW)).expect("reads"), row);
         let packed = pack(&([row.checks, row.up, 0, row.down, 0], [row.up_us, 0, row.down_us]));
         let times = read_times(id, Tier::Hour, row.start, &packed).expect("reads");
         assert_eq!(times, Rollup { latency: Latency::default(), ..row });
@@ -345,13 +375,13 @@ mod tests {
         assert_eq!(read_meta(&pack(&Bytes(&[0, 255, 7]))).expect("reads"), [0, 255, 7]);
     }
 
-    /// The field `row` of the only line.
-    fn packed_of(lines: &Lines) -> String {
+    /// A packed field of the only line.
+    fn packed_of(lines: &Lines, field: &str) -> String {
         use std::io::Read as _;
         let mut text = String::new();
         let packed = lines.gzip(0, 1).expect("packs");
         flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("unpacks");
-        let (_, rest) = text.rsplit_once("row=\"").expect("has it");
+        let (_, rest) = text.rsplit_once(&format!(",{field}=\"")).expect("has it");
         rest.split('"').next().expect("ends").to_owned()
     }
 
@@ -359,6 +389,7 @@ mod tests {
     fn what_is_not_ours_is_told() {
         for wrong in ["", "1", "1???", "1AAAA", "2AAAA", "\u{1F680}"] {
             read_result(MonitorId::ALL, UnixMicros::MIN, wrong).expect_err(wrong);
+            read_seen(MonitorId::ALL, UnixMicros::MIN, wrong).expect_err(wrong);
         }
         assert!(read_monitor("9x").expect_err("newer").contains("update it"));
     }

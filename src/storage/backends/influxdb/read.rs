@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::client::Record;
 use super::fault::unreadable;
 use super::flux::Flux;
-use super::point::{self, RESULT, ROLLUP, ROW, Unreadable};
+use super::point::{self, RESULT, ROLLUP, ROW, SEEN, Unreadable};
 use super::rest;
 use super::store::Home;
 use crate::model::{CheckResult, MonitorId, Span, UnixMicros};
@@ -76,6 +76,19 @@ pub(super) fn made<T>(operation: &'static str, read: Result<T, Unreadable>) -> O
     read.map_err(|what| unreadable(operation, &what))
 }
 
+/// How a row is unpacked.
+type Read = fn(MonitorId, UnixMicros, &str) -> Result<CheckResult, Unreadable>;
+
+/// A time as the server writes it.
+pub(super) fn time_of(text: &str) -> Result<UnixMicros, Unreadable> {
+    UnixMicros::parse(text).map_err(|error| error.to_string())
+}
+
+/// A monitor's id as it is a tag.
+pub(super) fn id_of(text: &str) -> Result<MonitorId, Unreadable> {
+    text.parse().map_err(|_| format!("`{text}` is no id"))
+}
+
 fn result(operation: &'static str, monitor: MonitorId, record: &Record) -> Outcome<CheckResult> {
     let (time, packed) = (wanted_column(operation, record.time())?, wanted_column(operation, record.packed())?);
     made(operation, point::read_result(monitor, time, packed))
@@ -85,7 +98,8 @@ fn any_result(operation: &'static str, record: &Record) -> Outcome<CheckResult> 
     result(operation, wanted_column(operation, record.monitor())?, record)
 }
 
-pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
+/// A page of results: whole, or as much as was seen.
+pub(super) async fn results(home: &Home, query: &ResultQuery, whole: bool) -> Outcome<Page> {
     let limit = query.limit.clamp(1, usize::MAX / 2);
     let floor = match query.monitor {
         Some(monitor) => home.known().floors.of(None, monitor),
@@ -94,7 +108,7 @@ pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
     let span = Span::new(query.span.from.max(floor), query.span.to);
     // One more than asked tells whether there is another page.
     let mut results = match query.monitor {
-        Some(monitor) => of_one(home, monitor, span, query.after, limit + 1).await?,
+        Some(monitor) => of_one(home, monitor, span, query.after, (limit + 1, whole)).await?,
         None => of_all(home, span, query.after, limit + 1).await?,
     };
     if results.len() <= limit {
@@ -105,6 +119,50 @@ pub(super) async fn results(home: &Home, query: &ResultQuery) -> Outcome<Page> {
     Ok(Page { results, next })
 }
 
+/// What was seen of some monitors at once; none where it is more than so much.
+pub(super) async fn results_seen_of(
+    home: &Home,
+    monitors: &[MonitorId],
+    span: Span,
+    limit: usize,
+) -> Outcome<Option<Vec<CheckResult>>> {
+    let span = Span::new(span.from.max(home.known().floors.lowest(None)), span.to);
+    if span.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut results = Vec::new();
+    let some: Vec<&[MonitorId]> = rest::halves(monitors).collect();
+    for two in some.chunks(2) {
+        let found = two.iter().map(|some| seen_of(home, some, span, limit));
+        results.extend(futures_util::future::try_join_all(found).await?.into_iter().flatten());
+        if results.len() > limit {
+            return Ok(None);
+        }
+    }
+    Ok(Some(results))
+}
+
+/// As many as were seen of a few monitors, and at most one more than the limit.
+async fn seen_of(home: &Home, monitors: &[MonitorId], span: Span, limit: usize) -> Outcome<Vec<CheckResult>> {
+    const OPERATION: &str = "results";
+    let mut found = Vec::new();
+    let floors = home.known().floors.clone();
+    let flux = select_results_of(home, monitors, span, SEEN)
+        .code(IN_ONE_TABLE)
+        .code("\n  |> limit(n: ")
+        .number(limit.saturating_add(1))
+        .code(")");
+    let each = |[time, packed, monitor]: [&str; 3]| {
+        let (monitor, time) = (id_of(monitor)?, time_of(time)?);
+        if time >= floors.of(None, monitor) {
+            found.push(point::read_seen(monitor, time, packed)?);
+        }
+        Ok(())
+    };
+    home.client.each_row(OPERATION, flux, ["_time", "_value", "monitor"], each).await?;
+    Ok(found)
+}
+
 /// Newest first, in spans that are about as long as what is wanted. Where it is not known how far apart results are, or a
 /// span gave too few, the next one begins at the newest result there is.
 async fn of_one(
@@ -112,9 +170,10 @@ async fn of_one(
     monitor: MonitorId,
     span: Span,
     after: Option<PageCursor>,
-    most: usize,
+    (most, whole): (usize, bool),
 ) -> Outcome<Vec<CheckResult>> {
     const OPERATION: &str = "results";
+    let (field, read): (_, Read) = if whole { (ROW, point::read_result) } else { (SEEN, point::read_seen) };
     // What comes after a place is older, or of the same time and of a lesser monitor.
     let mut to = after
         .map_or(span.to, |after| span.to.min(if monitor < after.monitor { after.time.plus_us(1) } else { after.time }));
@@ -135,13 +194,15 @@ async fn of_one(
         let left = most - found.len();
         let width = apart.max(SHORTEST_US).saturating_mul(left as u64 + 1).saturating_mul(stretch);
         let look = Span::new(span.from.max(end.minus_us(width)), end);
-        let flux = select_results(home, Some(monitor), look, ROW)
+        let flux = select_results(home, Some(monitor), look, field)
             .code("\n  |> keep(columns: [\"_time\", \"_value\"])\n  |> sort(columns: [\"_time\"], desc: true)\n  |> limit(n: ")
             .number(left)
             .code(")");
-        for record in home.client.query(OPERATION, flux).await? {
-            found.push(result(OPERATION, monitor, &record)?);
-        }
+        let each = |[time, packed]: [&str; 2]| {
+            found.push(read(monitor, time_of(time)?, packed)?);
+            Ok(())
+        };
+        home.client.each_row(OPERATION, flux, ["_time", "_value"], each).await?;
         to = look.from;
         stretch = stretch.saturating_mul(4);
     }
@@ -374,15 +435,17 @@ async fn latest_in_minutes(
 /// Of what a query gives the newest of each monitor, besides what was found before.
 async fn newest_of(home: &Home, flux: Flux, newest: &mut HashMap<MonitorId, CheckResult>) -> Outcome<()> {
     const OPERATION: &str = "latest";
-    let mut last: HashMap<MonitorId, Record> = HashMap::new();
-    for record in home.client.query(OPERATION, flux).await? {
-        let (monitor, time) = (wanted_column(OPERATION, record.monitor())?, record.time());
-        if last.get(&monitor).is_none_or(|known| known.time() < time) {
-            last.insert(monitor, record);
+    let mut last: HashMap<MonitorId, (UnixMicros, String)> = HashMap::new();
+    let each = |[time, packed, monitor]: [&str; 3]| {
+        let (monitor, time) = (id_of(monitor)?, time_of(time)?);
+        if last.get(&monitor).is_none_or(|(known, _)| *known < time) {
+            last.insert(monitor, (time, packed.to_owned()));
         }
-    }
-    for (monitor, record) in last {
-        let one = result(OPERATION, monitor, &record)?;
+        Ok(())
+    };
+    home.client.each_row(OPERATION, flux, ["_time", "_value", "monitor"], each).await?;
+    for (monitor, (time, packed)) in last {
+        let one = made(OPERATION, point::read_result(monitor, time, &packed))?;
         newest.entry(monitor).or_insert(one);
     }
     Ok(())

@@ -16,13 +16,13 @@ use super::fault::{ID, closed, make_buckets};
 use super::point::{self, MONITOR_KEY};
 use super::settings::InfluxDb;
 use super::{append, read, rest, scan, upkeep};
-use crate::clock::Clock;
+use crate::clock::{Clock, Mono};
 use crate::model::{
-    CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, UnixMicros,
+    CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
     BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery,
-    ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus, answer,
 };
 
 /// Rows in one append: a few requests, of which one is made while another is on its way.
@@ -33,6 +33,9 @@ const STORE_ID: &str = "store_id";
 const INSTANCE: &str = "instance";
 /// What `check` writes and reads.
 const CHECK: &str = "hallmonitor.check";
+/// What the bucket of everything but results is cut into, in seconds: 12 weeks. The server looks for every column in every
+/// piece, and a year of the usual weeks would be 52.
+const REST_SHARD_S: u64 = 84 * 86_400;
 /// What keys of metadata begin with on the server.
 const VALUE_KEY: &str = "value:";
 /// What keys of floors begin with.
@@ -113,12 +116,16 @@ pub(super) struct Known {
     pub(super) intervals: HashMap<MonitorId, u64>,
     /// Every incident, once somebody has asked. Each is a series of its own on the server, and slow to find there.
     pub(super) incidents: Option<HashMap<IncidentId, Incident>>,
+    /// How often those of one monitor were asked for before.
+    pub(super) asked_for_one: u32,
     /// Every gap, once somebody has asked.
     pub(super) gaps: Option<HashMap<(MonitorId, UnixMicros), Gap>>,
     /// Counts what may have changed the rows on the server: what was read across a change is not kept.
     pub(super) changes: u64,
     /// What was given up.
     pub(super) floors: Floors,
+    /// When something was last written to a piece of a bucket and found there.
+    pub(super) awake: HashMap<(Place, u64), Mono>,
 }
 
 impl Known {
@@ -159,6 +166,14 @@ impl Known {
     }
 }
 
+/// One of the two buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Results,
+    /// Everything but results.
+    Rest,
+}
+
 /// What every call needs.
 #[derive(Debug)]
 pub(super) struct Home {
@@ -168,7 +183,11 @@ pub(super) struct Home {
     pub(super) clock: Arc<dyn Clock>,
     id: InstanceId,
     store: Uuid,
+    /// What the buckets are cut into, in microseconds.
+    piece_us: [u64; 2],
     known: Lock<Known>,
+    /// Held by who reads all incidents.
+    pub(super) reading: Mutex<()>,
     closed: AtomicBool,
 }
 
@@ -199,13 +218,15 @@ impl InfluxStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         let client = Client::new(settings, Arc::clone(&clock), "open").await?;
-        let (_, rest) = buckets(&client, "open").await?;
+        let (results, rest) = buckets(&client, "open").await?;
         let home = Home {
             instance: instance.to_string(),
             clock,
             id: instance,
             store: store_id(&rest),
+            piece_us: [results.piece_us(), rest.piece_us()],
             known: Lock::default(),
+            reading: Mutex::default(),
             closed: AtomicBool::new(false),
             client,
         };
@@ -259,8 +280,10 @@ impl InfluxStore {
 /// Finds both buckets, makes those that are missing where the token may, and looks whether they can be used.
 pub(super) async fn buckets(client: &Client, operation: &'static str) -> Result<(Bucket, Bucket), StoreError> {
     let settings = &client.settings;
-    let results = bucket(client, operation, &settings.bucket).await?;
-    let rest = bucket(client, operation, &settings.rollup_bucket()).await?;
+    let rollups = settings.rollup_bucket();
+    let (results, rest) =
+        (bucket(client, operation, &settings.bucket, 0), bucket(client, operation, &rollups, REST_SHARD_S));
+    let (results, rest) = futures_util::future::try_join(results, rest).await?;
     if let Some(seconds) = rest.keeps_s() {
         let what = format!(
             "the bucket `{}` drops what is older than {} days, and has to keep everything: influx bucket update --id {} \
@@ -274,7 +297,7 @@ pub(super) async fn buckets(client: &Client, operation: &'static str) -> Result<
     Ok((results, rest))
 }
 
-async fn bucket(client: &Client, operation: &'static str, name: &str) -> Result<Bucket, StoreError> {
+async fn bucket(client: &Client, operation: &'static str, name: &str, shard_s: u64) -> Result<Bucket, StoreError> {
     if let Some(found) = client.bucket(operation, name).await? {
         return Ok(found);
     }
@@ -289,7 +312,7 @@ async fn bucket(client: &Client, operation: &'static str, name: &str) -> Result<
         StoreError::new(StoreErrorKind::Misconfigured, ID, operation, what)
     };
     let Some(org) = client.organisation(operation).await.ok().flatten() else { return Err(missing("")) };
-    match client.make_bucket(operation, &org, name).await {
+    match client.make_bucket(operation, &org, name, shard_s).await {
         Ok(()) => {
             tracing::info!(bucket = name, "the bucket was made");
             client.bucket(operation, name).await?.ok_or_else(|| missing(""))
@@ -307,6 +330,19 @@ fn store_id(bucket: &Bucket) -> Uuid {
 impl Home {
     fn open(&self, operation: &'static str) -> Result<(), StoreError> {
         if self.closed.load(Ordering::Acquire) { Err(closed(operation)) } else { Ok(()) }
+    }
+
+    /// The name of a bucket.
+    pub(super) fn bucket(&self, place: Place) -> String {
+        match place {
+            Place::Results => self.client.settings.bucket.clone(),
+            Place::Rest => self.client.settings.rollup_bucket(),
+        }
+    }
+
+    /// What a bucket is cut into, in microseconds.
+    pub(super) fn piece_us(&self, place: Place) -> u64 {
+        self.piece_us[usize::from(place == Place::Rest)]
     }
 
     /// What is known of the rows.
@@ -338,12 +374,35 @@ impl Home {
 impl ReadRows for InfluxStore {
     async fn results(&self, query: &ResultQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        self.reads("results", |home| async move { read::results(&home, &query).await }).await
+        self.reads("results", |home| async move { read::results(&home, &query, true).await }).await
+    }
+
+    async fn results_seen(&self, query: &ResultQuery) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.reads("results", |home| async move { read::results(&home, &query, false).await }).await
+    }
+
+    async fn results_seen_of(
+        &self,
+        monitors: &[MonitorId],
+        span: Span,
+        limit: usize,
+    ) -> Result<Option<Vec<CheckResult>>, StoreError> {
+        let monitors = monitors.to_vec();
+        self.reads("results", |home| async move { read::results_seen_of(&home, &monitors, span, limit).await }).await
     }
 
     async fn latest(&self, monitors: &[MonitorId], now: UnixMicros) -> Result<Vec<CheckResult>, StoreError> {
         let monitors = monitors.to_vec();
-        self.reads("latest", |home| async move { read::latest(&home, &monitors, now).await }).await
+        self.reads("latest", |home| async move {
+            if monitors.len() > read::MOST_NAMED && home.known().incidents.is_none() {
+                // Whoever looks at so many asks for incidents next, and they take longer.
+                let home = Arc::clone(&home);
+                tokio::spawn(async move { rest::read_ahead(&home).await });
+            }
+            read::latest(&home, &monitors, now).await
+        })
+        .await
     }
 
     async fn last_before(&self, monitor: MonitorId, time: UnixMicros) -> Result<Option<CheckResult>, StoreError> {
@@ -365,6 +424,19 @@ impl ReadRows for InfluxStore {
     async fn rollup_times_of(&self, monitors: &[MonitorId], tier: Tier, span: Span) -> Result<Vec<Rollup>, StoreError> {
         let monitors = monitors.to_vec();
         self.reads("rollups", |home| async move { rest::times_of(&home, &monitors, tier, span).await }).await
+    }
+
+    async fn rollup_sums(
+        &self,
+        monitors: &[MonitorId],
+        tier: Tier,
+        spans: &[Span],
+    ) -> Result<Vec<Vec<Times>>, StoreError> {
+        let (whose, of) = (monitors.to_vec(), spans.to_vec());
+        match self.reads("rollups", |home| async move { rest::sums(&home, &whose, tier, &of).await }).await? {
+            Some(sums) => Ok(sums),
+            None => answer::rollup_sums(self, monitors, tier, spans).await,
+        }
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
@@ -402,7 +474,7 @@ impl ResultStore for InfluxStore {
         let written = Uuid::new_v4().into_bytes();
         let (status, kept) = self
             .writes("check", |home| async move {
-                append::set_meta(&home, "check", &format!("{VALUE_KEY}{CHECK}"), &written).await?;
+                append::set_passing(&home, "check", &format!("{VALUE_KEY}{CHECK}"), &written).await?;
                 let kept = rest::meta(&home, "check", &format!("{VALUE_KEY}{CHECK}")).await?;
                 Ok((read::status(&home).await?, kept))
             })

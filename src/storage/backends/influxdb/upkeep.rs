@@ -82,7 +82,7 @@ async fn raise_floors(home: &Home, monitors: &[MonitorId], policy: &Retention, n
             point::meta(&mut lines, &home.instance, &key, &floor.micros().to_be_bytes());
         }
     }
-    append::send(home, &home.client.settings.rollup_bucket(), &lines).await?;
+    append::send(home, &lines).await?;
     home.known().floors = floors;
     Ok(())
 }
