@@ -4,7 +4,8 @@
 //!
 //! What comes in one request is there or not as a whole, in each piece. So a few points of each request are read back, and
 //! what is not there is sent again. Where a piece may have been asleep they are read once more a moment later, when the
-//! server is done with what it had decided before.
+//! server is done with what it had decided before. Results that follow others into the same piece within a minute are not
+//! read back: the server has those in memory still, so that the piece is no idle one.
 
 use std::time::Duration;
 
@@ -52,11 +53,13 @@ pub(super) async fn prove(home: &Home, place: Place, sent: &[Sent]) -> Outcome<(
         let is_awake = |piece| awake.get(&(place, piece)).is_some_and(|since| now.since_us(*since) < AWAKE_US);
         !pieces.iter().all(|piece| is_awake(*piece))
     };
+    let mut is_proven = place == Place::Results && !was_asleep;
     let mut tries = 0;
-    loop {
+    while !is_proven {
         let lost = lost(home, place, sent).await?;
-        if lost.is_empty() && !was_asleep {
-            break;
+        is_proven = lost.is_empty() && !was_asleep;
+        if is_proven {
+            continue;
         }
         was_asleep = !lost.is_empty();
         if lost.is_empty() {
