@@ -2,65 +2,33 @@
 
 use std::time::Duration;
 
-use hallmonitor::storage::StoreErrorKind;
 use hallmonitor::storage::backends::influxdb::InfluxDb;
 use hallmonitor::storage::backends::influxdb::test_server::Wanted;
+use hallmonitor::storage::{BackendConfig, StoreErrorKind};
 
 use crate::door::{Deed, Door};
 use crate::proxy::Proxy;
+use crate::support_remote::suite;
 use crate::{
-    batch, block, delivery, drained, hasty, open, own_server, push, read, rows, server, stopped, stream, until,
+    PATIENCE, batch, block, delivery, drained, hasty, open, own_server, push, read, rows, server, stopped, stream,
+    until,
 };
 
 #[test]
 fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
     block(async {
         let server = own_server(&Wanted::default()).await;
-        let settings = hasty(&server.settings("killed"));
-        let delivery = delivery(folder.path(), &settings);
-        let all = stream(1, 7, 6_000);
-        for (at, part) in all.chunks(700).enumerate() {
-            push(&delivery, part);
-            if at % 15 == 10 {
-                server.kill();
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                server.run().await;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        drained(&delivery).await;
-        stopped(delivery).await;
-        let store = open(&server.settings("killed")).await.expect("opens");
-        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        let config = BackendConfig::InfluxDb(hasty(&server.settings("killed")));
+        suite::is_killed_in_the_middle_of_batches(&server, config, PATIENCE).await;
     });
 }
 
 #[test]
 fn a_frozen_server_costs_time_and_no_rows() {
-    let folder = tempfile::tempdir().expect("a folder");
     block(async {
         let server = own_server(&Wanted::default()).await;
-        let settings = hasty(&server.settings("frozen"));
-        let delivery = delivery(folder.path(), &settings);
-        let all = stream(2, 5, 4_000);
-        for (at, part) in all.chunks(2_000).enumerate() {
-            let freezes = at == 3 || at == 7;
-            if freezes {
-                // Its connections stay open and nothing answers.
-                server.signal("STOP");
-            }
-            push(&delivery, part);
-            if freezes {
-                until("the fault is told", async || delivery.status().fault).await;
-                server.signal("CONT");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        drained(&delivery).await;
-        stopped(delivery).await;
-        let store = open(&server.settings("frozen")).await.expect("opens");
-        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        let config = BackendConfig::InfluxDb(hasty(&server.settings("frozen")));
+        suite::is_frozen(&server, config, PATIENCE).await;
     });
 }
 

@@ -1,10 +1,11 @@
 //! Retention and deletions.
 
-use hallmonitor::model::{CheckResult, Gap, GapReason, MonitorId, Span, Tier};
+use hallmonitor::model::{Gap, GapReason, MonitorId, Span, Tier};
 use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Backend, Batch, GapQuery, KeptDays, Retention, RollupQuery};
+use hallmonitor::storage::{Backend, BackendConfig, Batch, GapQuery, Retention, RollupQuery};
 use serde_json::Value;
 
+use crate::support_remote::suite;
 use crate::{DAY, EVER, MINUTE, batch, block, env_of, now, open, read, rows, server, start};
 
 async fn keeps_s(name: &str) -> u64 {
@@ -128,58 +129,13 @@ fn a_rename_and_another_kind_double_nothing() {
 fn each_monitor_is_kept_as_long_as_it_says() {
     block(async {
         let server = server().await;
-        let store = open(&server.settings("own_days")).await.expect("opens");
-        let mut fixture = Fixture::new(21);
-        let [long, usual, short] = std::array::from_fn(|_| fixture.monitor());
-        let monitors = [long, usual, short];
-        let days = 12;
-        let day = |number: u64| start().plus_us(number * DAY);
-        let rows: Vec<Vec<CheckResult>> =
-            monitors.iter().map(|monitor| fixture.results(*monitor, day(0), 2 * MINUTE, 720 * days)).collect();
-        store.append(&batch(&rows.concat())).await.expect("appends");
-        let mut policy = Retention { raw_days: Some(5), ..Retention::everything() };
-        policy.own.insert(long, KeptDays { raw: Some(9), ..policy.usual() });
-        policy.own.insert(short, KeptDays { raw: Some(2), five_minutes: Some(4), ..policy.usual() });
-        let now = day(12).plus_us(60 * MINUTE);
-        let from = |rows: &[CheckResult], first: u64| -> Vec<CheckResult> {
-            rows.iter().filter(|row| row.time >= day(first)).cloned().collect()
+        let config = BackendConfig::InfluxDb(server.settings("own_days"));
+        let left = async || {
+            let flux = "from(bucket: \"own_days\") |> range(start: 0) |> filter(fn: (r) => r._field == \"row\") |> group() \
+                        |> count()";
+            let answer = server.query(flux).await;
+            answer.trim().rsplit(',').next().and_then(|count| count.parse().ok()).expect("a number")
         };
-        let pruned = store.prune(&policy, now).await.expect("prunes");
-        assert_eq!(pruned.results, 720 * (3 + 7 + 10));
-        let kept = [from(&rows[0], 3), from(&rows[1], 7), from(&rows[2], 10)];
-        for (monitor, kept) in monitors.iter().zip(&kept) {
-            assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
-        }
-        let five = |monitor| {
-            let store = &store;
-            async move {
-                let query = RollupQuery { monitor, tier: Tier::FiveMinutes, span: EVER };
-                let rollups = store.rollups(&query).await.expect("reads");
-                rollups
-                    .first()
-                    .zip(rollups.last())
-                    .map(|(first, last)| (first.start.floor_to(DAY), last.start.floor_to(DAY)))
-            }
-        };
-        assert_eq!(five(short).await, Some((day(8), day(9))));
-        assert_eq!(five(usual).await, Some((day(0), day(6))));
-        let left = "from(bucket: \"own_days\") |> range(start: 0) |> filter(fn: (r) => r._field == \"row\") |> group() \
-                    |> count()";
-        let left = server.query(left).await;
-        assert!(left.trim_end().ends_with(&format!(",{}", 720 * (9 + 5 + 2))), "and nothing else is left: {left}");
-        // Another policy: what is gone stays gone, and is not taken again.
-        policy.own.clear();
-        policy.own.insert(usual, KeptDays { raw: None, ..policy.usual() });
-        store.append(&batch(&rows.concat())).await.expect("appends");
-        store.prune(&policy, now).await.expect("prunes");
-        let kept = [from(&rows[0], 7), from(&rows[1], 7), from(&rows[2], 10)];
-        let again = open(&server.settings("own_days")).await.expect("opens again");
-        for (monitor, kept) in monitors.iter().zip(&kept) {
-            assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
-            assert_eq!(&read(&*again, Some(*monitor)).await.expect("reads"), kept, "floors are remembered");
-        }
-        let mut all = kept.concat();
-        all.sort_by_key(|row| (row.time, row.monitor));
-        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        suite::each_monitor_is_kept_as_long_as_it_says(&config, left).await;
     });
 }

@@ -1,55 +1,25 @@
 //! Ways to the server: TLS with certificates of all sorts, a path, a proxy.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 use hallmonitor::storage::backends::influxdb::InfluxDb;
 use hallmonitor::storage::backends::influxdb::test_server::{TestServer, Wanted};
 use hallmonitor::storage::{Backend, StepOutcome, StoreErrorKind};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::door::Door;
+use crate::support_remote::authority::Authority;
 use crate::{assert_told, batch, block, env_of, open, own_server, read, rows, server};
 
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// An authority with its certificate in a file.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("ca.pem");
-        std::fs::write(&file, issuer.pem()).expect("writes");
-        Self { issuer, file, _folder: folder }
-    }
-
-    /// A server whose certificate is made out to a name and ends so many days from now.
-    #[allow(clippy::disallowed_methods, reason = "certificates of a test end relative to the real time")]
-    async fn server(&self, name: &str, ends_in_days: i32) -> TestServer {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.not_before = (SystemTime::now() - DAY * 100).into();
-        let ends = SystemTime::now() + DAY * 100 - DAY * u32::try_from(100 - ends_in_days).expect("few days");
-        params.not_after = ends.into();
-        let leaf = params.signed_by(&key, &self.issuer).expect("signs");
-        own_server(&Wanted { tls: Some((leaf.pem(), key.serialize_pem())), ..Wanted::default() }).await
-    }
+/// A server whose certificate is made out to a name and ends so many days from now.
+async fn protected(authority: &Authority, name: &str, ends_in_days: i32) -> TestServer {
+    own_server(&Wanted { tls: Some(authority.signs(name, ends_in_days)), ..Wanted::default() }).await
 }
 
 #[test]
 fn a_certificate_must_come_from_a_known_authority_and_be_made_out_to_the_host() {
     block(async {
         let (ours, other) = (Authority::new("ours"), Authority::new("other"));
-        let good = ours.server("127.0.0.1", 50).await;
+        let good = protected(&ours, "127.0.0.1", 50).await;
         let settings = |server: &TestServer, file: &PathBuf| InfluxDb {
             ca_file: Some(file.clone()),
             ..server.settings("protected")
@@ -69,10 +39,10 @@ fn a_certificate_must_come_from_a_known_authority_and_be_made_out_to_the_host() 
         let steps = settings(&good, &ours.file).diagnose(&env_of(1)).await;
         assert!(steps.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })), "{steps:?}");
 
-        let misnamed = ours.server("db.example.com", 50).await;
+        let misnamed = protected(&ours, "db.example.com", 50).await;
         let error = open(&settings(&misnamed, &ours.file)).await.expect_err("is made out to another");
         assert_told(&error, StoreErrorKind::Misconfigured, &["not made out to the host"]);
-        let expired = ours.server("127.0.0.1", -3).await;
+        let expired = protected(&ours, "127.0.0.1", -3).await;
         let error = open(&settings(&expired, &ours.file)).await.expect_err("has expired");
         assert_told(&error, StoreErrorKind::Misconfigured, &["has expired"]);
         // The other protocol on either side.

@@ -12,8 +12,7 @@ use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::outage::{delivery, drained};
-use crate::{block, own_server, start};
+use crate::{block, delivery, drained, own_server, start};
 
 const LONG: Duration = Duration::from_secs(60);
 /// A child produces at most this many rows and then waits to be killed: more than it can before the last moment at which

@@ -4,12 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use hallmonitor::model::CheckResult;
-use hallmonitor::storage::StoreErrorKind;
 use hallmonitor::storage::backends::postgres::test_server::Wanted;
-use hallmonitor::storage::conformance::Fixture;
 
-use crate::{MINUTE, batch, block, open, own_server, read, start, support_disk};
+use crate::support_remote::suite;
+use crate::{block, open, own_server, support_disk};
 
 #[test]
 fn a_full_disk_of_the_server_is_told_and_got_over() {
@@ -32,30 +30,7 @@ fn on_a_small_disk() {
         let store = open(&server.settings("small")).await.expect("opens");
         let filler = disk.join("filler");
         fs::write(&filler, vec![1; 4 << 20]).expect("fills");
-        let mut fixture = Fixture::new(1);
-        let (mut kept, mut refused): (Vec<CheckResult>, Vec<CheckResult>) = (Vec::new(), Vec::new());
-        while refused.is_empty() {
-            let monitor = fixture.monitor();
-            let rows = fixture.results(monitor, start(), MINUTE, 1_000);
-            match store.append(&batch(&rows)).await {
-                Ok(()) => kept.extend(rows),
-                Err(error) => {
-                    assert_eq!(error.kind, StoreErrorKind::Full, "{error}");
-                    assert!(error.is_transient() && error.to_string().contains("make room"), "{error}");
-                    refused = rows;
-                }
-            }
-            assert!(kept.len() < 500_000, "the disk never got full");
-        }
-        fs::remove_file(filler).expect("makes room");
-        store.append(&batch(&refused)).await.expect("goes on");
-        kept.extend(refused);
-        // A monitor at a time: sorting all of them needs room on that disk.
-        for rows in kept.chunks(1_000) {
-            let read = read(&*store, Some(rows[0].monitor)).await.expect("reads");
-            assert_eq!(read, rows, "nothing acknowledged is lost");
-        }
-        store.close().await.expect("closes");
+        suite::disk_is_full(&*store, &filler).await;
     });
     drop(server);
     support_disk::passed();

@@ -4,8 +4,7 @@ use hallmonitor::model::{CheckResult, Facts, Latency, MonitorId, Phases, Rollup,
 use hallmonitor::storage::conformance::Fixture;
 use hallmonitor::storage::{Batch, ReadRows, ResultQuery, Retention, RollupQuery, answer};
 
-use crate::outage::{delivery, drained};
-use crate::{DAY, EVER, MINUTE, batch, block, open, server, start};
+use crate::{DAY, EVER, MINUTE, batch, block, delivery, drained, open, server, start};
 
 const HOUR: u64 = 60 * MINUTE;
 

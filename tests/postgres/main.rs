@@ -32,33 +32,24 @@ mod replica;
 mod sharing;
 #[path = "../support_disk/mod.rs"]
 mod support_disk;
+#[path = "../support_remote/mod.rs"]
+mod support_remote;
 mod timescale;
 mod upkeep;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallmonitor::clock::SystemClock;
-use hallmonitor::model::{CheckResult, InstanceId, MonitorId, Span, UnixMicros};
-use hallmonitor::secret::MemoryVault;
+use hallmonitor::deliver::Delivery;
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::backends::postgres::test_server::{self, TestServer, Wanted};
-use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Backend, BackendEnv, Batch, ResultQuery, ResultStore, StoreError};
+use hallmonitor::storage::{Backend, BackendConfig, ResultStore, StoreError, StoreErrorKind};
+use support_remote::suite::Harmed;
+use support_remote::{DAY, EVER, MINUTE, batch, block, drained, env_of, read, rows, start, stream, until};
 
-/// 2026-03-01T00:00:00Z.
-fn start() -> UnixMicros {
-    UnixMicros::new(1_772_323_200_000_000)
-}
-
-const MINUTE: u64 = 60_000_000;
-const DAY: u64 = 86_400_000_000;
-const EVER: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
-}
+/// How long delivery waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The server that the tests share, for those that do not harm it.
 fn server() -> &'static TestServer {
@@ -70,35 +61,32 @@ fn own_server(wanted: &Wanted) -> TestServer {
     TestServer::start(wanted).expect("PostgreSQL is on this machine (cargo xtask setup)")
 }
 
-fn env_of(instance: u128) -> BackendEnv {
-    BackendEnv {
-        data_dir: PathBuf::from("not used"),
-        instance: InstanceId::new(uuid::Uuid::from_u128(instance)),
-        clock: Arc::new(SystemClock),
-        vault: Arc::new(MemoryVault::default()),
-    }
-}
-
 async fn open(settings: &Postgres) -> Result<Arc<dyn ResultStore>, StoreError> {
     settings.open(&env_of(1)).await
 }
 
-fn rows(seed: u64, count: usize) -> Vec<CheckResult> {
-    let mut fixture = Fixture::new(seed);
-    let monitor = fixture.monitor();
-    fixture.results(monitor, start(), MINUTE, count)
+/// Delivery as the program has it, with short waits.
+fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
+    support_remote::delivery(folder, BackendConfig::Postgres(settings.clone()), PATIENCE)
 }
 
-fn batch(results: &[CheckResult]) -> Batch {
-    Batch { results: results.to_vec(), ..Batch::default() }
+#[track_caller]
+fn assert_told(error: &StoreError, kind: StoreErrorKind, parts: &[&str]) {
+    support_remote::assert_told(error, kind, parts, test_server::PASSWORD);
 }
 
-/// Every result, oldest first.
-async fn read(store: &dyn ResultStore, monitor: Option<MonitorId>) -> Result<Vec<CheckResult>, StoreError> {
-    let query = ResultQuery { monitor, span: EVER, limit: 1_000_000, after: None };
-    let mut results = store.results(&query).await?.results;
-    results.reverse();
-    Ok(results)
+impl Harmed for TestServer {
+    fn signal(&self, signal: &str) {
+        self.signal(signal);
+    }
+
+    fn kill(&self) {
+        self.kill();
+    }
+
+    async fn run(&self) {
+        self.run();
+    }
 }
 
 /// Settings whose calls end soon.
@@ -113,15 +101,4 @@ fn hasty(settings: &Postgres) -> Postgres {
         ..settings.clone()
     })
     .expect("settings")
-}
-
-/// Looks again and again, for at most 30 s.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
 }

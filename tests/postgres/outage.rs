@@ -1,115 +1,36 @@
 //! A server that is frozen, killed or cut off while rows come: nothing is lost, nothing is there twice.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hallmonitor::clock::SystemClock;
-use hallmonitor::deliver::{ConfiguredStore, Delivery, DeliveryOptions, StoreSettings};
-use hallmonitor::event::Events;
-use hallmonitor::model::{CheckResult, Row};
 use hallmonitor::storage::backends::postgres::Postgres;
-use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Backend, BackendConfig, StoreErrorKind};
+use hallmonitor::storage::backends::postgres::test_server::Wanted;
+use hallmonitor::storage::{BackendConfig, StoreErrorKind};
 
 use crate::proxy::Proxy;
-use crate::{MINUTE, batch, block, env_of, hasty, open, own_server, read, rows, server, start, until};
-
-/// Results of a few monitors in the order in which they would come.
-fn stream(seed: u64, monitors: usize, each: usize) -> Vec<CheckResult> {
-    let mut fixture = Fixture::new(seed);
-    let mut all = Vec::new();
-    for _ in 0..monitors {
-        let monitor = fixture.monitor();
-        all.extend(fixture.results(monitor, start(), MINUTE, each));
-    }
-    all.sort_by_key(|row| (row.time, row.monitor));
-    all
-}
-
-/// Delivery as the program has it, with short waits.
-pub fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
-    let mut options = DeliveryOptions::new(folder.to_owned(), Arc::new(SystemClock), Events::new());
-    options.journal.close_after = Duration::from_millis(10);
-    options.call_timeout = Duration::from_secs(3);
-    options.first_retry = Some(Duration::from_millis(50));
-    options.save_every_us = 0;
-    // What is old by the calendar stays.
-    options.retention = hallmonitor::storage::Retention::everything();
-    let config = BackendConfig::Postgres(settings.clone());
-    let opener = ConfiguredStore {
-        backend: config.id(),
-        settings: StoreSettings::new(&config, None),
-        env: env_of(1),
-        contact: settings.contact(),
-    };
-    Delivery::start(options, Arc::new(opener)).expect("starts").0
-}
-
-pub async fn drained(delivery: &Delivery) {
-    until("everything is delivered", async || {
-        let status = delivery.status();
-        (status.state == "open" && status.backlog_rows == 0).then_some(())
-    })
-    .await;
-    assert_eq!((delivery.status().dead_letters, delivery.status().dropped), (0, 0));
-}
+use crate::support_remote::suite;
+use crate::{PATIENCE, batch, block, hasty, open, own_server, read, rows, server, stream, until};
 
 #[test]
 fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
-    let server = own_server(&hallmonitor::storage::backends::postgres::test_server::Wanted::default());
-    let folder = tempfile::tempdir().expect("a folder");
+    let server = own_server(&Wanted::default());
     block(async {
-        let settings = hasty(&server.database("killed").await);
-        let delivery = delivery(folder.path(), &settings);
-        let all = stream(1, 7, 6_000);
-        for (at, part) in all.chunks(700).enumerate() {
-            part.iter().for_each(|row| delivery.journal().push(&Row::Result(row.clone())));
-            if at % 15 == 10 {
-                server.kill();
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                server.run();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        drained(&delivery).await;
-        assert!(delivery.stop(Duration::from_secs(10)));
-        let store = open(&settings).await.expect("opens");
-        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        let config = BackendConfig::Postgres(hasty(&server.database("killed").await));
+        suite::is_killed_in_the_middle_of_batches(&server, config, PATIENCE).await;
     });
 }
 
 #[test]
 fn a_frozen_server_costs_time_and_no_rows() {
-    let server = own_server(&hallmonitor::storage::backends::postgres::test_server::Wanted::default());
-    let folder = tempfile::tempdir().expect("a folder");
+    let server = own_server(&Wanted::default());
     block(async {
-        let settings = hasty(&server.database("frozen").await);
-        let delivery = delivery(folder.path(), &settings);
-        let all = stream(2, 5, 4_000);
-        for (at, part) in all.chunks(2_000).enumerate() {
-            let freezes = at == 3 || at == 7;
-            if freezes {
-                // Its connections stay open and nothing answers.
-                server.signal("STOP");
-            }
-            part.iter().for_each(|row| delivery.journal().push(&Row::Result(row.clone())));
-            if freezes {
-                until("the fault is told", async || delivery.status().fault).await;
-                server.signal("CONT");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        drained(&delivery).await;
-        assert!(delivery.stop(Duration::from_secs(10)));
-        let store = open(&settings).await.expect("opens");
-        assert_eq!(read(&*store, None).await.expect("reads"), all);
+        let config = BackendConfig::Postgres(hasty(&server.database("frozen").await));
+        suite::is_frozen(&server, config, PATIENCE).await;
     });
 }
 
 #[test]
 fn a_call_to_a_frozen_server_ends() {
-    let server = own_server(&hallmonitor::storage::backends::postgres::test_server::Wanted::default());
+    let server = own_server(&Wanted::default());
     block(async {
         let settings = hasty(&server.database("hangs").await);
         let store = open(&settings).await.expect("opens");

@@ -1,54 +1,22 @@
 //! TLS in every mode, with certificates of all sorts.
 
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
-
 use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
 use hallmonitor::storage::backends::postgres::{Postgres, SslMode};
 use hallmonitor::storage::{StoreError, StoreErrorKind};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::refusal::assert_told;
-use crate::{block, open, own_server};
+use crate::support_remote::authority::Authority;
+use crate::{assert_told, block, open, own_server};
 
-const DAY: Duration = Duration::from_secs(86_400);
 const ALL: [SslMode; 6] =
     [SslMode::Disable, SslMode::Allow, SslMode::Prefer, SslMode::Require, SslMode::VerifyCa, SslMode::VerifyFull];
 
-/// An authority with its certificate in a file.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("ca.pem");
-        std::fs::write(&file, issuer.pem()).expect("writes");
-        Self { issuer, file, _folder: folder }
-    }
-
-    /// A server whose certificate is made out to a name and ends so many days from now.
-    #[allow(clippy::disallowed_methods, reason = "certificates of a test end relative to the real time")]
-    fn server(&self, name: &str, ends_in_days: i32, hba: &[&str]) -> TestServer {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.not_before = (SystemTime::now() - DAY * 100).into();
-        let ends = SystemTime::now() + DAY * 100 - DAY * u32::try_from(100 - ends_in_days).expect("few days");
-        params.not_after = ends.into();
-        let leaf = params.signed_by(&key, &self.issuer).expect("signs");
-        own_server(&Wanted {
-            tls: Some((leaf.pem(), key.serialize_pem())),
-            hba: hba.iter().map(|line| (*line).to_owned()).collect(),
-            ..Wanted::default()
-        })
-    }
+/// A server whose certificate is made out to a name and ends so many days from now.
+fn protected(authority: &Authority, name: &str, ends_in_days: i32, hba: &[&str]) -> TestServer {
+    own_server(&Wanted {
+        tls: Some(authority.signs(name, ends_in_days)),
+        hba: hba.iter().map(|line| (*line).to_owned()).collect(),
+        ..Wanted::default()
+    })
 }
 
 async fn tried(settings: &Postgres, mode: SslMode, authority: &Authority) -> Result<bool, StoreError> {
@@ -64,7 +32,7 @@ async fn tried(settings: &Postgres, mode: SslMode, authority: &Authority) -> Res
 #[test]
 fn a_good_certificate_is_taken_in_every_mode() {
     let authority = Authority::new("the test's authority");
-    let server = authority.server("localhost", 90, &[]);
+    let server = protected(&authority, "localhost", 90, &[]);
     block(async {
         let settings = Postgres { host: "localhost".to_owned(), ..server.database("good").await };
         for mode in ALL {
@@ -79,7 +47,7 @@ fn a_good_certificate_is_taken_in_every_mode() {
 #[test]
 fn an_expired_certificate_is_told() {
     let authority = Authority::new("the test's authority");
-    let server = authority.server("localhost", -1, &[]);
+    let server = protected(&authority, "localhost", -1, &[]);
     block(async {
         let settings = Postgres { host: "localhost".to_owned(), ..server.database("expired").await };
         for mode in ALL {
@@ -97,7 +65,7 @@ fn an_expired_certificate_is_told() {
 #[test]
 fn another_name_is_told_where_the_name_counts() {
     let authority = Authority::new("the test's authority");
-    let server = authority.server("db.example.com", 90, &[]);
+    let server = protected(&authority, "db.example.com", 90, &[]);
     block(async {
         let settings = Postgres { host: "localhost".to_owned(), ..server.database("named").await };
         tried(&settings, SslMode::VerifyCa, &authority).await.expect("the name does not count");
@@ -109,7 +77,7 @@ fn another_name_is_told_where_the_name_counts() {
 #[test]
 fn an_unknown_authority_is_told() {
     let (authority, other) = (Authority::new("the test's authority"), Authority::new("another one"));
-    let server = authority.server("localhost", 90, &[]);
+    let server = protected(&authority, "localhost", 90, &[]);
     block(async {
         let settings = Postgres { host: "localhost".to_owned(), ..server.database("unknown").await };
         for mode in [SslMode::VerifyCa, SslMode::VerifyFull] {
@@ -128,7 +96,7 @@ fn an_unknown_authority_is_told() {
 #[test]
 fn a_server_that_insists_and_one_that_cannot() {
     let authority = Authority::new("the test's authority");
-    let insists = authority.server("localhost", 90, &["hostnossl all all all reject"]);
+    let insists = protected(&authority, "localhost", 90, &["hostnossl all all all reject"]);
     let cannot = own_server(&Wanted::default());
     block(async {
         let settings = insists.database("insists").await;

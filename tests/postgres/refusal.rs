@@ -2,21 +2,10 @@
 
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::backends::postgres::test_server::{PASSWORD, USER, Wanted};
-use hallmonitor::storage::{Backend, StoreError, StoreErrorKind};
+use hallmonitor::storage::{Backend, StoreErrorKind};
 use sqlx::Connection as _;
 
-use crate::{batch, block, env_of, hasty, open, own_server, read, rows, server};
-
-/// Asserts what kind of fault it is and that its text says certain things; and that no text ever shows the password.
-#[track_caller]
-pub(crate) fn assert_told(error: &StoreError, kind: StoreErrorKind, parts: &[&str]) {
-    let told = format!("{error} {error:?}");
-    assert_eq!(error.kind, kind, "{told}");
-    for part in parts {
-        assert!(told.contains(part), "{part:?} is not in {told:?}");
-    }
-    assert!(!told.contains(PASSWORD) && !told.contains("hunter2"), "{told}");
-}
+use crate::{assert_told, batch, block, env_of, hasty, open, own_server, read, rows, server};
 
 #[test]
 fn a_wrong_password_is_told() {

@@ -2,27 +2,12 @@
 
 use std::sync::Arc;
 
-use hallmonitor::model::{MonitorId, Tier};
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::backends::postgres::test_server::PASSWORD;
-use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{
-    Backend, Batch, GapQuery, IncidentQuery, ResultStore, Retention, RollupQuery, StoreErrorKind,
-};
+use hallmonitor::storage::{Backend, Retention, StoreErrorKind};
 
-use crate::{DAY, EVER, MINUTE, batch, block, env_of, read, rows, server, start};
-
-async fn everything(store: &dyn ResultStore, monitor: MonitorId) -> Batch {
-    let rollups = RollupQuery { monitor, tier: Tier::Hour, span: EVER };
-    let incidents = IncidentQuery { monitor: None, span: EVER, limit: 1_000 };
-    Batch {
-        results: read(store, None).await.expect("reads"),
-        rollups: store.rollups(&rollups).await.expect("reads"),
-        gaps: store.gaps(&GapQuery { monitor: None, span: EVER }).await.expect("reads"),
-        incidents: store.incidents(&incidents).await.expect("reads"),
-        monitors: store.monitors().await.expect("reads"),
-    }
-}
+use crate::support_remote::suite;
+use crate::{DAY, batch, block, env_of, read, rows, server, start};
 
 #[test]
 fn two_instances_share_a_schema_and_never_mix() {
@@ -30,47 +15,10 @@ fn two_instances_share_a_schema_and_never_mix() {
         let settings = server().database("shared").await;
         let one = settings.open(&env_of(1)).await.expect("opens");
         let two = settings.open(&env_of(2)).await.expect("opens");
-        // The very same monitor on both, as after a copy of the configuration, with other rows.
-        let mut fixture = Fixture::new(1);
-        let monitor = fixture.monitor();
-        let mut batch = |start| Batch {
-            results: fixture.results(monitor, start, MINUTE, 300),
-            rollups: vec![fixture.rollup(monitor, Tier::Hour, start)],
-            gaps: vec![fixture.gap(monitor, start, MINUTE), fixture.gap(MonitorId::ALL, start, MINUTE)],
-            incidents: vec![fixture.incident(monitor, start, None)],
-            monitors: vec![fixture.known(monitor, start)],
-        };
-        let (of_one, of_two) = (batch(start()), batch(start()));
-        one.append(&of_one).await.expect("appends");
-        two.append(&of_two).await.expect("appends");
-        let sorted = |mut batch: Batch| {
-            batch.gaps.sort_by_key(|gap| (gap.span.from, gap.monitor));
-            batch
-        };
-        assert_eq!(everything(&*one, monitor).await, sorted(of_one.clone()));
-        assert_eq!(everything(&*two, monitor).await, sorted(of_two.clone()));
-        one.set_metadata("colour", b"red").await.expect("writes");
-        assert_eq!(two.metadata("colour").await.expect("reads"), None);
-        two.set_metadata("colour", b"blue").await.expect("writes");
-        let colours = two.metadata_of_all("colour").await.expect("reads");
-        assert_eq!(colours, [(env_of(1).instance, b"red".to_vec()), (env_of(2).instance, b"blue".to_vec())]);
-        assert!(two.metadata_of_all("size").await.expect("reads").is_empty());
-        let id = one.metadata("store_id").await.expect("reads").expect("is there");
-        assert_eq!(two.metadata("store_id").await.expect("reads"), Some(id), "the store is one");
-        assert_ne!(one.metadata("instance").await.expect("reads"), two.metadata("instance").await.expect("reads"));
-        assert_eq!(one.check().await.expect("checks").newest, of_one.results.last().map(|row| row.time));
-
-        // What one forgets or gives up stays with the other.
-        let now = start().plus_us(40 * DAY);
-        one.prune(&Retention::default(), now).await.expect("prunes");
-        assert!(read(&*one, None).await.expect("reads").is_empty());
-        assert_eq!(everything(&*two, monitor).await, sorted(of_two.clone()));
-        one.forget(monitor).await.expect("forgets");
-        assert_eq!(everything(&*two, monitor).await, sorted(of_two));
+        suite::two_never_mix(&*one, &*two).await;
         // Only when both have given it up the partition goes.
-        let there = partitions("shared", "result_20260301").await;
-        assert!(there);
-        let pruned = two.prune(&Retention::default(), now).await.expect("prunes");
+        assert!(partitions("shared", "result_20260301").await);
+        let pruned = two.prune(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
         assert_eq!(pruned.results, 300);
         assert!(!partitions("shared", "result_20260301").await);
     });

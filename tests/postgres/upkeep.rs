@@ -1,10 +1,11 @@
 //! Partitions and floors.
 
-use hallmonitor::model::{CheckResult, Rollup, Tier, UnixMicros};
+use hallmonitor::model::{Rollup, Tier, UnixMicros};
 use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
 use hallmonitor::storage::conformance::Fixture;
-use hallmonitor::storage::{Batch, KeptDays, Retention, RollupQuery, missing_rollups};
+use hallmonitor::storage::{BackendConfig, Batch, Retention, RollupQuery, missing_rollups};
 
+use crate::support_remote::suite;
 use crate::{DAY, EVER, MINUTE, batch, block, open, own_server, read, rows, server, start};
 
 async fn tables(database: &str) -> Vec<String> {
@@ -101,55 +102,16 @@ fn a_reader_does_not_keep_pruning_from_ending() {
 #[test]
 fn each_monitor_is_kept_as_long_as_it_says() {
     block(async {
-        let store = open(&server().database("own_days").await).await.expect("opens");
-        let mut fixture = Fixture::new(21);
-        let [long, usual, short] = std::array::from_fn(|_| fixture.monitor());
-        let monitors = [long, usual, short];
-        let days = 12;
-        let day = |number: u64| start().plus_us(number * DAY);
-        let rows: Vec<Vec<CheckResult>> =
-            monitors.iter().map(|monitor| fixture.results(*monitor, day(0), 2 * MINUTE, 720 * days)).collect();
-        store.append(&batch(&rows.concat())).await.expect("appends");
-        let mut policy = Retention { raw_days: Some(5), ..Retention::everything() };
-        policy.own.insert(long, KeptDays { raw: Some(9), ..policy.usual() });
-        policy.own.insert(short, KeptDays { raw: Some(2), five_minutes: Some(4), ..policy.usual() });
-        let now = day(12).plus_us(60 * MINUTE);
-        let from = |rows: &[CheckResult], first: u64| -> Vec<CheckResult> {
-            rows.iter().filter(|row| row.time >= day(first)).cloned().collect()
+        let config = BackendConfig::Postgres(server().database("own_days").await);
+        let left = async || {
+            let mut admin = server().admin("own_days").await;
+            let count: i64 = sqlx::query_scalar("SELECT count(*) FROM hallmonitor.result")
+                .fetch_one(&mut admin)
+                .await
+                .expect("asks");
+            count.unsigned_abs()
         };
-        let pruned = store.prune(&policy, now).await.expect("prunes");
-        assert_eq!(pruned.results, 720 * (3 + 7 + 10));
-        let kept = [from(&rows[0], 3), from(&rows[1], 7), from(&rows[2], 10)];
-        for (monitor, kept) in monitors.iter().zip(&kept) {
-            assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
-        }
-        let five = |monitor| {
-            let store = &store;
-            async move {
-                let query = RollupQuery { monitor, tier: Tier::FiveMinutes, span: EVER };
-                let rollups = store.rollups(&query).await.expect("reads");
-                rollups
-                    .first()
-                    .zip(rollups.last())
-                    .map(|(first, last)| (first.start.floor_to(DAY), last.start.floor_to(DAY)))
-            }
-        };
-        assert_eq!(five(short).await, Some((day(8), day(9))));
-        assert_eq!(five(usual).await, Some((day(0), day(6))));
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM hallmonitor.result")
-            .fetch_one(&mut server().admin("own_days").await)
-            .await
-            .expect("asks");
-        assert_eq!(left, 720 * (9 + 5 + 2), "and nothing else is left on the server");
-        // Another policy: what is gone stays gone, and is not taken again.
-        policy.own.clear();
-        policy.own.insert(usual, KeptDays { raw: None, ..policy.usual() });
-        store.append(&batch(&rows.concat())).await.expect("appends");
-        store.prune(&policy, now).await.expect("prunes");
-        let kept = [from(&rows[0], 7), from(&rows[1], 7), from(&rows[2], 10)];
-        for (monitor, kept) in monitors.iter().zip(&kept) {
-            assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
-        }
+        suite::each_monitor_is_kept_as_long_as_it_says(&config, left).await;
     });
 }
 

@@ -130,7 +130,7 @@ pub fn assert_told(error: &StoreError, kind: StoreErrorKind, parts: &[&str], sec
     let told = format!("{error} {error:?}");
     assert_eq!(error.kind, kind, "{told}");
     for part in parts {
-        assert!(error.to_string().contains(part), "{part:?} is not in {error}");
+        assert!(told.contains(part), "{part:?} is not in {told}");
     }
     assert!(!told.contains(secret) && !told.contains("hunter2"), "{told}");
 }
