@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["model", "clock", "secret", "probe", "storage"]),
     ("telemetry", &["model", "clock"]),
     ("alert", &["model", "clock", "event"]),
-    ("screen", &["model", "clock", "record", "storage", "control"]),
+    ("screen", &["model", "clock", "secret", "record", "storage", "control"]),
     ("control", &["model", "clock", "event", "storage", "record", "schedule", "deliver", "journal"]),
 ];
 

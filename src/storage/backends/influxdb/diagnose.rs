@@ -12,7 +12,7 @@ use super::settings::InfluxDb;
 use super::store::{InfluxStore, buckets};
 use crate::model::UnixMicros;
 use crate::storage::diagnose::Walk;
-use crate::storage::{BackendEnv, ResultStore as _, Step, StoreError, StoreErrorKind};
+use crate::storage::{BackendEnv, HearSteps, ResultStore as _, Step, StoreError, StoreErrorKind};
 
 const OPERATION: &str = "diagnose";
 /// Round trips whose median is told.
@@ -23,8 +23,8 @@ const CLOCKS_APART_US: u64 = 60_000_000;
 type Told<T> = Result<(T, String), StoreError>;
 
 /// Looks, and changes nothing but to make the buckets where they are missing and to write a value.
-pub(super) async fn diagnose(settings: &InfluxDb, env: &BackendEnv) -> Vec<Step> {
-    let mut walk = Walk::new(&*env.clock);
+pub(super) async fn look(settings: &InfluxDb, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+    let mut walk = Walk::new(&*env.clock, tell);
     let settings = walk.step("settings", async { Ok((settings.checked(OPERATION)?, settings.place())) }).await;
     let settings = settings.unwrap_or_default();
     walk.step("name", look_up(&settings)).await;
