@@ -266,6 +266,7 @@ pub enum LookOutcome {
 
 /// A place that could keep a secret instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
 pub struct OtherPlace {
     /// Its word: `kernel`, `file`.
     pub place: String,

@@ -2,6 +2,8 @@
 import type {
   About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
   MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
+  DeadLetters, LookNews, LookOutcome, PlainSecret, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, StorageDraft,
+  StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome, VaultPlace, VaultSecret,
 } from "./bindings";
 
 /** A call that failed; carries the core's own error. */
@@ -53,6 +55,37 @@ export interface Core {
   watch(suggestions: string[]): Promise<SaveOutcome>;
   /** The text of a HallMonitor or Hall Monitor `config.yml`. */
   importConfig(text: string): Promise<SaveOutcome>;
+
+  /** Asks no server: it is there at once. */
+  storageOverview(): Promise<StorageOverview>;
+  storageDraft(backend: string): Promise<StorageDraft>;
+  /** Errors at the fields; empty when nothing is known against it. */
+  checkStorage(form: StorageForm): Promise<FieldError[]>;
+  /** What a pasted address says; null where it is none of such a store. A secret in it stays with the core. */
+  takeApart(backend: string, address: string): Promise<TakenApart | null>;
+  /** Tells of each step as it is made; ends when the last one is. */
+  lookAtStorage(form: StorageForm, hear: (news: LookNews) => void): Promise<LookOutcome>;
+  stopLooking(): Promise<void>;
+  /** Nothing is changed where anything fails. */
+  useStorage(form: StorageForm): Promise<UseOutcome>;
+  storageState(): Promise<StorageState>;
+  deadLetters(): Promise<DeadLetters>;
+  /** An empty list means all. */
+  retryLetters(ids: string[]): Promise<void>;
+  dropLetters(ids: string[]): Promise<void>;
+  retention(): Promise<RetentionDraft>;
+  checkRetention(form: RetentionForm): Promise<RetentionCheck>;
+  saveRetention(form: RetentionForm): Promise<SaveOutcome>;
+
+  /** Names and places; never a secret. */
+  secrets(): Promise<VaultSecret[]>;
+  /** Writes to every place to see whether it works. */
+  vaultPlaces(): Promise<VaultPlace[]>;
+  /** `place` null: the strongest that is there. */
+  setSecret(name: string, text: string, place: string | null): Promise<SecretOutcome>;
+  forgetSecret(name: string): Promise<SecretOutcome>;
+  plainSecrets(): Promise<PlainSecret[]>;
+  movePlainSecrets(place: string | null): Promise<SecretOutcome>;
 
   preferences(): Promise<Preferences>;
   setPreferences(preferences: Preferences): Promise<void>;
