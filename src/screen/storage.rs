@@ -59,7 +59,7 @@ pub struct StorageField {
     pub spec: FieldSpec,
     /// What it is called; none where its key has to do.
     pub label: Option<Words>,
-    /// What it does.
+    /// What it does; none where that goes without saying.
     pub hint: Option<Words>,
     /// Where it stands.
     pub part: StoragePart,
@@ -118,7 +118,7 @@ pub struct StorageCard {
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageOverview {
-    /// The backends, in order of their words.
+    /// The backends; those that keep no history last.
     pub cards: Vec<StorageCard>,
     /// The one in use: backend and address.
     pub contact: String,

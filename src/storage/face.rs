@@ -69,7 +69,7 @@ pub struct FieldFace {
     pub key: &'static str,
     /// What it is called.
     pub label: Words,
-    /// What it does, in a sentence.
+    /// What it does, in a sentence; empty where that goes without saying.
     pub hint: Words,
     /// Where it stands.
     pub part: Part,
@@ -165,10 +165,12 @@ mod tests {
             assert_eq!(fields, faces, "{}", offer.id);
             assert_eq!(offer.face.fields.len(), faces.len(), "{}: one stands twice", offer.id);
             assert!(!offer.face.about.en.is_empty() && !offer.face.icon.is_empty(), "{}", offer.id);
-            let texts = offer.face.fields.iter().flat_map(|field| [field.label, field.hint]);
-            for text in texts.chain([offer.face.name, offer.face.about]) {
+            let labels = offer.face.fields.iter().map(|field| field.label);
+            for text in labels.chain([offer.face.name, offer.face.about]) {
                 assert!(!text.en.is_empty() && !text.de.is_empty(), "{}: {text:?}", offer.id);
             }
+            let hints = offer.face.fields.iter().map(|field| field.hint);
+            assert!(hints.into_iter().all(|hint| hint.en.is_empty() == hint.de.is_empty()), "{}", offer.id);
         }
     }
 

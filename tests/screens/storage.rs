@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use hallmonitor::clock::{Clock as _, SystemClock};
 use hallmonitor::model::UnixMicros;
 use hallmonitor::screen::{
-    Failed, FieldError, LookNews, LookOutcome, Millis, SecretShown, SecretWish, StorageForm, StoragePart, UseOutcome,
+    Failed, FieldError, LookNews, LookOutcome, Millis, RetentionForm, SaveOutcome, SecretOutcome, SecretShown,
+    SecretWish, StorageForm, StoragePart, UseOutcome,
 };
 use hallmonitor::secret::{ExposeSecret as _, Kept, Known, Look, MemoryVault, Place, SecretString, Vault, VaultError};
 use hallmonitor::storage::BACKENDS;
@@ -98,7 +100,10 @@ async fn every_backend_has_a_card_and_a_form() {
     let house = House::with_file(Some(&file(&server)));
     let overview = house.screens().storage_overview().await.expect("overview");
     let ids: Vec<&str> = overview.cards.iter().map(|card| card.id.as_str()).collect();
-    assert_eq!(ids, BACKENDS.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, BACKENDS.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    assert_eq!(ids.last(), Some(&"none"), "what keeps nothing stands last");
     let in_use: Vec<&str> = overview.cards.iter().filter(|card| card.in_use).map(|card| card.id.as_str()).collect();
     assert_eq!((in_use.as_slice(), overview.contact.as_str()), (&["embedded"][..], "embedded"));
     assert!(overview.since_ms.is_some() && overview.fault.is_none());
@@ -340,10 +345,10 @@ async fn a_look_can_be_stopped_and_a_new_folder_goes_with_it() {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         screens.stop_looking();
     };
-    let began = std::time::Instant::now();
+    let began = SystemClock.mono();
     let ((news, outcome), ()) = tokio::join!(look(&house, form), stop);
     assert_eq!(outcome, LookOutcome::Stopped, "{news:?}");
-    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert!(SystemClock.mono().since(began) < std::time::Duration::from_secs(5));
 
     let elsewhere = house.folder().join("data/elsewhere");
     let elsewhere = elsewhere.to_str().expect("text");
@@ -352,4 +357,96 @@ async fn a_look_can_be_stopped_and_a_new_folder_goes_with_it() {
     assert!(!fs::exists(elsewhere).expect("looked"), "the folder is gone again");
     let (news, outcome) = look(&house, self::form(&house, "embedded", &[], None).await).await;
     assert_eq!((news.len(), outcome), (2, LookOutcome::Passed), "the one in use: {news:?}");
+}
+
+#[tokio::test]
+async fn retention_is_read_checked_and_saved() {
+    let server = Server::start();
+    let house = House::with_file(Some(&format!("{}storage:\n  retention: {{raw: 9d}} # mine\n", file(&server))));
+    let screens = house.screens();
+    let draft = screens.retention().await.expect("a draft");
+    let told: Vec<_> = draft.tiers.iter().map(|tier| (tier.key.as_str(), tier.days, tier.written.as_deref())).collect();
+    let expected =
+        [("raw", Some(9), Some("9d")), ("fiveMinutes", Some(90), None), ("hour", Some(730), None), ("day", None, None)];
+    assert_eq!(told, expected);
+    let form = |raw: Option<&str>, base: &str| RetentionForm {
+        values: BTreeMap::from([
+            ("raw".to_owned(), raw.map(str::to_owned)),
+            ("day".to_owned(), Some("3650d".to_owned())),
+        ]),
+        base: base.to_owned(),
+    };
+    let small = screens.check_retention(form(Some("1d"), "")).await.expect("checked");
+    let large = screens.check_retention(form(Some("forever"), "")).await.expect("checked");
+    assert!(small.errors.is_empty() && small.expected_bytes < large.expected_bytes, "{small:?} {large:?}");
+    assert_eq!(small.expected_monitors, 1);
+    let wrong = screens.check_retention(form(Some("soon"), "")).await.expect("checked");
+    assert!(wrong.errors[0].key == "raw" && wrong.errors[0].what.contains("soon"), "{wrong:?}");
+    let refused = screens.save_retention(form(Some("soon"), &draft.base)).await.expect("tried");
+    assert!(matches!(refused, SaveOutcome::Refused { .. }), "{refused:?}");
+    let other = screens.save_retention(form(Some("5d"), "another")).await.expect("tried");
+    assert!(matches!(other, SaveOutcome::Conflict { .. }), "{other:?}");
+    assert!(house.file().contains("{raw: 9d} # mine"));
+    let saved = screens.save_retention(form(None, &draft.base)).await.expect("saved");
+    assert!(matches!(saved, SaveOutcome::Saved { .. }), "{saved:?}");
+    assert!(house.file().contains("{day: 3650d} # mine"), "{}", house.file());
+    let now = screens.retention().await.expect("a draft");
+    assert_eq!((now.tiers[0].days, now.tiers[3].days), (Some(30), Some(3_650)), "in force at once");
+}
+
+#[tokio::test]
+async fn secrets_are_listed_with_their_users_set_and_forgotten_and_never_given() {
+    let server = Server::start();
+    let text = format!(
+        "{}        - {{name: api, type: http, url: \"http://{}/\", headers: {{X: \"${{secret:api-token}}\"}}}}\nstorage:\n  \
+         postgres: {{password: canary-5}} # old\n",
+        file(&server),
+        server.address
+    );
+    let house = House::with_vault(&text, Arc::new(MemoryVault::default()));
+    let screens = house.screens();
+    until("it waits for its secret", || screens.board().summary.counts.pending == 1).await;
+    let before = screens.secrets().await.expect("listed");
+    assert_eq!((before.len(), before[0].name.as_str(), &before[0].place), (1, "api-token", &None));
+    assert_eq!(before[0].used_by, ["api"]);
+    let done = screens.set_secret("api-token".to_owned(), "canary-6".into(), None).await.expect("set");
+    assert!(matches!(done, SecretOutcome::Done { .. }), "{done:?}");
+    until("it is watched with it", || screens.board().summary.counts.pending == 0).await;
+    for bad in ["", "a b", "../x"] {
+        assert!(matches!(screens.set_secret(bad.to_owned(), "x".into(), None).await, Err(Failed::BadRequest { .. })));
+    }
+    assert!(screens.set_secret("empty".to_owned(), "".into(), None).await.is_err());
+
+    // One that stands in the file is moved, and the file names it.
+    assert_eq!(screens.plain_secrets().await.expect("looked").len(), 1);
+    let moved = screens.move_plain_secrets(None).await.expect("moved");
+    assert!(matches!(moved, SecretOutcome::Done { .. }), "{moved:?}");
+    assert!(house.file().contains("password: \"${secret:postgres-password}\"} # old"), "{}", house.file());
+    assert!(screens.plain_secrets().await.expect("looked").is_empty());
+    assert_eq!(house.vault().get("postgres-password").expect("kept").expose_secret(), "canary-5");
+    let now = screens.secrets().await.expect("listed");
+    let told: Vec<_> = now.iter().map(|secret| (secret.name.as_str(), secret.used_by.join(","))).collect();
+    assert_eq!(told, [("api-token", "api".to_owned()), ("postgres-password", "storage.postgres.password".to_owned())]);
+    assert!(!format!("{now:?}").contains("canary"));
+
+    screens.forget_secret("api-token".to_owned()).await.expect("forgotten");
+    assert!(house.vault().get("api-token").is_err());
+    assert!(screens.forget_secret("../x".to_owned()).await.is_ok(), "there is none");
+}
+
+#[tokio::test]
+async fn the_state_of_the_store_is_told_and_letters_are_none() {
+    let server = Server::start();
+    let house = House::with_file(Some(&file(&server)));
+    let screens = house.screens();
+    until("something is written", || screens.board().summary.storage.last_write_ms.is_some()).await;
+    until("the store is open", || screens.history_is_whole()).await;
+    let state = screens.storage_state().await;
+    assert_eq!((state.backend.as_str(), state.fault, state.waiting_rows), ("embedded", None, 0));
+    assert!(state.expected_bytes.is_some() && state.expected_monitors == 1 && state.journal_bytes.is_some());
+    assert_eq!(screens.board().summary.storage.name.en, "Embedded");
+    let letters = screens.dead_letters().await.expect("read");
+    assert_eq!((letters.letters.len(), letters.all), (0, 0));
+    assert_eq!(screens.retry_letters(Vec::new()).await.expect("none"), 0);
+    assert_eq!(screens.drop_letters(vec!["x".to_owned()]).await.expect("none"), 0);
 }

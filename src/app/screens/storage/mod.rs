@@ -30,7 +30,7 @@ use crate::deliver::FormerStore;
 use crate::model::{FieldKind, error_chain};
 use crate::screen::{
     Failed, FieldSpec, Millis, SecretShown, ShownWith, StorageCard, StorageDraft, StorageField, StorageOverview,
-    StoragePart, StoreSpan, TakenApart,
+    StoragePart, StoreSpan, TakenApart, Words,
 };
 use crate::secret::Vault;
 use crate::storage::{FieldFace, Like, OFFERS, Offer, Part};
@@ -75,7 +75,7 @@ fn field_of(spec: &crate::model::FieldSpec, face: Option<&FieldFace>) -> Option<
     Some(StorageField {
         spec: FieldSpec::from(spec),
         label: face.map(|face| face.label.into()),
-        hint: face.map(|face| face.hint.into()),
+        hint: face.map(|face| face.hint.into()).filter(|hint: &Words| !hint.en.is_empty()),
         part,
         shown_with,
         is_certificates: face.is_some_and(|face| face.is_certificates),
@@ -172,8 +172,11 @@ impl Screens {
             let in_use = ledger.iter().rfind(|entry| entry.contact == status.contact && entry.to.is_none());
             // The first entry of all has whatever was there before anybody wrote it down.
             let since = in_use.map(|entry| entry.from);
+            let mut cards: Vec<StorageCard> = cards.collect();
+            // What keeps nothing stands last.
+            cards.sort_by_key(|card| !card.keeps_history);
             Ok(StorageOverview {
-                cards: cards.collect(),
+                cards,
                 contact: status.contact.clone(),
                 since_ms: since.map(Millis::from),
                 waiting_rows: status.backlog_rows,

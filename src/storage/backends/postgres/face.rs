@@ -28,13 +28,13 @@ pub(super) const FACE: Face = Face {
                 "Name oder Adresse des Servers, oder der Ordner seines Sockets. Eine ganze Adresse (`postgres://…`) kann hier eingefügt werden.",
             ),
         ),
-        field("port", Words::name("Port"), words("Port of the server.", "Port des Servers.")),
+        field("port", Words::name("Port"), Words::name("")),
         field(
             "database",
             words("Database", "Datenbank"),
             words("It must be there already.", "Sie muss schon vorhanden sein."),
         ),
-        field("user", words("User", "Benutzer"), words("Who logs in.", "Wer sich anmeldet.")),
+        field("user", words("User", "Benutzer"), Words::name("")),
         field(
             "password",
             words("Password", "Passwort"),

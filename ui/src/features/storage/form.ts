@@ -13,7 +13,11 @@ export const spoken = (words: Words): string => words[language()];
 
 export const labelOf = (field: StorageField): string => (field.label ? spoken(field.label) : wordsOfKey(field.spec.key));
 
-export const hintOf = (field: StorageField): string => (field.hint ? spoken(field.hint) : field.spec.doc);
+/** Words of its own, else its documentation; none where what it is called says enough. */
+export function hintOf(field: StorageField): string | null {
+  if (field.hint) return spoken(field.hint);
+  return field.label ? null : field.spec.doc;
+}
 
 export const isSecret = (field: StorageField): boolean => field.spec.kind.type === "secret";
 

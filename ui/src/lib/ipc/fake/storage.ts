@@ -12,9 +12,9 @@ const words = (en: string, de: string): Words => ({ en, de });
 
 type More = { default?: string; part?: StoragePart; with?: StorageField["shownWith"]; certificates?: true };
 
-function field(key: string, kind: FieldKind, label: Words, hint: Words, more: More = {}): StorageField {
+function field(key: string, kind: FieldKind, label: Words, hint: Words | null, more: More = {}): StorageField {
   return {
-    spec: { key, kind, required: false, default: more.default ?? null, doc: hint.en },
+    spec: { key, kind, required: false, default: more.default ?? null, doc: hint?.en ?? key },
     label, hint, part: more.part ?? "connection", shownWith: more.with ?? null, isCertificates: more.certificates ?? false,
   };
 }
@@ -24,9 +24,9 @@ const LENGTH: FieldKind = { type: "duration", minMs: 100, maxMs: HOUR };
 
 const SQL: StorageField[] = [
   field("host", TEXT, words("Host", "Rechner"), words("Name or address of the server, or the folder of its socket. A whole address (`postgres://…`) can be pasted here.", "Name oder Adresse des Servers, oder der Ordner seines Sockets. Eine ganze Adresse (`postgres://…`) kann hier eingefügt werden."), { default: "localhost" }),
-  field("port", { type: "integer", min: 1, max: 65_535 }, same("Port"), words("Port of the server.", "Port des Servers."), { default: "5432" }),
+  field("port", { type: "integer", min: 1, max: 65_535 }, same("Port"), null, { default: "5432" }),
   field("database", TEXT, words("Database", "Datenbank"), words("It must be there already.", "Sie muss schon vorhanden sein."), { default: "hallmonitor" }),
-  field("user", TEXT, words("User", "Benutzer"), words("Who logs in.", "Wer sich anmeldet."), { default: "hallmonitor" }),
+  field("user", TEXT, words("User", "Benutzer"), null, { default: "hallmonitor" }),
   field("password", { type: "secret" }, words("Password", "Passwort"), words("Empty where the server asks for none.", "Leer, wenn der Server keines verlangt.")),
   field("sslmode", { type: "choice", choices: ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] }, words("Protection (TLS)", "Schutz (TLS)"), words("Use `verify-full` over any network that is not your own.", "In jedem Netz, das nicht Ihr eigenes ist: `verify-full`."), { default: "disable" }),
   field("caFile", { type: "path" }, words("CA file", "CA-Datei"), words("Certificates (PEM) of the authority that signed the server's.", "Zertifikate (PEM) der Stelle, die das des Servers unterschrieben hat."), { with: { key: "sslmode", oneOf: ["verify-ca", "verify-full"], begins: "" }, certificates: true }),
@@ -59,13 +59,13 @@ const BACKENDS: Backend[] = [
     icon: "M2 11 5.2 5l2.8 5.5L11 3.5l3 5", keepsHistory: true, isShared: true, fields: SERIES,
   },
   {
-    id: "none", name: words("No history", "Kein Verlauf"), about: words("Only what is happening now. Nothing is written, nothing can be looked up later.", "Nur was gerade geschieht. Nichts wird geschrieben, nichts lässt sich später nachsehen."),
-    icon: "M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0ZM3.8 3.8l8.4 8.4", keepsHistory: false, isShared: false, fields: [],
-  },
-  {
     id: "postgres", name: same("PostgreSQL"), about: words("Your SQL server, shared by several computers. TimescaleDB is used when it is there.", "Ihr SQL-Server, von mehreren Rechnern gemeinsam benutzt. TimescaleDB wird genutzt, wo es da ist."),
     icon: "M3 4.2C3 3 5.2 2.2 8 2.2s5 .8 5 2-2.2 2-5 2-5-.8-5-2Zm0 0v7.6c0 1.2 2.2 2 5 2s5-.8 5-2V4.2M3 8c0 1.2 2.2 2 5 2s5-.8 5-2",
     keepsHistory: true, isShared: true, fields: SQL,
+  },
+  {
+    id: "none", name: words("No history", "Kein Verlauf"), about: words("Only what is happening now. Nothing is written, nothing can be looked up later.", "Nur was gerade geschieht. Nichts wird geschrieben, nichts lässt sich später nachsehen."),
+    icon: "M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0ZM3.8 3.8l8.4 8.4", keepsHistory: false, isShared: false, fields: [],
   },
 ];
 
