@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hallmonitor::screen::{
     About, Board, DayMark, DeadLetters, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec,
-    IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, Parts, PlainSecret, Preferences,
+    IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, Number, Parts, PlainSecret, Preferences,
     ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory, SaveOutcome, Scope,
     SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome,
     VaultPlace, VaultSecret, Window,
@@ -311,6 +311,14 @@ pub(crate) async fn save_retention(core: Core<'_>, form: RetentionForm) -> Answe
     core.screens().await?.save_retention(form).await
 }
 
+/// Drops what is older than it is kept, now.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn prune_storage(core: Core<'_>) -> Answer<Number> {
+    #[allow(clippy::cast_precision_loss, reason = "counts of rows are below 2^53")]
+    core.screens().await?.prune_storage().await.map(|rows| Number(rows as f64))
+}
+
 /// What the vault holds, without any secret.
 #[tauri::command]
 #[specta::specta]
@@ -356,6 +364,13 @@ pub(crate) async fn plain_secrets(core: Core<'_>) -> Answer<Vec<PlainSecret>> {
 #[specta::specta]
 pub(crate) async fn move_plain_secrets(core: Core<'_>, place: Option<String>) -> Answer<SecretOutcome> {
     core.screens().await?.move_plain_secrets(place).await
+}
+
+/// What helps to find a fault, without secrets.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn diagnostics(core: Core<'_>) -> Answer<String> {
+    core.screens().await?.diagnostics().await
 }
 
 /// Preferences of the window.

@@ -85,6 +85,8 @@ pub(super) struct Shared {
     pub(super) former: AtomicBool,
     /// It is to be closed and opened again: its settings changed.
     pub(super) reopen: AtomicBool,
+    /// What is older than it is kept is to go now, not only at the next time.
+    pub(super) prune: AtomicBool,
     /// No thread works for it.
     pub(super) ended: AtomicBool,
     /// The store in use is in the same folder under another contact.
@@ -150,6 +152,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             former: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
+            prune: AtomicBool::new(false),
             ended: AtomicBool::new(true),
             shadowed: AtomicBool::new(false),
             thread: Mutex::new(None),

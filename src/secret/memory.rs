@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Kept, Known, Look, Place, SecretString, Vault, VaultError};
+use super::{Kept, Known, Look, Place, SecretString, Vault, VaultError, check_name};
 
 /// Keeps secrets in memory only; they are zeroed when dropped.
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ impl Vault for MemoryVault {
 
     /// Memory stands in for whatever place is meant; the kernel's key ring is the one that is lost as well.
     fn keep(&self, name: &str, secret: SecretString, place: Option<Place>) -> Result<Kept, VaultError> {
+        check_name(name)?;
         self.set(name, secret)?;
         Ok(Kept { place: place.unwrap_or(Place::Kernel), passed: Vec::new(), left: None })
     }

@@ -118,7 +118,7 @@ fn what_can_be_done_at_the_server_is_given_as_a_line_to_copy() {
         let made = command(nowhere).await.expect("a command");
         assert!(made.starts_with("CREATE DATABASE \"no\"\"where\" OWNER"), "{made}");
         server().execute("helped", &made.replace("no\"\"where", "somewhere")).await;
-        let wrong = Postgres { password: "wrong".to_owned(), ..settings.clone() };
+        let wrong = Postgres { password: "wrong".to_owned().into(), ..settings.clone() };
         assert!(command(wrong).await.expect("a command").starts_with("ALTER ROLE"));
         assert_eq!(command(Postgres { port: 1, ..settings }).await, None);
     });

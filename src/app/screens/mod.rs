@@ -5,12 +5,14 @@
 //! | `live.rs` | the board and what changed on it; pauses, checks now, acknowledgements |
 //! | `days.rs` | figures over days, of one monitor and of all |
 //! | `chart.rs` | one monitor over time |
+//! | `diagnostics.rs` | what helps to find a fault, without secrets |
 //! | `form.rs` | forms of monitors, saved into the configuration file; first run |
 //! | `storage/` | where history is kept: cards, forms, a look, the change |
 //! | `page.rs` | one monitor's page, results, incidents |
 
 mod chart;
 mod days;
+mod diagnostics;
 mod form;
 mod live;
 mod page;

@@ -52,7 +52,7 @@ async function nowhere(t, page, secret) {
     assert(!said.includes(secret), `the secret stands in the arguments or variables of ${pid}`);
   }
   assert(!(await page.client.source()).includes(secret), "the secret stands in the page");
-  for (const command of ["storage_overview", "storage_state", "secrets", "vault_places", "plain_secrets", "about", "board", "retention"]) {
+  for (const command of ["storage_overview", "storage_state", "secrets", "vault_places", "plain_secrets", "diagnostics", "about", "board", "retention"]) {
     const { ok } = await page.invoke(command);
     assert(!JSON.stringify(ok).includes(secret), `${command} gives the secret`);
   }

@@ -179,6 +179,8 @@ test("retention: sliders and fields say the same, with the room it takes", async
   const slider = await within(panel).findByRole("slider", { name: "Time for “Every result”" });
   expect(slider.getAttribute("aria-valuetext")).toBe("30 days");
   await within(panel).findByText(/Will take about 155 MB with your 5 monitors\./);
+  await fireEvent.click(within(panel).getByRole("button", { name: "Remove what is older now" }));
+  await screen.findByText("1,440 rows were removed.");
   await fireEvent.input(slider, { target: { value: "3" } });
   const exact = within(panel).getByRole("textbox", { name: "Exactly: Every result" });
   expect(exact).toHaveProperty("value", "14d");

@@ -1,5 +1,7 @@
 //! How long history is kept.
 
+use std::time::Duration;
+
 use super::super::Screens;
 use super::super::form::{Desk, base_of};
 use crate::app::storage::expected_of;
@@ -7,6 +9,8 @@ use crate::config::{Config, SaveError, SectionValues};
 use crate::screen::{Failed, FieldError, KeptTier, Number, RetentionCheck, RetentionDraft, RetentionForm, SaveOutcome};
 use crate::storage::Retention;
 
+/// Longest wait for a store that drops rows.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The section that says so, below `storage`.
 const SECTION: &str = "retention";
 /// The keys of its tiers, the finest first.
@@ -53,6 +57,15 @@ impl Desk<'_> {
 }
 
 impl Screens {
+    /// Drops what is older than it is kept, now; gives how many rows went.
+    ///
+    /// # Errors
+    /// The store takes longer than a person waits: it goes on, or is done once the store can.
+    pub async fn prune_storage(&self) -> Result<u64, Failed> {
+        let why = || "the store takes its time; what is older goes once it can".to_owned();
+        self.core.delivery.prune_now(PATIENCE).await.ok_or_else(|| Failed::Busy { why: why() })
+    }
+
     /// How long history is kept, as it is written.
     ///
     /// # Errors

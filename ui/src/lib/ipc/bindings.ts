@@ -83,6 +83,8 @@ export const commands = {
 	checkRetention: (form: RetentionForm) => typedError<RetentionCheck, Failed>(__TAURI_INVOKE("check_retention", { form })),
 	/**  Keeps history for other times. */
 	saveRetention: (form: RetentionForm) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("save_retention", { form })),
+	/**  Drops what is older than it is kept, now. */
+	pruneStorage: () => typedError<Number, Failed>(__TAURI_INVOKE("prune_storage")),
 	/**  What the vault holds, without any secret. */
 	secrets: () => typedError<VaultSecret[], Failed>(__TAURI_INVOKE("secrets")),
 	/**  Whether the places of the vault work. */
@@ -95,6 +97,8 @@ export const commands = {
 	plainSecrets: () => typedError<PlainSecret[], Failed>(__TAURI_INVOKE("plain_secrets")),
 	/**  Moves them into the vault. */
 	movePlainSecrets: (place: string | null) => typedError<SecretOutcome, Failed>(__TAURI_INVOKE("move_plain_secrets", { place })),
+	/**  What helps to find a fault, without secrets. */
+	diagnostics: () => typedError<string, Failed>(__TAURI_INVOKE("diagnostics")),
 	/**  Preferences of the window. */
 	preferences: () => typedError<Preferences, Failed>(__TAURI_INVOKE("preferences")),
 	/**  Sets the preferences. */
@@ -1108,7 +1112,7 @@ export type StorageField = {
 	spec: FieldSpec,
 	/**  What it is called; none where its key has to do. */
 	label: Words | null,
-	/**  What it does. */
+	/**  What it does; none where that goes without saying. */
 	hint: Words | null,
 	/**  Where it stands. */
 	part: StoragePart,
@@ -1151,7 +1155,7 @@ export type StorageHealth = {
 
 /**  Everything that the screen needs at once; nothing of it asks a server. */
 export type StorageOverview = {
-	/**  The backends, in order of their words. */
+	/**  The backends; those that keep no history last. */
 	cards: StorageCard[],
 	/**  The one in use: backend and address. */
 	contact: string,

@@ -76,6 +76,8 @@ export interface Core {
   retention(): Promise<RetentionDraft>;
   checkRetention(form: RetentionForm): Promise<RetentionCheck>;
   saveRetention(form: RetentionForm): Promise<SaveOutcome>;
+  /** Drops what is older than it is kept; how many rows went. */
+  pruneStorage(): Promise<number>;
 
   /** Names and places; never a secret. */
   secrets(): Promise<VaultSecret[]>;
@@ -87,6 +89,8 @@ export interface Core {
   plainSecrets(): Promise<PlainSecret[]>;
   movePlainSecrets(place: string | null): Promise<SecretOutcome>;
 
+  /** What helps to find a fault; no secret is in it. */
+  diagnostics(): Promise<string>;
   preferences(): Promise<Preferences>;
   setPreferences(preferences: Preferences): Promise<void>;
   about(): Promise<About>;

@@ -367,6 +367,11 @@ export class FakeCore implements Core {
     return { outcome: "saved", base: this.storage.saveRetention(form), undo: false };
   }
 
+  async pruneStorage() {
+    await this.#answer();
+    return 1440;
+  }
+
   async secrets() {
     await this.#answer();
     return this.storage.secrets();
@@ -407,6 +412,11 @@ export class FakeCore implements Core {
   async setPreferences(preferences: Preferences) {
     await this.#answer();
     this.#preferences = preferences;
+  }
+
+  async diagnostics() {
+    await this.#answer();
+    return JSON.stringify({ version: "0.1.0", monitors: { count: this.#world.actors.length }, faults: [] }, null, 2);
   }
 
   async about() {

@@ -63,6 +63,7 @@ const core: Core = {
   retention: () => unwrap(commands.retention()),
   checkRetention: (form) => unwrap(commands.checkRetention(form)),
   saveRetention: (form) => unwrap(commands.saveRetention(form)),
+  pruneStorage: () => unwrap(commands.pruneStorage()),
 
   secrets: () => unwrap(commands.secrets()),
   vaultPlaces: () => unwrap(commands.vaultPlaces()),
@@ -71,6 +72,7 @@ const core: Core = {
   plainSecrets: () => unwrap(commands.plainSecrets()),
   movePlainSecrets: (place) => unwrap(commands.movePlainSecrets(place)),
 
+  diagnostics: () => unwrap(commands.diagnostics()),
   preferences: () => unwrap(commands.preferences()),
   setPreferences: (preferences) => done(commands.setPreferences(preferences)),
   about: () => unwrap(commands.about()),
