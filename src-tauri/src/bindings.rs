@@ -77,6 +77,7 @@ pub(crate) fn builder() -> Builder<Wry> {
             commands::stop_looking,
             commands::use_storage,
             commands::storage_state,
+            commands::show_former,
             commands::dead_letters,
             commands::retry_letters,
             commands::drop_letters,

@@ -269,6 +269,13 @@ pub(crate) async fn storage_state(core: Core<'_>) -> Answer<StorageState> {
     Ok(core.screens().await?.storage_state().await)
 }
 
+/// Has history of a store of before shown too.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn show_former(core: Core<'_>, contact: String) -> Answer<()> {
+    core.screens().await?.show_former(&contact).await
+}
+
 /// Rows that were refused for good.
 #[tauri::command]
 #[specta::specta]

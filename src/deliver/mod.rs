@@ -286,6 +286,31 @@ impl Delivery {
         None
     }
 
+    /// Whether a former store is read once somebody asks for it ([`Delivery::ask_former`]).
+    #[must_use]
+    pub fn can_be_asked(&self, contact: &str) -> bool {
+        self.ways.former().iter().any(|former| former.contact == contact && former.can_be_asked())
+    }
+
+    /// Has reads ask a former store too that is not on this machine, from now on. It is opened for that.
+    ///
+    /// # Errors
+    /// It cannot be opened now, or nobody knows its settings any more: why.
+    pub async fn ask_former(&self, contact: &str) -> Result<(), String> {
+        let found = self.ways.former().into_iter().find(|former| former.contact == contact);
+        let former = found.ok_or_else(|| "there is no such store of before".to_owned())?;
+        lock(&former.progress).fault = None;
+        former.wanted.store(true, Ordering::Release);
+        match former.readable().await {
+            Some(_) => Ok(()),
+            None => {
+                former.wanted.store(false, Ordering::Release);
+                let fault = lock(&former.progress).fault.clone();
+                Err(fault.unwrap_or_else(|| "its settings are not in the file any more".to_owned()))
+            }
+        }
+    }
+
     /// The newest rows that were refused for good, and how many lines of their file cannot be read.
     ///
     /// # Errors

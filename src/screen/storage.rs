@@ -81,6 +81,8 @@ pub struct StoreSpan {
     pub to_ms: Option<Millis>,
     /// Whether it can be read now.
     pub readable: bool,
+    /// Whether it is read once somebody asks for it.
+    pub on_request: bool,
     /// Rows that wait for it.
     #[specta(type = u32)]
     pub waiting_rows: u64,

@@ -8,7 +8,7 @@ use hallmonitor::clock::{Clock as _, SystemClock};
 use hallmonitor::model::UnixMicros;
 use hallmonitor::screen::{
     Failed, FieldError, LookNews, LookOutcome, Millis, RetentionForm, SaveOutcome, SecretOutcome, SecretShown,
-    SecretWish, StorageForm, StoragePart, UseOutcome,
+    SecretWish, StorageForm, StoragePart, StoreSpan, UseOutcome,
 };
 use hallmonitor::secret::{ExposeSecret as _, Kept, Known, Look, MemoryVault, Place, SecretString, Vault, VaultError};
 use hallmonitor::storage::BACKENDS;
@@ -92,6 +92,19 @@ async fn began_of(house: &House, id: &str) -> Option<Millis> {
     until("history can be read", || house.screens().history_is_whole()).await;
     let page = house.screens().results(id, 1_000, None).await.expect("results");
     page.results.last().map(|result| result.time_ms)
+}
+
+/// The time that a store of before has, once nobody has it open any more.
+async fn let_go(house: &House, backend: &str) -> StoreSpan {
+    for _ in 0..400 {
+        let overview = house.screens().storage_overview().await.expect("overview");
+        let card = overview.cards.into_iter().find(|card| card.id == backend).expect("a card");
+        if let Some(span) = card.spans.into_iter().find(|span| !span.readable) {
+            return span;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{backend} stays open");
 }
 
 #[tokio::test]
@@ -250,6 +263,14 @@ async fn a_server_is_looked_at_used_kept_over_a_restart_and_left_again() {
     let id = house.screens().board().rows[0].id.clone();
     let began = began_of(&house, &id).await;
     assert!(began.is_some_and(|began| began <= first), "its history is there again: {began:?}");
+    // What is there is read when somebody asks for it, once it has all its rows and is let go of.
+    let span = let_go(&house, "postgres").await;
+    assert!(!span.readable && span.on_request, "{span:?}");
+    let mine = house.screens().results(&id, 1_000, None).await.expect("results").results.len();
+    house.screens().show_former(&span.contact).await.expect("opens");
+    let both = house.screens().results(&id, 1_000, None).await.expect("results").results.len();
+    assert!(both > mine + 1, "{mine}, then {both}");
+    assert!(house.screens().show_former("nowhere").await.is_err());
     // Its settings are there for the next time, and with the same password it can be used at once.
     let again = form(&house, "postgres", &[], None).await;
     let used = house.screens().use_storage(again).await.expect("used");

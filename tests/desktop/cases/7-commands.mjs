@@ -57,6 +57,7 @@ async function attack(only, id) {
     use_storage: { form: forms.filter((each) => each?.base !== null) },
     stop_looking: {},
     storage_state: {},
+    show_former: { contact: texts },
     dead_letters: {},
     retry_letters: { ids: lists },
     drop_letters: { ids: lists },
@@ -116,7 +117,7 @@ const COMMANDS = [
   "board", "figures", "days", "row_histories", "monitor_page", "series", "parts", "incidents", "results", "check_now", "pause", "resume",
   "acknowledge", "mute", "form_spec", "draft", "check_draft", "save_draft", "remove_monitors", "versions", "restore_version", "first_run",
   "watch", "import_config", "storage_overview", "storage_draft", "check_storage", "take_apart", "use_storage", "stop_looking", "storage_state",
-  "dead_letters", "retry_letters", "drop_letters", "retention", "check_retention", "save_retention", "secrets", "vault_places", "set_secret",
+  "show_former", "dead_letters", "retry_letters", "drop_letters", "retention", "check_retention", "save_retention", "secrets", "vault_places", "set_secret",
   "forget_secret", "plain_secrets", "prune_storage", "diagnostics", "preferences", "set_preferences", "about", "place", "set_place", "close",
 ];
 const FORBIDDEN = ["no_such_command", "plugin:fs|read_file", "plugin:shell|open", "plugin:store|load", "plugin:window|close", "plugin:event|emit"];

@@ -74,6 +74,12 @@ test("the right one is used live, and its secret never comes back", async () => 
   const earlier = await screen.findByRole("region", { name: "Earlier history" });
   within(earlier).getByText(/is shown/);
   expect((await core.board()).summary.storage.name.en).toBe("PostgreSQL");
+  // And back: what lies elsewhere is read when somebody asks for it.
+  await choose(/^Embedded/);
+  await fireEvent.click(await screen.findByRole("button", { name: "Use Embedded…" }));
+  await fireEvent.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Use Embedded" }));
+  await fireEvent.click(await screen.findByRole("button", { name: "Show it too" }));
+  await screen.findByText("Its history is shown too.");
   // Leaving does not ask: nothing is unsaved.
   location.hash = "#/settings";
   await screen.findByRole("heading", { level: 1, name: "Settings" });

@@ -49,6 +49,16 @@ fn checked(errors: Vec<FieldError>, config: Option<&Config>) -> RetentionCheck {
     }
 }
 
+/// Nobody merges a file here, and secrets may stand in it.
+fn without_texts(outcome: SaveOutcome) -> SaveOutcome {
+    match outcome {
+        SaveOutcome::Conflict { their_base, .. } => {
+            SaveOutcome::Conflict { their_base, theirs: String::new(), mine: String::new() }
+        }
+        other => other,
+    }
+}
+
 impl Desk<'_> {
     fn with_retention(&self, form: &RetentionForm) -> Result<crate::config::Document, Failed> {
         let edited = self.read()?.set_storage(SECTION, &values_of(form)?);
@@ -117,7 +127,7 @@ impl Screens {
             let current = desk.read()?;
             let edited = desk.with_retention(&form)?;
             match desk.file.check(&edited, &desk.core.vars, &*desk.core.vault) {
-                Ok(_) => desk.save(&edited, &current, &form.base),
+                Ok(_) => desk.save(&edited, &current, &form.base).map(without_texts),
                 Err(error) => match errors_of(&error) {
                     Some(errors) => Ok(SaveOutcome::Refused { errors }),
                     None => Err(desk.failed(error)),

@@ -26,7 +26,7 @@ use super::Screens;
 use super::form::{Desk, base_of};
 use crate::app::core::lock;
 use crate::config::Document;
-use crate::deliver::FormerStore;
+use crate::deliver::{Delivery, FormerStore};
 use crate::model::{FieldKind, error_chain};
 use crate::screen::{
     Failed, FieldSpec, Millis, SecretShown, ShownWith, StorageCard, StorageDraft, StorageField, StorageOverview,
@@ -82,8 +82,9 @@ fn field_of(spec: &crate::model::FieldSpec, face: Option<&FieldFace>) -> Option<
     })
 }
 
-fn span_of(former: FormerStore) -> StoreSpan {
+fn span_of(former: FormerStore, delivery: &Delivery) -> StoreSpan {
     StoreSpan {
+        on_request: delivery.can_be_asked(&former.contact),
         contact: former.contact,
         from_ms: former.from.map(Millis::from),
         to_ms: former.to.map(Millis::from),
@@ -150,7 +151,7 @@ impl Screens {
             let mut former = delivery.history().former_stores();
             let mut spans_of = |id: &str| {
                 let own = former.extract_if(.., |former| former.backend == id);
-                own.map(span_of).collect::<Vec<_>>()
+                own.map(|former| span_of(former, delivery)).collect::<Vec<_>>()
             };
             let cards = OFFERS.iter().map(|offer| {
                 let fields = fields_of(offer);
@@ -201,6 +202,14 @@ impl Screens {
             Ok(StorageDraft { backend, values, secrets, base: base_of(document.base()) })
         })
         .await
+    }
+
+    /// Has history of a store of before shown too, which is not on this machine.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    pub async fn show_former(&self, contact: &str) -> Result<(), Failed> {
+        self.core.delivery.ask_former(contact).await.map_err(|what| Failed::Storage { what })
     }
 
     /// What an address says of a backend's settings; none where it says nothing of such a store. A secret in it is kept

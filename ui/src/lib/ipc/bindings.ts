@@ -71,6 +71,8 @@ export const commands = {
 	useStorage: (form: StorageForm) => typedError<UseOutcome, Failed>(__TAURI_INVOKE("use_storage", { form })),
 	/**  How the store in use is doing. */
 	storageState: () => typedError<StorageState, Failed>(__TAURI_INVOKE("storage_state")),
+	/**  Has history of a store of before shown too. */
+	showFormer: (contact: string) => typedError<null, Failed>(__TAURI_INVOKE("show_former", { contact })),
 	/**  Rows that were refused for good. */
 	deadLetters: () => typedError<DeadLetters, Failed>(__TAURI_INVOKE("dead_letters")),
 	/**  Has refused rows brought again; none named means all. */
@@ -1244,6 +1246,8 @@ export type StoreSpan = {
 	toMs: Millis | null,
 	/**  Whether it can be read now. */
 	readable: boolean,
+	/**  Whether it is read once somebody asks for it. */
+	onRequest: boolean,
 	/**  Rows that wait for it. */
 	waitingRows: number,
 	/**  What is wrong with it. */

@@ -69,6 +69,8 @@ export interface Core {
   /** Nothing is changed where anything fails. */
   useStorage(form: StorageForm): Promise<UseOutcome>;
   storageState(): Promise<StorageState>;
+  /** History of a store of before, elsewhere, is shown too from now on. */
+  showFormer(contact: string): Promise<void>;
   deadLetters(): Promise<DeadLetters>;
   /** An empty list means all. */
   retryLetters(ids: string[]): Promise<void>;

@@ -337,6 +337,11 @@ export class FakeCore implements Core {
     return this.storage.state(this.#world.actors.length);
   }
 
+  async showFormer(contact: string) {
+    await this.#answer();
+    this.storage.showFormer(contact);
+  }
+
   async deadLetters() {
     await this.#answer();
     return this.storage.letters();

@@ -57,6 +57,7 @@ const core: Core = {
   stopLooking: () => done(commands.stopLooking()),
   useStorage: (form) => unwrap(commands.useStorage(form)),
   storageState: () => unwrap(commands.storageState()),
+  showFormer: (contact) => done(commands.showFormer(contact)),
   deadLetters: () => unwrap(commands.deadLetters()),
   retryLetters: (ids) => done(commands.retryLetters(ids)),
   dropLetters: (ids) => done(commands.dropLetters(ids)),

@@ -215,7 +215,7 @@ export class FakeStorage {
     this.#base += 1;
     if (form.backend !== this.inUse) {
       const local = !this.#backend(this.inUse).isShared;
-      const span: StoreSpan = { contact: this.inUse, fromMs: this.#sinceMs, toMs: this.#now(), readable: local, waitingRows: 0, fault: null };
+      const span: StoreSpan = { contact: this.inUse, fromMs: this.#sinceMs, toMs: this.#now(), readable: local, onRequest: !local, waitingRows: 0, fault: null };
       if (this.#backend(this.inUse).keepsHistory) this.#spans[this.inUse] = [span];
       delete this.#spans[form.backend];
       this.inUse = form.backend;
@@ -234,6 +234,12 @@ export class FakeStorage {
       version: "native_db 0.8", journalBytes: 18_400_000, journalLimit: null, expectedBytes: keeps ? actors * 31_000_000 : null,
       expectedMonitors: actors, connections: null, prunedResults: 0, countedSinceMs: now - HOUR,
     };
+  }
+
+  showFormer(contact: string): void {
+    for (const spans of Object.values(this.#spans)) {
+      for (const span of spans) if (span.contact === contact) Object.assign(span, { readable: true, onRequest: false });
+    }
   }
 
   letters(): DeadLetters {
