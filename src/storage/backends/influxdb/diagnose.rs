@@ -12,7 +12,7 @@ use super::settings::InfluxDb;
 use super::store::{InfluxStore, buckets};
 use crate::model::UnixMicros;
 use crate::storage::diagnose::Walk;
-use crate::storage::{BackendEnv, ResultStore as _, Step, StoreError, StoreErrorKind};
+use crate::storage::{BackendEnv, HearSteps, ResultStore as _, Step, StoreError, StoreErrorKind};
 
 const OPERATION: &str = "diagnose";
 /// Round trips whose median is told.
@@ -22,9 +22,10 @@ const CLOCKS_APART_US: u64 = 60_000_000;
 
 type Told<T> = Result<(T, String), StoreError>;
 
-/// Looks, and changes nothing but to make the buckets where they are missing and to write a value.
-pub(super) async fn diagnose(settings: &InfluxDb, env: &BackendEnv) -> Vec<Step> {
-    let mut walk = Walk::new(&*env.clock);
+/// Looks, and leaves nothing behind: buckets that it made are removed again, also when the look is stopped. Into buckets
+/// that were there it writes one value.
+pub(super) async fn look(settings: &InfluxDb, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+    let mut walk = Walk::new(&*env.clock, tell);
     let settings = walk.step("settings", async { Ok((settings.checked(OPERATION)?, settings.place())) }).await;
     let settings = settings.unwrap_or_default();
     walk.step("name", look_up(&settings)).await;
@@ -35,12 +36,60 @@ pub(super) async fn diagnose(settings: &InfluxDb, env: &BackendEnv) -> Vec<Step>
     walk.step("health", health(&client)).await;
     walk.step("token", token(&client)).await;
     walk.step("organisation", organisation(&client)).await;
+    let client = Arc::new(client);
+    let made = Made::begin(&client).await;
     walk.step("buckets", found(&client)).await;
     walk.step("may write", may_write(&client)).await;
     walk.step("write and read", written(&settings, env)).await;
     walk.step("clocks", clocks(&client, env)).await;
     walk.step("latency", latency(&client, env)).await;
+    made.remove().await;
     walk.steps()
+}
+
+/// The buckets that were not there when the look began.
+struct Made {
+    client: Arc<Client>,
+    missing: Vec<String>,
+}
+
+impl Made {
+    async fn begin(client: &Arc<Client>) -> Self {
+        let mut missing = Vec::new();
+        for name in [client.settings.bucket.clone(), client.settings.rollup_bucket()] {
+            // One that cannot be asked for is none that we make.
+            if let Ok(None) = client.bucket(OPERATION, &name).await {
+                missing.push(name);
+            }
+        }
+        Self { client: Arc::clone(client), missing }
+    }
+
+    async fn remove(mut self) {
+        remove(&self.client, std::mem::take(&mut self.missing)).await;
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let missing = std::mem::take(&mut self.missing);
+        // The look was stopped on the way.
+        if let (false, Ok(runtime)) = (missing.is_empty(), tokio::runtime::Handle::try_current()) {
+            let client = Arc::clone(&self.client);
+            runtime.spawn(async move { remove(&client, missing).await });
+        }
+    }
+}
+
+async fn remove(client: &Client, missing: Vec<String>) {
+    for name in missing {
+        let Ok(Some(bucket)) = client.bucket(OPERATION, &name).await else { continue };
+        let place = format!("/api/v2/buckets/{}", bucket.id);
+        let gone = client.send(OPERATION, client.request(Method::DELETE, &place)).await;
+        if !gone.is_ok_and(|answer| answer.status().is_success()) {
+            tracing::warn!(bucket = name, "a bucket that a look made cannot be removed");
+        }
+    }
 }
 
 async fn rest_skipped(mut walk: Walk<'_>) -> Vec<Step> {
