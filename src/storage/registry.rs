@@ -117,9 +117,10 @@ macro_rules! backends {
     };
 }
 
+// In the order in which people see them.
 backends! {
     embedded::Embedded,
+    postgres::Postgres,
     influxdb::InfluxDb,
     none::Nothing,
-    postgres::Postgres,
 }

@@ -55,13 +55,13 @@ const BACKENDS: Backend[] = [
     icon: "M2.5 2.8h11v4.4h-11ZM2.5 8.8h11v4.4h-11ZM5 5h.01M5 11h.01", keepsHistory: true, isShared: false, fields: FOLDER,
   },
   {
-    id: "influxdb", name: same("InfluxDB"), about: words("Your time-series server, shared by several computers, for dashboards of your own.", "Ihr Zeitreihen-Server, von mehreren Rechnern gemeinsam benutzt, für eigene Übersichten."),
-    icon: "M2 11 5.2 5l2.8 5.5L11 3.5l3 5", keepsHistory: true, isShared: true, fields: SERIES,
-  },
-  {
     id: "postgres", name: same("PostgreSQL"), about: words("Your SQL server, shared by several computers. TimescaleDB is used when it is there.", "Ihr SQL-Server, von mehreren Rechnern gemeinsam benutzt. TimescaleDB wird genutzt, wo es da ist."),
     icon: "M3 4.2C3 3 5.2 2.2 8 2.2s5 .8 5 2-2.2 2-5 2-5-.8-5-2Zm0 0v7.6c0 1.2 2.2 2 5 2s5-.8 5-2V4.2M3 8c0 1.2 2.2 2 5 2s5-.8 5-2",
     keepsHistory: true, isShared: true, fields: SQL,
+  },
+  {
+    id: "influxdb", name: same("InfluxDB"), about: words("Your time-series server, shared by several computers, for dashboards of your own.", "Ihr Zeitreihen-Server, von mehreren Rechnern gemeinsam benutzt, für eigene Übersichten."),
+    icon: "M2 11 5.2 5l2.8 5.5L11 3.5l3 5", keepsHistory: true, isShared: true, fields: SERIES,
   },
   {
     id: "none", name: words("No history", "Kein Verlauf"), about: words("Only what is happening now. Nothing is written, nothing can be looked up later.", "Nur was gerade geschieht. Nichts wird geschrieben, nichts lässt sich später nachsehen."),
