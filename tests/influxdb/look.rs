@@ -108,5 +108,11 @@ fn a_look_leaves_no_bucket_behind() {
         settings.open(&env_of(1)).await.expect("opens").close().await.expect("closes");
         assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
         assert_eq!(there().await, 2, "those that were there stay");
+        // One that somebody makes while the look goes on is nobody's to remove.
+        let settings = server.settings("untouched_meanwhile");
+        let look = steps(&settings);
+        let open = async { settings.open(&env_of(1)).await.expect("opens").close().await.expect("closes") };
+        tokio::join!(look, open);
+        assert_eq!(there().await, 4, "and those that came meanwhile");
     });
 }

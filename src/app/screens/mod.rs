@@ -44,11 +44,13 @@ pub struct Screens {
     pasted: Arc<Mutex<Pasted>>,
     /// The look at a store that is going on.
     looking: Arc<Mutex<Looking>>,
+    /// Held by a look, and by what must not happen beside one.
+    look_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Screens {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, fleet: Arc::default(), pasted: Arc::default(), looking: Arc::default() }
+        Self { core, fleet: Arc::default(), pasted: Arc::default(), looking: Arc::default(), look_turn: Arc::default() }
     }
 
     fn history(&self) -> History {

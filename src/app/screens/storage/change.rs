@@ -32,6 +32,9 @@ impl Screens {
     /// No such backend, or the file cannot be read, edited or written.
     pub async fn use_storage(&self, form: StorageForm) -> Result<UseOutcome, Failed> {
         let place = place_of(form.place.as_deref())?;
+        // A look removes what it made: that must be over before rows may come there.
+        self.stop_looking();
+        let _turn = self.look_turn.lock().await;
         let pasted = Arc::clone(&self.pasted);
         let drafted = self
             .at_desk(move |desk| match desk.read_as(&form.base)? {

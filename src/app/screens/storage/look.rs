@@ -88,6 +88,7 @@ impl Screens {
         tell: impl Fn(LookNews) + Send + Sync + 'static,
     ) -> Result<LookOutcome, Failed> {
         let mut stopped = lock(&self.looking).begin();
+        let _turn = self.look_turn.lock().await;
         let pasted = Arc::clone(&self.pasted);
         let drafted = self.at_desk(move |desk| Ok(desk.drafted(&desk.read()?, &form, &pasted))).await?;
         let drafted = match drafted {
