@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["model", "clock", "secret", "probe", "storage"]),
     ("telemetry", &["model", "clock"]),
     ("alert", &["model", "clock", "event"]),
-    ("screen", &["model", "clock", "record", "storage", "control"]),
+    ("screen", &["model", "clock", "secret", "record", "storage", "control"]),
     ("control", &["model", "clock", "event", "storage", "record", "schedule", "deliver", "journal"]),
 ];
 
@@ -182,6 +182,30 @@ fn registered(file: &str, list: &str) -> BTreeSet<String> {
 fn every_kind_and_backend_is_registered() {
     assert_eq!(folders("src/probe/kinds"), registered("src/probe/registry.rs", "kinds"));
     assert_eq!(folders("src/storage/backends"), registered("src/storage/registry.rs", "backends"));
+}
+
+/// Cards and forms come from the backends' own folders. The stand-in core of tests has backends of its own.
+#[test]
+fn no_window_knows_a_backend_by_name() {
+    let mut names: Vec<String> = registered("src/storage/registry.rs", "backends").into_iter().collect();
+    names.extend(["influx", "timescale"].map(str::to_owned));
+    let is_window = |path: &str| {
+        let is_stand_in = path.starts_with("ui/src/lib/ipc/fake") || path.ends_with(".test.ts");
+        ["ui/src/", "ui/messages/", "src-tauri/src/"].iter().any(|room| path.starts_with(room)) && !is_stand_in
+    };
+    let mut faults = Vec::new();
+    for (path, text) in files().iter().filter(|(path, _)| is_window(path)) {
+        for (at, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            // A word of every day counts where it stands for itself.
+            let names_it = |name: &String| match name.as_str() {
+                "none" => line.contains("backend") && (line.contains("\"none\"") || line.contains("backend_none")),
+                name => line.contains(name),
+            };
+            faults.extend(names.iter().filter(|name| names_it(name)).map(|name| format!("{path}:{}: {name}", at + 1)));
+        }
+    }
+    assert_none("a backend named in the window or the shell", &faults);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn main() {
         postgres_reads::reads(argument("--times", 40));
     }
     if only.is_empty() || only == "influxdb" {
-        influxdb::append(argument("--rounds", 3), argument("--minutes", 300));
+        influxdb::append(argument("--rounds", 3), argument("--minutes", 1_000));
     }
     if only.is_empty() || only == "influxdb-sizes" {
         influxdb::sizes(argument("--monitors", 20), argument("--days", 28));

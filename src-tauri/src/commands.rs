@@ -4,10 +4,14 @@
 use std::sync::Arc;
 
 use hallmonitor::screen::{
-    About, Board, DayMark, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, Millis,
-    MonitorDraft, MonitorPage, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Scope, Series,
-    Window,
+    About, Board, DayMark, DeadLetters, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec,
+    IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, Number, Parts, PlainSecret, Preferences,
+    ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory, SaveOutcome, Scope,
+    SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome,
+    VaultPlace, VaultSecret, Window,
 };
+use hallmonitor::secret::SecretText;
+use tauri::ipc::Channel;
 use tauri::{AppHandle, State};
 
 use crate::house::House;
@@ -15,6 +19,11 @@ use crate::{prefs, push, shell, tray, window};
 
 type Answer<T> = Result<T, Failed>;
 type Core<'a> = State<'a, Arc<House>>;
+
+/// A text that may hold a secret, on its way in.
+#[derive(Debug, serde::Deserialize, specta::Type)]
+#[serde(transparent)]
+pub(crate) struct SecretInput(#[specta(type = String)] SecretText);
 
 /// Everything as it is now. From then on changes come as events.
 #[tauri::command]
@@ -200,6 +209,175 @@ pub(crate) async fn watch(core: Core<'_>, suggestions: Vec<String>) -> Answer<Sa
 #[specta::specta]
 pub(crate) async fn import_config(core: Core<'_>, text: String) -> Answer<SaveOutcome> {
     core.screens().await?.import_config(text).await
+}
+
+/// What history can be kept in, and what it is kept in.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn storage_overview(core: Core<'_>) -> Answer<StorageOverview> {
+    core.screens().await?.storage_overview().await
+}
+
+/// The settings of a backend, without its secrets.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn storage_draft(core: Core<'_>, backend: String) -> Answer<StorageDraft> {
+    core.screens().await?.storage_draft(backend).await
+}
+
+/// What is wrong with settings, at their fields.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn check_storage(core: Core<'_>, form: StorageForm) -> Answer<Vec<FieldError>> {
+    core.screens().await?.check_storage(form).await
+}
+
+/// What a pasted address says; its secret stays here.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn take_apart(core: Core<'_>, backend: String, address: SecretInput) -> Answer<Option<TakenApart>> {
+    core.screens().await?.take_apart(&backend, &address.0)
+}
+
+/// Looks at a store, step by step.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn look_at_storage(core: Core<'_>, form: StorageForm, news: Channel<LookNews>) -> Answer<LookOutcome> {
+    let tell = move |step| _ = news.send(step);
+    core.screens().await?.look_at_storage(form, tell).await
+}
+
+/// Stops the look that is going on.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn stop_looking(core: Core<'_>) -> Answer<()> {
+    core.screens().await?.stop_looking();
+    Ok(())
+}
+
+/// Has history go to a backend from now on.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn use_storage(core: Core<'_>, form: StorageForm) -> Answer<UseOutcome> {
+    core.screens().await?.use_storage(form).await
+}
+
+/// How the store in use is doing.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn storage_state(core: Core<'_>) -> Answer<StorageState> {
+    Ok(core.screens().await?.storage_state().await)
+}
+
+/// Has history of a store of before shown too.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn show_former(core: Core<'_>, contact: String) -> Answer<()> {
+    core.screens().await?.show_former(&contact).await
+}
+
+/// Rows that were refused for good.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn dead_letters(core: Core<'_>) -> Answer<DeadLetters> {
+    core.screens().await?.dead_letters().await
+}
+
+/// Has refused rows brought again; none named means all.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn retry_letters(core: Core<'_>, ids: Vec<String>) -> Answer<()> {
+    core.screens().await?.retry_letters(ids).await.map(drop)
+}
+
+/// Drops refused rows for good; none named means all.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn drop_letters(core: Core<'_>, ids: Vec<String>) -> Answer<()> {
+    core.screens().await?.drop_letters(ids).await.map(drop)
+}
+
+/// How long history is kept.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn retention(core: Core<'_>) -> Answer<RetentionDraft> {
+    core.screens().await?.retention().await
+}
+
+/// What other times would come to.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn check_retention(core: Core<'_>, form: RetentionForm) -> Answer<RetentionCheck> {
+    core.screens().await?.check_retention(form).await
+}
+
+/// Keeps history for other times.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn save_retention(core: Core<'_>, form: RetentionForm) -> Answer<SaveOutcome> {
+    core.screens().await?.save_retention(form).await
+}
+
+/// Drops what is older than it is kept, now.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn prune_storage(core: Core<'_>) -> Answer<Number> {
+    #[allow(clippy::cast_precision_loss, reason = "counts of rows are below 2^53")]
+    core.screens().await?.prune_storage().await.map(|rows| Number(rows as f64))
+}
+
+/// What the vault holds, without any secret.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn secrets(core: Core<'_>) -> Answer<Vec<VaultSecret>> {
+    core.screens().await?.secrets().await
+}
+
+/// Whether the places of the vault work.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn vault_places(core: Core<'_>) -> Answer<Vec<VaultPlace>> {
+    core.screens().await?.vault_places().await
+}
+
+/// Gives a secret another value.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn set_secret(
+    core: Core<'_>,
+    name: String,
+    text: SecretInput,
+    place: Option<String>,
+) -> Answer<SecretOutcome> {
+    core.screens().await?.set_secret(name, text.0, place).await
+}
+
+/// Forgets a secret.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn forget_secret(core: Core<'_>, name: String) -> Answer<SecretOutcome> {
+    core.screens().await?.forget_secret(name).await
+}
+
+/// Secrets that stand in the configuration file.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn plain_secrets(core: Core<'_>) -> Answer<Vec<PlainSecret>> {
+    core.screens().await?.plain_secrets().await
+}
+
+/// Moves them into the vault.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn move_plain_secrets(core: Core<'_>, place: Option<String>) -> Answer<SecretOutcome> {
+    core.screens().await?.move_plain_secrets(place).await
+}
+
+/// What helps to find a fault, without secrets.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn diagnostics(core: Core<'_>) -> Answer<String> {
+    core.screens().await?.diagnostics().await
 }
 
 /// Preferences of the window.

@@ -40,7 +40,7 @@ impl Answers for Live {
                 let reads = self.reads().await?;
                 Ok(Answer::Incidents(reads.incidents(monitor, span, limit).await?))
             }
-            Request::Storage => Ok(Answer::Storage(Box::new(storage::report(&self.0).await))),
+            Request::Storage => Ok(Answer::Storage(Box::new(storage::report(&self.0, storage::PATIENCE).await))),
             Request::VerifyStore => {
                 let why = || self.0.delivery.status().fault.unwrap_or_else(|| "the store is being opened".to_owned());
                 storage::verified(self.0.delivery.history().verify_store().await, why)
@@ -90,7 +90,7 @@ impl Live {
             holder: Some(self.holder()),
             monitors,
             gap: board.gap().map(|gap| OwnGap { reason: gap.reason, since: gap.span.from }),
-            faults: faults_of(&self.0),
+            faults: faults_of(&self.0, 0),
             storage: Some(Storage {
                 backend: delivery.backend.to_owned(),
                 last_write: delivery.last_write,
@@ -156,8 +156,9 @@ impl Live {
     }
 }
 
-/// What is wrong with Hall Monitor itself.
-pub(super) fn faults_of(core: &Core) -> Vec<Fault> {
+/// What is wrong with Hall Monitor itself. A store that takes nothing is told once something has waited for it for so
+/// long, in microseconds.
+pub(super) fn faults_of(core: &Core, patience_us: u64) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut add = |of: &str, what: String| faults.push(Fault { of: of.to_owned(), what });
     let in_force = lock(&core.in_force);
@@ -174,7 +175,9 @@ pub(super) fn faults_of(core: &Core) -> Vec<Fault> {
         add("journal", format!("{fault}; {rows} rows wait in memory, {dropped} results were dropped"));
     }
     let delivery = core.delivery.status();
-    if let Some(fault) = delivery.fault {
+    let now = core.clock.wall();
+    let has_lasted = patience_us == 0 || delivery.oldest_waiting.is_some_and(|old| now.since_us(old) >= patience_us);
+    if let Some(fault) = delivery.fault.filter(|_| has_lasted) {
         add("storage", format!("{fault}; {} rows wait in the journal", delivery.backlog_rows));
     }
     if delivery.dead_letters > 0 {

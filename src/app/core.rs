@@ -196,7 +196,7 @@ impl Core {
     }
 
     /// What a store may use.
-    fn env(&self) -> BackendEnv {
+    pub(super) fn env(&self) -> BackendEnv {
         BackendEnv {
             data_dir: self.folder.path().to_owned(),
             instance: self.presence.id(),

@@ -15,13 +15,13 @@ use crate::record::StateFile;
 use crate::storage::{BackendConfig, BackendEnv, ExpectedSize, Load, StoreError, Verified, expected_size};
 
 /// A store that does not answer by then is told as such.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How storage of a running core is doing.
-pub(super) async fn report(core: &Core) -> StorageReport {
+/// How storage of a running core is doing; the store is given so long to answer.
+pub(super) async fn report(core: &Core, patience: Duration) -> StorageReport {
     let delivery = &core.delivery;
     let status = delivery.status();
-    let checked = delivery.check(PATIENCE).await;
+    let checked = delivery.check(patience).await;
     StorageReport {
         live: true,
         backend: status.backend.to_owned(),

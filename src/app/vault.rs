@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Vars;
 use crate::secret::{AskPassphrase, Asking, Chain, Passphrase, SecretString};
 
@@ -21,5 +22,5 @@ pub fn system_vault(data_dir: &Path, vars: &Vars, person: Option<Box<dyn AskPass
         file: given(PASSPHRASE_FILE_VARIABLE).map(Into::into),
         person,
     };
-    Chain::new(data_dir, passphrase, asking)
+    Chain::new(data_dir, passphrase, asking).dated(|| SystemClock.wall())
 }

@@ -7,6 +7,7 @@ use super::problem::{Problem, nearest, quoted};
 use super::section::{Given, report_missing};
 use super::value::Reader;
 use crate::model::{FieldKind, FieldSpec, clean_text};
+use crate::secret::Zeroizing;
 use crate::storage::{BACKENDS, BackendConfig, Retention};
 
 /// Where history is kept, and for how long.
@@ -127,8 +128,10 @@ fn backend(
         let path = format!("storage.{id}.{}", field.key);
         let place = given.place(&path).or(given.place("storage.backend"));
         if let Some((value, origin)) = given.take(&path) {
-            object.insert(field.key.to_owned(), value.into_json());
-            origins.push((field.key, place, origin));
+            let value = value.into_json();
+            let hidden = (origin != Origin::Written).then(|| shown(&value));
+            object.insert(field.key.to_owned(), value);
+            origins.push((field.key, place, hidden));
         } else if field.required && !(waits && field.kind == FieldKind::Secret) {
             let problem = reader.problems.error_at(place, format!("`{path}` is required"));
             problem.allowed(field.doc);
@@ -148,13 +151,20 @@ fn backend(
     if faults.is_empty() {
         return Some(config);
     }
-    let foreign = origins.iter().any(|(_, _, origin)| *origin != Origin::Written);
     for fault in faults {
         let place = origins.iter().find(|(key, ..)| *key == fault.key).and_then(|(_, place, _)| *place);
-        let why = if foreign { "cannot be used".to_owned() } else { clean_text(&fault.what, 300) };
+        // What does not stand in the file is not told by a message either.
+        let mut hidden = origins.iter().filter_map(|(.., hidden)| hidden.as_ref());
+        let tells = hidden.any(|text| fault.what.contains(text.as_str()));
+        let why = if tells { "cannot be used".to_owned() } else { clean_text(&fault.what, 300) };
         reader.problems.error_at(place, format!("`storage.{id}.{}`: {why}", fault.key));
     }
     None
+}
+
+/// A value as a message would repeat it.
+fn shown(value: &serde_json::Value) -> Zeroizing<String> {
+    Zeroizing::new(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn retention(given: &Given<'_, '_>, word: &str) -> Retention {

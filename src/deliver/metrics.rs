@@ -61,6 +61,8 @@ pub(super) struct Counters {
     pub(super) condensed: u64,
     pub(super) pruned_results: u64,
     pub(super) pruned_rollups: u64,
+    /// How often retention was looked after.
+    pub(super) prunes: u64,
 }
 
 impl Counters {

@@ -46,6 +46,7 @@ mod ways;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -259,6 +260,55 @@ impl Delivery {
     /// Tells how stores are opened that were in use before.
     pub fn know(&self, others: &[Arc<dyn OpenStore>]) {
         self.ways.know(others, &self.options);
+    }
+
+    /// Has what is older than it is kept dropped now, and waits for that; gives how many rows went. None where the store
+    /// took longer: then it is done once the store can.
+    pub async fn prune_now(&self, within: Duration) -> Option<u64> {
+        const LOOK: Duration = Duration::from_millis(50);
+        let current = self.ways.current();
+        let counted = || {
+            let counters = lock(&current.counters);
+            (counters.prunes, counters.pruned_results + counters.pruned_rollups)
+        };
+        let (before, gone) = counted();
+        current.prune.store(true, Ordering::Release);
+        current.wake.notify_one();
+        let mut waited = Duration::ZERO;
+        while waited < within {
+            tokio::time::sleep(LOOK).await;
+            waited += LOOK;
+            let (prunes, now) = counted();
+            if prunes > before {
+                return Some(now - gone);
+            }
+        }
+        None
+    }
+
+    /// Whether a former store is read once somebody asks for it ([`Delivery::ask_former`]).
+    #[must_use]
+    pub fn can_be_asked(&self, contact: &str) -> bool {
+        self.ways.former().iter().any(|former| former.contact == contact && former.can_be_asked())
+    }
+
+    /// Has reads ask a former store too that is not on this machine, from now on. It is opened for that.
+    ///
+    /// # Errors
+    /// It cannot be opened now, or nobody knows its settings any more: why.
+    pub async fn ask_former(&self, contact: &str) -> Result<(), String> {
+        let found = self.ways.former().into_iter().find(|former| former.contact == contact);
+        let former = found.ok_or_else(|| "there is no such store of before".to_owned())?;
+        lock(&former.progress).fault = None;
+        former.wanted.store(true, Ordering::Release);
+        match former.readable().await {
+            Some(_) => Ok(()),
+            None => {
+                former.wanted.store(false, Ordering::Release);
+                let fault = lock(&former.progress).fault.clone();
+                Err(fault.unwrap_or_else(|| "its settings are not in the file any more".to_owned()))
+            }
+        }
     }
 
     /// The newest rows that were refused for good, and how many lines of their file cannot be read.

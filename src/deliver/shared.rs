@@ -85,6 +85,10 @@ pub(super) struct Shared {
     pub(super) former: AtomicBool,
     /// It is to be closed and opened again: its settings changed.
     pub(super) reopen: AtomicBool,
+    /// What is older than it is kept is to go now, not only at the next time.
+    pub(super) prune: AtomicBool,
+    /// Somebody asked to read it, although it is on no folder of this machine.
+    pub(super) wanted: AtomicBool,
     /// No thread works for it.
     pub(super) ended: AtomicBool,
     /// The store in use is in the same folder under another contact.
@@ -150,6 +154,8 @@ impl Shared {
             stop: AtomicBool::new(false),
             former: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
+            prune: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             ended: AtomicBool::new(true),
             shadowed: AtomicBool::new(false),
             thread: Mutex::new(None),
@@ -185,9 +191,17 @@ impl Shared {
             }
             Err(error) => {
                 lock(&self.progress).fault = Some(error_chain(&error));
+                // Whoever reads next does not wait for it again.
+                self.wanted.store(false, Ordering::Release);
                 None
             }
         }
+    }
+
+    /// Whether it is read once somebody asks for it: it is elsewhere, and its settings are known.
+    pub(super) fn can_be_asked(&self) -> bool {
+        let is_known = lock(&self.opener).as_ref().is_some_and(|opener| opener.folder().is_none());
+        is_known && self.is_former() && !self.is_readable()
     }
 
     /// Whether a read may open it once its thread has ended.
@@ -201,7 +215,7 @@ impl Shared {
             && self.ended.load(Ordering::Acquire)
             && !self.shadowed.load(Ordering::Acquire)
             // Opening would make what is not there.
-            && self.place().is_some_and(|folder| folder.is_dir())
+            && self.place().map_or_else(|| self.wanted.load(Ordering::Acquire), |folder| folder.is_dir())
     }
 
     /// The folder that the store is in, by its one true name.

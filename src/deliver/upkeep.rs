@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::deliverer::guarded;
@@ -140,7 +141,9 @@ impl Upkeep {
             return None;
         }
         let now = clock.mono();
-        if now < self.next_look {
+        if shared.prune.swap(false, Ordering::AcqRel) {
+            self.next_prune = None;
+        } else if now < self.next_look {
             return Some(self.next_look.since(now));
         }
         let worked = match self.work(shared, store, clock).await {
@@ -187,6 +190,7 @@ impl Upkeep {
             let mut counters = lock(&shared.counters);
             counters.pruned_results += pruned.results;
             counters.pruned_rollups += pruned.rollups;
+            counters.prunes += 1;
             drop(counters);
             if pruned.results + pruned.rollups > 0 {
                 tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");

@@ -6,6 +6,7 @@ use serde::Serialize;
 use specta::Type;
 
 use super::number::{Millis, Share};
+use super::storage::Words;
 use crate::model::{FactKey, Failure, GapReason, MonitorId, State, UnixMicros, Verdict};
 use crate::record;
 
@@ -123,6 +124,8 @@ pub struct OwnGap {
 pub struct StorageHealth {
     /// The backend's word.
     pub backend: String,
+    /// What it is called.
+    pub name: Words,
     /// Whether it keeps history at all.
     pub keeps_history: bool,
     /// When a row was last made durable.

@@ -13,6 +13,7 @@
 //! | `history.rs` | results and incidents |
 //! | `form.rs` | fields, drafts, and what comes of saving |
 //! | `place.rs` | preferences, first run, where things are |
+//! | `storage.rs` | where history is kept: cards, forms, a look, what comes of a change |
 //! | `failed.rs` | why there is no answer |
 
 mod board;
@@ -23,6 +24,7 @@ mod history;
 mod number;
 mod place;
 mod series;
+mod storage;
 
 pub use self::board::{Board, BoardChange, BoardRow, Counts, Fault, OwnGap, StorageHealth, Summary, order_of, row_of};
 pub use self::failed::{Failed, FileProblem};
@@ -38,3 +40,9 @@ pub use self::history::{
 pub use self::number::{Millis, Number, Share, clock_time};
 pub use self::place::{About, FirstRun, Language, OnClose, Preferences, Suggestion, Theme};
 pub use self::series::{Outage, PartLine, Parts, Series, Unseen};
+pub use self::storage::{
+    ConnectionUse, DeadLetter, DeadLetters, KeptTier, LookNews, LookOutcome, OtherPlace, PlainSecret, RetentionCheck,
+    RetentionDraft, RetentionForm, SecretOutcome, SecretShown, SecretWish, ShownWith, StorageCard, StorageDraft,
+    StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart, UseOutcome,
+    VaultPlace, VaultSecret, Words,
+};

@@ -9,7 +9,8 @@ use super::keychain::Keychain;
 use super::names::Names;
 use super::passphrase::Passphrase;
 use super::sealed::Sealed;
-use super::{Place, SecretString, Vault, VaultError, check_name};
+use super::{Known, Place, SecretString, Vault, VaultError, check_name};
+use crate::model::UnixMicros;
 
 /// One place of the chain. `may_ask` says whether a person is there who can be asked to unlock it.
 pub(super) trait Link: Debug + Send + Sync {
@@ -63,6 +64,17 @@ pub struct Chain {
     links: Vec<Box<dyn Link>>,
     names: Names,
     asking: Mutex<Asking>,
+    /// Tells the time, where somebody can.
+    now: Option<Now>,
+}
+
+/// Tells the time.
+struct Now(Box<dyn Fn() -> UnixMicros + Send + Sync>);
+
+impl Debug for Now {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Now")
+    }
 }
 
 impl Chain {
@@ -77,7 +89,14 @@ impl Chain {
             Box::new(super::kernel::Kernel),
             Box::new(Sealed::new(&folder, passphrase)),
         ];
-        Self { links, names: Names::new(&folder), asking: Mutex::new(asking) }
+        Self { links, names: Names::new(&folder), asking: Mutex::new(asking), now: None }
+    }
+
+    /// The same, which notes when a secret was set.
+    #[must_use]
+    pub fn dated(mut self, now: impl Fn() -> UnixMicros + Send + Sync + 'static) -> Self {
+        self.now = Some(Now(Box::new(now)));
+        self
     }
 
     /// What a person may be asked from now on.
@@ -112,7 +131,7 @@ impl Chain {
             }
             None => self.keep_in_strongest(name, secret, &mut passed)?,
         };
-        self.names.note(name, Some(place))?;
+        self.names.note(name, Some(place), self.now.as_ref().map(|now| (now.0)()))?;
         let old = before.filter(|old| *old != place);
         let left = old.and_then(|old| self.link(old).and_then(|link| link.forget(name, self.may_ask(old))).err());
         Ok(Kept { place, passed, left: left.filter(|error| !error.is_absent()) })
@@ -143,7 +162,7 @@ impl Chain {
         check_name(name)?;
         if let Some(place) = self.names.place(name)? {
             self.link(place)?.forget(name, self.may_ask(place))?;
-            self.names.note(name, None)?;
+            self.names.note(name, None, None)?;
             return Ok(true);
         }
         let mut was_there = false;
@@ -217,6 +236,18 @@ impl Vault for Chain {
     fn forget(&self, name: &str) -> Result<(), VaultError> {
         self.drop_secret(name).map(drop)
     }
+
+    fn keep(&self, name: &str, secret: SecretString, place: Option<Place>) -> Result<Kept, VaultError> {
+        Self::keep(self, name, &secret, place)
+    }
+
+    fn known(&self) -> Result<BTreeMap<String, Known>, VaultError> {
+        self.names.known()
+    }
+
+    fn look(&self) -> Vec<Look> {
+        Self::look(self)
+    }
 }
 
 #[cfg(test)]
@@ -280,7 +311,11 @@ mod tests {
                 links.push(Box::new(Fake { place, fault, holds: MemoryVault::default() }));
             }
             let names = Names::new(&folder.path().join("vault"));
-            Self { chain: Chain { links, names, asking: Mutex::new(Asking::Nothing) }, faults, _folder: folder }
+            Self {
+                chain: Chain { links, names, asking: Mutex::new(Asking::Nothing), now: None }.dated(|| at(7)),
+                faults,
+                _folder: folder,
+            }
         }
 
         fn fail(&self, at: usize, fault: Option<VaultError>) {
@@ -290,6 +325,20 @@ mod tests {
         fn get(&self, name: &str) -> Result<String, VaultError> {
             self.chain.get(name).map(|secret| secret.expose_secret().to_owned())
         }
+    }
+
+    fn at(seconds: i64) -> UnixMicros {
+        UnixMicros::new(1_700_000_000_000_000 + seconds * 1_000_000)
+    }
+
+    #[test]
+    fn when_a_secret_was_set_is_noted_and_forgotten_with_it() {
+        let rig = Rig::new();
+        rig.chain.keep("a", &"x".into(), None).expect("kept");
+        let known = Vault::known(&rig.chain).expect("known");
+        assert_eq!(known.get("a"), Some(&Known { place: Some(Place::Service), set: Some(at(7)) }));
+        rig.chain.drop_secret("a").expect("forgotten");
+        assert!(Vault::known(&rig.chain).expect("known").is_empty());
     }
 
     fn absent(place: Place) -> VaultError {

@@ -46,6 +46,7 @@ mod remember;
 mod sealed;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 pub use chain::{Asking, Chain, Kept, Look};
@@ -57,6 +58,8 @@ pub use remember::Remembering;
 pub use secrecy::zeroize::Zeroizing;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use text::{SecretText, wipe};
+
+use crate::model::UnixMicros;
 
 /// A place for secrets, by name. Calls may block: never make one on an async thread.
 pub trait Vault: Debug + Send + Sync {
@@ -77,6 +80,30 @@ pub trait Vault: Debug + Send + Sync {
     /// # Errors
     /// The vault cannot be used.
     fn forget(&self, name: &str) -> Result<(), VaultError>;
+
+    /// Keeps a secret in the strongest place that is there, or in the one that is named.
+    ///
+    /// # Errors
+    /// No place is there, or the one that is meant cannot be used now.
+    fn keep(&self, name: &str, secret: SecretString, place: Option<Place>) -> Result<Kept, VaultError>;
+
+    /// The secrets that were set here, by name: where each is, and since when.
+    ///
+    /// # Errors
+    /// That cannot be told now.
+    fn known(&self) -> Result<BTreeMap<String, Known>, VaultError>;
+
+    /// Looks at every place by writing to it, the strongest first.
+    fn look(&self) -> Vec<Look>;
+}
+
+/// What is known of a secret without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Where it is; none where the vault has but one place, which is no place of the machine's.
+    pub place: Option<Place>,
+    /// When it was set; none where nobody noted that.
+    pub set: Option<UnixMicros>,
 }
 
 /// Longest name, in bytes.

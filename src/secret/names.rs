@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Place, VaultError, private};
+use super::{Known, Place, VaultError, private};
+use crate::model::UnixMicros;
 
 /// Largest list, in bytes.
 const LIMIT: u64 = 4 * 1024 * 1024;
@@ -18,6 +19,9 @@ const VERSION: u32 = 1;
 struct List {
     version: u32,
     names: BTreeMap<String, Place>,
+    /// When each was set, where that was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    set: BTreeMap<String, UnixMicros>,
 }
 
 /// The list of names.
@@ -33,13 +37,27 @@ impl Names {
 
     /// All names with their places.
     pub(super) fn all(&self) -> Result<BTreeMap<String, Place>, VaultError> {
+        self.list().map(|list| list.names)
+    }
+
+    /// All names with what is known of them.
+    pub(super) fn known(&self) -> Result<BTreeMap<String, Known>, VaultError> {
+        let List { names, set, .. } = self.list()?;
+        let known = names.into_iter().map(|(name, place)| {
+            let known = Known { place: Some(place), set: set.get(&name).copied() };
+            (name, known)
+        });
+        Ok(known.collect())
+    }
+
+    fn list(&self) -> Result<List, VaultError> {
         let bytes = private::read(&self.path, LIMIT).map_err(|error| self.fault(&error))?;
-        let Some(bytes) = bytes else { return Ok(BTreeMap::new()) };
+        let Some(bytes) = bytes else { return Ok(List::default()) };
         let list: List = serde_json::from_slice(&bytes).map_err(|error| self.fault(&error))?;
         if list.version != VERSION {
             return Err(self.fault(&format!("it is of version {}, which this version does not read", list.version)));
         }
-        Ok(list.names)
+        Ok(list)
     }
 
     /// Where a name is known to be.
@@ -47,19 +65,24 @@ impl Names {
         Ok(self.all()?.get(name).copied())
     }
 
-    /// Notes where a name is; none when it is nowhere any more.
-    pub(super) fn note(&self, name: &str, place: Option<Place>) -> Result<(), VaultError> {
+    /// Notes where a name is and since when; none when it is nowhere any more.
+    pub(super) fn note(&self, name: &str, place: Option<Place>, now: Option<UnixMicros>) -> Result<(), VaultError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let _lock = private::lock(folder).map_err(|error| self.fault(&error))?;
-        let mut names = self.all()?;
+        let List { mut names, mut set, .. } = self.list()?;
         let before = match place {
             Some(place) => names.insert(name.to_owned(), place),
             None => names.remove(name),
         };
-        if before == place {
+        let noted = match now.filter(|_| place.is_some()) {
+            Some(now) => set.insert(name.to_owned(), now),
+            None => set.remove(name),
+        };
+        if before == place && noted == now {
             return Ok(());
         }
-        let bytes = serde_json::to_vec_pretty(&List { version: VERSION, names }).map_err(|error| self.fault(&error))?;
+        let bytes =
+            serde_json::to_vec_pretty(&List { version: VERSION, names, set }).map_err(|error| self.fault(&error))?;
         private::replace(&self.path, &bytes).map_err(|error| self.fault(&error))
     }
 

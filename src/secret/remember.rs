@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{SecretString, Vault, VaultError};
+use super::{Kept, Known, Look, Place, SecretString, Vault, VaultError};
 
 /// Gives a secret that it gave before also while its place is locked, slow or gone: what is watched with it has it in
 /// memory anyway, and must not stop because the configuration is read again at such a moment. A place that refuses, or
@@ -54,11 +54,23 @@ impl Vault for Remembering {
         self.given().remove(name);
         Ok(())
     }
+
+    fn keep(&self, name: &str, secret: SecretString, place: Option<Place>) -> Result<Kept, VaultError> {
+        self.vault.keep(name, secret, place)
+    }
+
+    fn known(&self) -> Result<BTreeMap<String, Known>, VaultError> {
+        self.vault.known()
+    }
+
+    fn look(&self) -> Vec<Look> {
+        self.vault.look()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ExposeSecret, MemoryVault, Place};
+    use super::super::{ExposeSecret, MemoryVault};
     use super::*;
 
     /// A vault that can be locked.
@@ -76,6 +88,18 @@ mod tests {
 
         fn forget(&self, name: &str) -> Result<(), VaultError> {
             self.0.forget(name)
+        }
+
+        fn keep(&self, name: &str, secret: SecretString, place: Option<Place>) -> Result<Kept, VaultError> {
+            self.0.keep(name, secret, place)
+        }
+
+        fn known(&self) -> Result<BTreeMap<String, Known>, VaultError> {
+            self.0.known()
+        }
+
+        fn look(&self) -> Vec<Look> {
+            self.0.look()
         }
     }
 

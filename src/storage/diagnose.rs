@@ -35,19 +35,51 @@ pub struct Step {
     pub outcome: StepOutcome,
 }
 
+/// What is told of a look while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum StepNews<'a> {
+    /// A step is made.
+    Begins(&'static str),
+    /// It is over, or was skipped.
+    Ended(&'a Step),
+}
+
+/// Whoever hears of steps while they are made.
+pub trait HearSteps: Send + Sync {
+    /// Something happened.
+    fn hear(&self, news: StepNews<'_>);
+}
+
+impl<F: Fn(StepNews<'_>) + Send + Sync> HearSteps for F {
+    fn hear(&self, news: StepNews<'_>) {
+        self(news);
+    }
+}
+
 /// Steps that are made one after the other; after one that fails the rest is skipped.
-#[derive(Debug)]
 pub struct Walk<'a> {
     clock: &'a dyn Clock,
+    tell: &'a dyn HearSteps,
     steps: Vec<Step>,
     failed: bool,
 }
 
+impl std::fmt::Debug for Walk<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walk").field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Walk<'a> {
-    /// No steps yet.
+    /// No steps yet; `tell` hears of each.
     #[must_use]
-    pub fn new(clock: &'a dyn Clock) -> Self {
-        Self { clock, steps: Vec::new(), failed: false }
+    pub fn new(clock: &'a dyn Clock, tell: &'a dyn HearSteps) -> Self {
+        Self { clock, tell, steps: Vec::new(), failed: false }
+    }
+
+    fn add(&mut self, step: Step) {
+        self.tell.hear(StepNews::Ended(&step));
+        self.steps.push(step);
     }
 
     /// Makes a step, which gives what the next ones need and what was seen. None when it failed or was skipped.
@@ -57,17 +89,23 @@ impl<'a> Walk<'a> {
         work: impl Future<Output = Result<(T, String), StoreError>>,
     ) -> Option<T> {
         if self.failed {
-            self.steps.push(Step { name, outcome: StepOutcome::Skipped });
+            self.add(Step { name, outcome: StepOutcome::Skipped });
             return None;
         }
+        self.tell.hear(StepNews::Begins(name));
         let began = self.clock.mono();
         let (outcome, gave) = match work.await {
             Ok((gave, detail)) => (StepOutcome::Ok { detail, took: self.clock.mono().since(began) }, Some(gave)),
             Err(error) => (StepOutcome::Failed { error }, None),
         };
         self.failed = gave.is_none();
-        self.steps.push(Step { name, outcome });
+        self.add(Step { name, outcome });
         gave
+    }
+
+    /// The names of steps that were not made yet, out of all.
+    pub(crate) fn without(&self, all: &[&'static str]) -> Vec<&'static str> {
+        all.iter().copied().filter(|name| self.steps.iter().all(|step| step.name != *name)).collect()
     }
 
     /// The steps, in order.
@@ -78,9 +116,9 @@ impl<'a> Walk<'a> {
 }
 
 /// The steps that every backend can make: open, write and read a value, close.
-pub(super) async fn plain<B: Backend>(backend: &B, env: &BackendEnv) -> Vec<Step> {
+pub(super) async fn plain<B: Backend>(backend: &B, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
     const KEY: &str = "hallmonitor.diagnose";
-    let mut walk = Walk::new(&*env.clock);
+    let mut walk = Walk::new(&*env.clock, tell);
     let opened = walk.step("open", async {
         let store = backend.open(env).await?;
         Ok((store, backend.contact()))

@@ -56,6 +56,8 @@ pub struct StoreError {
     pub operation: &'static str,
     /// What happened, and the next step where there is one.
     pub what: String,
+    /// What somebody can do about it on the server, as one line to be copied, where there is such a thing.
+    pub command: Option<String>,
     /// What is behind it.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
@@ -64,13 +66,20 @@ pub struct StoreError {
 impl StoreError {
     /// A fault without a source.
     pub fn new(kind: StoreErrorKind, backend: BackendId, operation: &'static str, what: impl Into<String>) -> Self {
-        Self { kind, backend, operation, what: what.into(), source: None }
+        Self { kind, backend, operation, what: what.into(), command: None, source: None }
     }
 
     /// The same with what is behind it.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same with what to do about it on the server.
+    #[must_use]
+    pub fn helped_by(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
         self
     }
 

@@ -9,6 +9,8 @@
 //! | `query.rs` | what goes into a store and what is asked of it |
 //! | `error.rs` | why a store did not do what was asked |
 //! | `diagnose.rs` | a look at a store, step by step |
+//! | `address.rs` | addresses that people copy from elsewhere, taken apart |
+//! | `face.rs` | how a backend looks to a person who chooses one |
 //! | `answer.rs` | series and uptime, computed from plain rows for every backend; which tier answers |
 //! | `evidence.rs` | what is known of a monitor around a span, and the rollups that follow |
 //! | `held.rs` | rows of several monitors that were read together |
@@ -21,6 +23,7 @@
 //!
 //! How to write a backend: `docs/write-a-backend.md`.
 
+mod address;
 pub mod answer;
 pub mod backends;
 #[cfg(any(test, feature = "testing"))]
@@ -29,6 +32,7 @@ pub mod diagnose;
 mod error;
 mod estimate;
 mod evidence;
+mod face;
 mod held;
 mod length;
 mod query;
@@ -40,18 +44,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use diagnose::{Step, StepOutcome};
+pub use diagnose::{HearSteps, Step, StepNews, StepOutcome};
 pub use error::{StoreError, StoreErrorKind};
 pub use estimate::{ExpectedSize, Load, expected_size};
 pub(crate) use evidence::WORTH_FIVE_MINUTES;
 pub use evidence::{missing_rollups, missing_rollups_before};
+pub use face::{Face, FieldFace, Like, Offer, Only, Part, TakenApart, Words};
 pub(crate) use held::{Around, Held};
 pub use length::Length;
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
     ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
 };
-pub use registry::{BACKENDS, BackendConfig};
+pub use registry::{BACKENDS, BackendConfig, OFFERS};
 pub use retention::{KeptDays, Retention};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -206,6 +211,10 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
     const FIELDS: &'static [FieldSpec];
     /// Whether several instances may keep their history in one such store.
     const SHARED: bool = false;
+    /// How it looks to a person who chooses one.
+    const FACE: Face = Face::plain(Self::ID);
+    /// Whether it keeps history at all: what [`Capabilities::keeps_history`] of its stores says.
+    const KEEPS_HISTORY: bool = true;
 
     /// Checks what the fields' own rules cannot.
     ///
@@ -239,9 +248,20 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
         Ok(format!("{} is up to date", self.contact()))
     }
 
-    /// Looks at the way to the store and at the store, step by step; writes one value.
+    /// What an address that people copy from elsewhere (`scheme://…`) says of the settings; none where it is no address
+    /// of such a store.
+    fn take_apart(_address: &str) -> Option<TakenApart> {
+        None
+    }
+
+    /// Looks at the way to the store and at the store, step by step; writes one value. Tells of each step as it comes.
+    async fn look(&self, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+        diagnose::plain(self, env, tell).await
+    }
+
+    /// The same for whoever waits for all of it.
     async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
-        diagnose::plain(self, env).await
+        self.look(env, &|_: StepNews<'_>| {}).await
     }
 
     /// Settings of an empty store for one test, of which `env` has the folder; none where this machine lacks what the

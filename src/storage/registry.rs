@@ -1,11 +1,11 @@
-//! The backends there are. One line each: it declares the variant of [`BackendConfig`], the dispatch, the entry in
-//! [`BACKENDS`] and the row of the conformance matrix.
+//! The backends there are. One line each: it declares the variant of [`BackendConfig`], the dispatch, the entries in
+//! [`BACKENDS`] and [`OFFERS`] and the row of the conformance matrix.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, BackendEnv, BackendId, ResultStore, Step, StoreError};
+use super::{Backend, BackendEnv, BackendId, HearSteps, Offer, ResultStore, Step, StoreError};
 use crate::model::{FieldError, FieldSpec};
 
 macro_rules! backends {
@@ -21,6 +21,18 @@ macro_rules! backends {
         /// Every backend: its word and its settings.
         pub const BACKENDS: &[(BackendId, &[FieldSpec])] = &[
             $((super::backends::$module::$config::ID, super::backends::$module::$config::FIELDS)),+
+        ];
+
+        /// Every backend as a person chooses it, in the order of [`BACKENDS`].
+        pub const OFFERS: &[Offer] = &[
+            $(Offer {
+                id: super::backends::$module::$config::ID,
+                face: super::backends::$module::$config::FACE,
+                fields: super::backends::$module::$config::FIELDS,
+                is_shared: super::backends::$module::$config::SHARED,
+                keeps_history: super::backends::$module::$config::KEEPS_HISTORY,
+                take_apart: super::backends::$module::$config::take_apart,
+            }),+
         ];
 
         impl BackendConfig {
@@ -96,13 +108,19 @@ macro_rules! backends {
             pub async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
                 match self { $(Self::$config(config) => config.diagnose(env).await),+ }
             }
+
+            /// See [`Backend::look`].
+            pub async fn look(&self, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+                match self { $(Self::$config(config) => config.look(env, tell).await),+ }
+            }
         }
     };
 }
 
+// In the order in which people see them.
 backends! {
     embedded::Embedded,
+    postgres::Postgres,
     influxdb::InfluxDb,
     none::Nothing,
-    postgres::Postgres,
 }

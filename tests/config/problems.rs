@@ -121,7 +121,7 @@ fn every_problem_of_a_section_has_its_place() {
         ),
         (
             "storage: {backend: redis}",
-            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `influxdb`, `none`, `postgres`",
+            "f.yml:1:20: `storage.backend`: `redis` is no backend; allowed: `embedded`, `postgres`, `influxdb`, `none`",
         ),
         ("storage: {backend: embeded}", "f.yml:1:20: `storage.backend`: `embeded` is no backend"),
         (

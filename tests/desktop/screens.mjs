@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { httpServer, tcpServer } from "./servers.mjs";
 import { Session } from "./session.mjs";
+import { StorageServers } from "./storage.mjs";
 import { equal, until } from "./wait.mjs";
 
 /** Names, and about how many milliseconds each takes to answer: as in its made-up history. */
@@ -61,6 +62,22 @@ async function take(page, folder, name) {
   console.log(file);
 }
 
+let server = null;
+
+/** A server that is set up and tested, before it is used. */
+async function storage(session, page) {
+  server ??= (await session.server(StorageServers.open())).postgres;
+  await page.goTo("#/storage");
+  await page.click("PostgreSQL", "section.cards button");
+  await page.shows("main form h2", /^PostgreSQL$/);
+  for (const [label, key] of [["Host", "host"], ["Port", "port"], ["Database", "database"], ["Password", "password"]]) {
+    await page.fill(label, String(server[key]));
+  }
+  await page.click("Test connection", "main form button");
+  await page.shows("section[aria-labelledby=storage-look]", /Everything works\./);
+  await page.client.run(() => document.querySelector("main").scrollTo(0, 0));
+}
+
 export async function screenshots(world, folder) {
   mkdirSync(folder, { recursive: true });
   const session = new Session(world);
@@ -84,6 +101,8 @@ export async function screenshots(world, folder) {
         if (name === "overview") await page.click("30 d", "[role=radiogroup] label");
         await take(page, folder, `${name}-${theme}`);
       }
+      await storage(session, page);
+      await take(page, folder, `storage-${theme}`);
     }
   } finally {
     await session.close();

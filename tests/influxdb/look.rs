@@ -91,3 +91,28 @@ fn the_step_that_fails_is_the_one_to_blame() {
         }
     });
 }
+
+#[test]
+fn a_look_leaves_no_bucket_behind() {
+    block(async {
+        let server = server().await;
+        let settings = server.settings("untouched");
+        let there = async || {
+            let (_, answer) =
+                server.ask(reqwest::Method::GET, "/api/v2/buckets", Some(&[("limit", "100")]), None).await;
+            let all = answer["buckets"].as_array().expect("a list").clone();
+            all.into_iter().filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with("untouched"))).count()
+        };
+        assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
+        assert_eq!(there().await, 0);
+        settings.open(&env_of(1)).await.expect("opens").close().await.expect("closes");
+        assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
+        assert_eq!(there().await, 2, "those that were there stay");
+        // One that somebody makes while the look goes on is nobody's to remove.
+        let settings = server.settings("untouched_meanwhile");
+        let look = steps(&settings);
+        let open = async { settings.open(&env_of(1)).await.expect("opens").close().await.expect("closes") };
+        tokio::join!(look, open);
+        assert_eq!(there().await, 4, "and those that came meanwhile");
+    });
+}

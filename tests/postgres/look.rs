@@ -74,3 +74,52 @@ fn the_step_that_fails_is_the_one_to_blame() {
         }
     });
 }
+
+async fn told_of_the_database(name: &str) -> (i64, i64) {
+    let mut admin = server().admin(name).await;
+    let schemas = sqlx::query_scalar("SELECT count(*) FROM pg_namespace WHERE nspname = 'hallmonitor'");
+    let objects = sqlx::query_scalar("SELECT count(*) FROM pg_class WHERE relnamespace > 16383");
+    (schemas.fetch_one(&mut admin).await.expect("asks"), objects.fetch_one(&mut admin).await.expect("asks"))
+}
+
+#[test]
+fn a_look_leaves_nothing_behind() {
+    block(async {
+        let settings = server().database("untouched").await;
+        let before = told_of_the_database("untouched").await;
+        assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
+        assert_eq!(told_of_the_database("untouched").await, before);
+        // Where there is a store already, it has not even met this instance.
+        settings.open(&env_of(2)).await.expect("opens").close().await.expect("closes");
+        let instances = async || -> i64 {
+            let mut admin = server().admin("untouched").await;
+            let count = sqlx::query_scalar("SELECT count(*) FROM hallmonitor.instance");
+            count.fetch_one(&mut admin).await.expect("asks")
+        };
+        let known = instances().await;
+        assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
+        assert_eq!(instances().await, known);
+    });
+}
+
+#[test]
+fn what_can_be_done_at_the_server_is_given_as_a_line_to_copy() {
+    block(async {
+        let settings = server().database("helped").await;
+        let command = async |settings: Postgres| {
+            let steps = steps(&settings).await;
+            let failed = steps.into_iter().find_map(|step| match step.outcome {
+                StepOutcome::Failed { error } => Some(error.command),
+                _ => None,
+            });
+            failed.expect("one failed")
+        };
+        let nowhere = Postgres { database: "no\"where".to_owned(), ..settings.clone() };
+        let made = command(nowhere).await.expect("a command");
+        assert!(made.starts_with("CREATE DATABASE \"no\"\"where\" OWNER"), "{made}");
+        server().execute("helped", &made.replace("no\"\"where", "somewhere")).await;
+        let wrong = Postgres { password: "wrong".to_owned().into(), ..settings.clone() };
+        assert!(command(wrong).await.expect("a command").starts_with("ALTER ROLE"));
+        assert_eq!(command(Postgres { port: 1, ..settings }).await, None);
+    });
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hallmonitor::app::{App, Options, Screens};
 use hallmonitor::config::{self, Vars};
+use hallmonitor::secret::{MemoryVault, Vault};
 
 /// A server that accepts and counts.
 pub struct Server {
@@ -65,6 +66,8 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// A running core.
 pub struct House {
     app: Option<App>,
+    screens: Screens,
+    vault: Arc<dyn Vault>,
     folder: tempfile::TempDir,
 }
 
@@ -85,19 +88,49 @@ impl House {
         Self::start(folder)
     }
 
+    /// With a vault of its own kind.
+    pub fn with_vault(text: &str, vault: Arc<dyn Vault>) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        fs::write(folder.path().join("config.yml"), text).expect("written");
+        Self::start_with(folder, vault)
+    }
+
     fn start(folder: tempfile::TempDir) -> Self {
+        Self::start_with(folder, Arc::new(MemoryVault::default()))
+    }
+
+    fn start_with(folder: tempfile::TempDir, vault: Arc<dyn Vault>) -> Self {
         let path = folder.path().join("config.yml");
         let options = Options::new(path.clone(), folder.path().join("data"), Vars::default());
+        let options = Options { vault: Arc::clone(&vault), ..options };
         let config = match fs::read(&path) {
             Ok(bytes) => config::parse(&bytes, &path, &options.vars, &*options.vault),
             Err(_) => config::without_file(&path, &options.vars, &*options.vault),
         };
         let config = config.expect("a good configuration");
-        Self { app: Some(App::start(options, &config).expect("starts")), folder }
+        let app = App::start(options, &config).expect("starts");
+        Self { screens: app.screens(), app: Some(app), vault, folder }
+    }
+
+    /// Ends and begins again, with the same folder and the same vault.
+    pub fn restarted(mut self) -> Self {
+        assert!(self.app.take().expect("runs").stop(), "ends in time");
+        let (folder, vault) =
+            (std::mem::replace(&mut self.folder, tempfile::tempdir().expect("folder")), Arc::clone(&self.vault));
+        drop(self);
+        Self::start_with(folder, vault)
+    }
+
+    pub fn vault(&self) -> &dyn Vault {
+        &*self.vault
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     pub fn screens(&self) -> Screens {
-        self.app.as_ref().expect("runs").screens()
+        self.screens.clone()
     }
 
     pub fn config_path(&self) -> PathBuf {

@@ -13,11 +13,28 @@ const SMALL = { width: 320, height: 200 };
 const SHARE = 0.01;
 const DIFFERENCE = 40;
 
+/** A backend that is being set up, with the wrong password. */
+async function failedLook(page) {
+  await page.getByRole("button", { name: /^PostgreSQL/ }).click();
+  await page.getByLabel("Host", { exact: true }).fill("db.home.lan");
+  await page.getByLabel("Password", { exact: true }).fill("wrong");
+  await page.getByLabel("Protection (TLS)").selectOption("verify-full");
+  await page.getByLabel(/^CA file/).fill("certificates/home-ca.pem");
+  await page.getByRole("button", { name: "Test connection" }).click();
+  await page.getByText("Does not work yet.").waitFor();
+  await page.evaluate(() => document.querySelector("main").scrollTo(0, 0));
+  await page.mouse.move(0, 0);
+  await page.waitForTimeout(500);
+}
+
 const SCREENS = {
   overview: ["fake=42", "#/overview"],
   "overview-empty": ["fake=0", "#/overview"],
   monitor: ["fake=42", "first"],
   incidents: ["fake=42", "#/incidents"],
+  storage: ["fake=42", "#/storage", failedLook],
+  "storage-in-use": ["fake=42", "#/storage"],
+  secrets: ["fake=42", "#/secrets"],
   settings: ["fake=42", "#/settings"],
   new: ["fake=42", "#/new"],
   "first-run": ["fake=0", "#/first-run"],
@@ -49,7 +66,7 @@ function differing(page, one, other) {
   );
 }
 
-async function compare(browser, name, [query, hash], theme) {
+async function compare(browser, name, [query, hash, prepare], theme) {
   const page = await open(browser, `${query}&seed=7&theme=${theme}`, hash === "first" ? "#/overview" : hash, {
     media: { reducedMotion: "reduce", colorScheme: theme }, at: AT,
   });
@@ -58,6 +75,7 @@ async function compare(browser, name, [query, hash], theme) {
     await page.locator("canvas").first().waitFor();
     await page.waitForTimeout(300);
   }
+  if (prepare) await prepare(page);
   const now = await page.screenshot();
   const file = fileURLToPath(new URL(`${name}-${theme}.png`, FOLDER));
   if (process.env.UPDATE_PICTURES) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { open, settled, violations } from "./browser.mjs";
 
-const SCREENS = ["#/overview", "#/incidents", "#/settings", "#/first-run", "#/new"];
+const SCREENS = ["#/overview", "#/incidents", "#/storage", "#/secrets", "#/settings", "#/first-run", "#/new"];
 const THEMES = ["light", "dark"];
 
 async function sound(page, what) {
@@ -109,7 +109,7 @@ export const tests = {
   },
 
   "nothing jumps while answers come in": async (browser) => {
-    for (const hash of ["#/overview", "#/incidents", "#/settings"]) {
+    for (const hash of ["#/overview", "#/incidents", "#/storage", "#/settings"]) {
       const page = await browser.context.newPage();
       await page.setViewportSize({ width: 1280, height: 800 });
       await page.addInitScript(() => {

@@ -37,12 +37,13 @@ pub fn screenshots() -> Result<()> {
     setup::for_tests()?;
     window::build()?;
     shell::run("cargo", &["build", "--locked", "-p", "hallmonitor-desktop"])?;
-    shell::run("cargo", &["build", "--locked", "--example", "demo_history"])?;
+    shell::run("cargo", &["build", "--locked", "--example", "demo_history", "--example", "storage_servers"])?;
     let pictures = shell::root().join(PICTURES);
     let status = shell::command("node", &["tests/desktop/run.mjs", "--screenshots"])?
         .arg(&pictures)
         .env("HALLMONITOR_DESKTOP", shell::target()?.join("debug/hallmonitor-desktop"))
         .env("HALLMONITOR_DEMO_HISTORY", shell::target()?.join("debug/examples/demo_history"))
+        .env("HALLMONITOR_STORAGE_SERVERS", shell::target()?.join("debug/examples/storage_servers"))
         .status()
         .context("node cannot be started")?;
     if !status.success() {

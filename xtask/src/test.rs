@@ -104,8 +104,10 @@ fn lints() -> Result<()> {
 /// The real app on a virtual display.
 fn desktop() -> Result<Command> {
     shell::run("cargo", &["build", "--locked", "-p", "hallmonitor-desktop"])?;
+    shell::run("cargo", &["build", "--locked", "--example", "storage_servers"])?;
     let mut command = shell::command("node", &["tests/desktop/run.mjs"])?;
     command.env("HALLMONITOR_DESKTOP", shell::target()?.join("debug/hallmonitor-desktop"));
+    command.env("HALLMONITOR_STORAGE_SERVERS", shell::target()?.join("debug/examples/storage_servers"));
     Ok(command)
 }
 

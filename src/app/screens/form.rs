@@ -29,9 +29,9 @@ const NO_FILE: &str = "none";
 const FIRST_GROUP: &str = "network";
 
 /// The file and how to read it.
-struct Desk<'a> {
-    core: &'a Core,
-    file: ConfigFile,
+pub(super) struct Desk<'a> {
+    pub(super) core: &'a Core,
+    pub(super) file: ConfigFile,
 }
 
 /// Which monitor of the file, and what it is called there.
@@ -53,11 +53,11 @@ impl Desk<'_> {
         Desk { core, file }
     }
 
-    fn read(&self) -> Result<Document, Failed> {
+    pub(super) fn read(&self) -> Result<Document, Failed> {
         self.file.read().map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: SaveError) -> Failed {
+    pub(super) fn failed(&self, error: SaveError) -> Failed {
         let path = self.core.config_path.display().to_string();
         match error {
             SaveError::Refused { refusal, .. } => Failed::Problems { problems: file_problems(&refusal.problems) },
@@ -109,7 +109,7 @@ impl Desk<'_> {
     }
 
     /// Writes a document that was made from the file as it is, unless `base` says that it was another one.
-    fn save(&self, document: &Document, current: &Document, base: &str) -> Result<SaveOutcome, Failed> {
+    pub(super) fn save(&self, document: &Document, current: &Document, base: &str) -> Result<SaveOutcome, Failed> {
         if base != base_of(current.base()) {
             return Ok(SaveOutcome::Conflict {
                 their_base: base_of(current.base()),
@@ -139,7 +139,7 @@ impl Desk<'_> {
 }
 
 /// Tells a content of the file from another.
-fn base_of(hash: Option<u64>) -> String {
+pub(super) fn base_of(hash: Option<u64>) -> String {
     hash.map_or_else(|| NO_FILE.to_owned(), |hash| format!("{hash:016x}"))
 }
 
@@ -243,7 +243,7 @@ fn suggestions() -> Vec<(Suggestion, discover::Suggestion)> {
 
 impl Screens {
     /// Does something with the file, where that is allowed to take its time.
-    async fn at_desk<T: Send + 'static>(
+    pub(super) async fn at_desk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Desk<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {

@@ -14,13 +14,16 @@ use crate::event::Event;
 use crate::model::{Acknowledgement, IncidentId, MonitorId, UnixMicros};
 use crate::record;
 use crate::screen::{
-    Board, BoardChange, BoardRow, Failed, Fault, Millis, OwnGap, StorageHealth, Summary, order_of, row_of,
+    Board, BoardChange, BoardRow, Failed, Fault, Millis, OwnGap, StorageHealth, Summary, Words, order_of, row_of,
 };
+use crate::storage::OFFERS;
 
 /// Changes come at most this often.
 const PACE: Duration = Duration::from_millis(250);
 /// How long is waited for the disk where something should be found at once.
 const SOON: Duration = Duration::from_millis(500);
+/// A store that takes nothing for less than that is no news, in microseconds.
+const BLIP_US: u64 = 60_000_000;
 /// Rows of which the next check is looked up one by one; for more of them all are looked up at once.
 const FEW: usize = 64;
 
@@ -62,6 +65,12 @@ impl Interest {
             }
         }
     }
+}
+
+/// What a backend is called.
+fn name_of(backend: &str) -> Words {
+    let offer = OFFERS.iter().find(|offer| offer.id == backend);
+    offer.map_or_else(|| Words { en: backend.to_owned(), de: backend.to_owned() }, |offer| offer.face.name.into())
 }
 
 /// Whether two summaries say the same, but for the time.
@@ -135,8 +144,12 @@ impl Screens {
             counts: board.counts().into(),
             open_incidents: u32::try_from(board.open_incidents()).unwrap_or(u32::MAX),
             gap: board.gap().map(|gap| OwnGap { reason: gap.reason, since_ms: gap.span.from.into() }),
-            faults: faults_of(core).into_iter().map(|fault| Fault { of: fault.of, what: fault.what }).collect(),
+            faults: faults_of(core, BLIP_US)
+                .into_iter()
+                .map(|fault| Fault { of: fault.of, what: fault.what })
+                .collect(),
             storage: StorageHealth {
+                name: name_of(&source.backend),
                 backend: source.backend,
                 keeps_history: source.keeps_history,
                 last_write_ms: delivery.last_write.map(Millis::from),

@@ -5,22 +5,27 @@
 //! | `live.rs` | the board and what changed on it; pauses, checks now, acknowledgements |
 //! | `days.rs` | figures over days, of one monitor and of all |
 //! | `chart.rs` | one monitor over time |
+//! | `diagnostics.rs` | what helps to find a fault, without secrets |
 //! | `form.rs` | forms of monitors, saved into the configuration file; first run |
+//! | `storage/` | where history is kept: cards, forms, a look, the change |
 //! | `page.rs` | one monitor's page, results, incidents |
 
 mod chart;
 mod days;
+mod diagnostics;
 mod form;
 mod live;
 mod page;
+mod storage;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use self::chart::chart_of;
 pub use self::days::{days_of, rows_of};
 pub use self::live::Interest;
 
 use self::days::FleetDays;
+use self::storage::{Looking, Pasted};
 use super::core::Core;
 use crate::deliver::History;
 use crate::model::{Monitor, MonitorId, Span, UnixMicros};
@@ -35,11 +40,17 @@ const MOST_IDS: usize = 500;
 pub struct Screens {
     core: Arc<Core>,
     fleet: Arc<FleetDays>,
+    /// Secrets of addresses that somebody pasted.
+    pasted: Arc<Mutex<Pasted>>,
+    /// The look at a store that is going on.
+    looking: Arc<Mutex<Looking>>,
+    /// Held by a look, and by what must not happen beside one.
+    look_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Screens {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, fleet: Arc::default() }
+        Self { core, fleet: Arc::default(), pasted: Arc::default(), looking: Arc::default(), look_turn: Arc::default() }
     }
 
     fn history(&self) -> History {

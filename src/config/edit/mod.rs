@@ -5,7 +5,7 @@
 //! out of `patch.rs` (maps), `list.rs` (lists), `write.rs` and `scalar.rs` (new text), and reads the result again: an
 //! edit that would change anything else is refused.
 //!
-//! `backend.rs` names another backend. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
+//! `backend.rs` changes the `storage` section. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
 //! every moment a whole file is there (`swap.rs`, `recover.rs`), and with the versions before kept (`versions.rs`).
 
 mod backend;
@@ -27,6 +27,7 @@ mod swap;
 mod versions;
 mod write;
 
+pub use self::backend::SectionValues;
 pub use self::document::{Document, Which};
 pub use self::draft::{Draft, Inherited, Opaque, Written};
 pub use self::error::EditError;

@@ -17,6 +17,15 @@ async function attack(only, id) {
     draft({ values: { "../x": "y", type: "dns", enabled: "maybe", interval: "-1s", timeout: "1e308s", labels: { [long]: long } } }),
     draft({ values: Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`k${at}`, "v"])) }), draft({ base: null }), draft({ values: null }), draft({ inherited: { name: 7 } }),
   ];
+  const form = (more) => ({ backend: "postgres", values: {}, secrets: {}, base: "of another file", place: null, ...more });
+  const forms = [
+    null, {}, [], 7, long, form({ backend: long }), form({ backend: "../x" }), form({ values: { host: long } }), form({ values: { [long]: "x" } }),
+    form({ values: { host: "\u0000", port: "-1", caFile: "/etc/shadow", schema: "a\nb: [" } }), form({ values: null }), form({ values: { host: 7 } }),
+    form({ secrets: { password: { is: "typed", text: long } } }), form({ secrets: { password: { is: "pasted", handle: long } } }),
+    form({ secrets: { host: { is: "typed", text: "x" } } }), form({ secrets: { password: { is: "else" } } }), form({ secrets: null }), form({ place: long }),
+    form({ place: "nowhere" }), form({ base: null }),
+  ];
+  const kept = [null, {}, 7, { values: {}, base: "of another file" }, { values: { raw: long }, base: "of another file" }, { values: { [long]: "1d" }, base: "x" }, { values: { raw: "-1d", day: "\u0000" }, base: "x" }];
   const scopes = [null, {}, { group: long }, { monitor: "../x" }, { group: "a", monitor: "b" }, 7, [], "all"];
   const cursors = [null, {}, 7, { startedMs: NaN, seq: -1 }, { startedMs: 1e308, id: long }, [], long];
   const now = Date.now();
@@ -41,6 +50,27 @@ async function attack(only, id) {
     save_draft: { draft: drafts },
     remove_monitors: { ids: lists.filter((list) => !(Array.isArray(list) && list.includes(id))) },
     versions: {},
+    storage_overview: {},
+    storage_draft: { backend: [...texts, "embedded", "../x"] },
+    check_storage: { form: forms },
+    take_apart: { backend: ["postgres", ...texts], address: [...texts, "postgres://u:p@h/d", `postgres://${long}`, "http://[::1", "postgres://%ff@h"] },
+    use_storage: { form: forms.filter((each) => each?.base !== null) },
+    stop_looking: {},
+    storage_state: {},
+    show_former: { contact: texts },
+    dead_letters: {},
+    retry_letters: { ids: lists },
+    drop_letters: { ids: lists },
+    retention: {},
+    check_retention: { form: kept },
+    save_retention: { form: kept.filter((each) => each?.base === "of another file") },
+    secrets: {},
+    vault_places: {},
+    set_secret: { name: ["", "a b", "../x", long, null, 7], text: ["x", ...texts], place: [null, "nowhere", long, 7] },
+    forget_secret: { name: ["", "a b", "../x", long, null, 7, "nobody"] },
+    plain_secrets: {},
+    prune_storage: {},
+    diagnostics: {},
     restore_version: { id: ids },
     first_run: {},
     watch: { suggestions: lists.filter((list) => !Array.isArray(list) || list.length !== 0) },
@@ -86,7 +116,9 @@ async function attack(only, id) {
 const COMMANDS = [
   "board", "figures", "days", "row_histories", "monitor_page", "series", "parts", "incidents", "results", "check_now", "pause", "resume",
   "acknowledge", "mute", "form_spec", "draft", "check_draft", "save_draft", "remove_monitors", "versions", "restore_version", "first_run",
-  "watch", "import_config", "preferences", "set_preferences", "about", "place", "set_place", "close",
+  "watch", "import_config", "storage_overview", "storage_draft", "check_storage", "take_apart", "use_storage", "stop_looking", "storage_state",
+  "show_former", "dead_letters", "retry_letters", "drop_letters", "retention", "check_retention", "save_retention", "secrets", "vault_places", "set_secret",
+  "forget_secret", "plain_secrets", "prune_storage", "diagnostics", "preferences", "set_preferences", "about", "place", "set_place", "close",
 ];
 const FORBIDDEN = ["no_such_command", "plugin:fs|read_file", "plugin:shell|open", "plugin:store|load", "plugin:window|close", "plugin:event|emit"];
 
@@ -129,7 +161,7 @@ export const cases = {
     const page = await t.open();
     await page.row("wiki", "up");
     const { id } = (await page.invoke("board")).ok.rows[0];
-    for (const hash of ["#/incidents", "#/settings", "#/new", `#/monitor/${id}`, `#/monitor/${id}/edit`, "#/first-run", "#/monitor/nobody", "#/overview"]) {
+    for (const hash of ["#/incidents", "#/storage", "#/secrets", "#/settings", "#/new", `#/monitor/${id}`, `#/monitor/${id}/edit`, "#/first-run", "#/monitor/nobody", "#/overview"]) {
       await page.goTo(hash);
       await until(`${hash} is there`, async () => (await page.hash()) === hash && (await page.text("main")));
     }

@@ -120,6 +120,18 @@ test("settings are in force at once and kept", async () => {
   expect(document.documentElement.lang).toBe("de");
 });
 
+test("diagnostics are shown before they are copied", async () => {
+  await open("#/settings");
+  await fireEvent.click(await screen.findByRole("button", { name: "Show…" }));
+  const dialog = await screen.findByRole("dialog", { name: "Diagnostics" });
+  within(dialog).getByText(/"count": 5/);
+  await expectNoViolations();
+  const write = vi.fn().mockResolvedValue(undefined);
+  vi.spyOn(navigator, "clipboard", "get").mockReturnValue({ writeText: write } as unknown as Clipboard);
+  await fireEvent.click(within(dialog).getByRole("button", { name: "Copy" }));
+  await waitFor(() => expect(write).toHaveBeenCalledOnce());
+});
+
 test("the palette finds a monitor and runs commands by keyboard", async () => {
   const core = await open("#/overview", { size: 42 });
   await fireEvent.keyDown(document.body, { key: "k", ctrlKey: true });

@@ -2,22 +2,24 @@
 //
 // A message is a text with `{placeholders}`, or one text for each plural category, chosen by the parameter `count`.
 // `messages/en.json` holds the frame, the overview, incidents and settings; `messages/monitor/en.json` a monitor's page,
-// the form and the first run. Keys must be unique over both.
+// the form and the first run, `messages/storage/en.json` storage and secrets. Keys must be unique over all.
 import en from "../../messages/en.json";
 import de from "../../messages/de.json";
 import monitorEn from "../../messages/monitor/en.json";
 import monitorDe from "../../messages/monitor/de.json";
+import storageEn from "../../messages/storage/en.json";
+import storageDe from "../../messages/storage/de.json";
 import { language, localeTag, type Language } from "./locale.svelte";
 
 type Message = string | { [category: string]: string };
-type Words = typeof en & typeof monitorEn;
+type Words = typeof en & typeof monitorEn & typeof storageEn;
 
 export type MessageKey = keyof Words;
 export type Parameters = { readonly [name: string]: string | number };
 
 const CATALOGUES: { [L in Language]: { readonly [key: string]: Message } } = {
-  en: { ...en, ...monitorEn },
-  de: { ...de, ...monitorDe },
+  en: { ...en, ...monitorEn, ...storageEn },
+  de: { ...de, ...monitorDe, ...storageDe },
 };
 
 const plurals = new Map<Language, Intl.PluralRules>();

@@ -6,6 +6,8 @@ export type Route =
   | { name: "edit"; id: string }
   | { name: "new" }
   | { name: "incidents" }
+  | { name: "storage" }
+  | { name: "secrets" }
   | { name: "settings" }
   | { name: "first-run" };
 
@@ -18,6 +20,8 @@ export function parseRoute(hash: string): Route {
       return action === "edit" ? { name: "edit", id } : { name: "monitor", id };
     case "new":
     case "incidents":
+    case "storage":
+    case "secrets":
     case "settings":
     case "first-run":
       return { name };

@@ -89,7 +89,7 @@ describe("format", () => {
 describe("routes", () => {
   const routes: Route[] = [
     { name: "overview" }, { name: "monitor", id: "a/b ä" }, { name: "edit", id: "x" }, { name: "new" }, { name: "incidents" },
-    { name: "settings" }, { name: "first-run" },
+    { name: "storage" }, { name: "secrets" }, { name: "settings" }, { name: "first-run" },
   ];
 
   test.each(routes.map((route) => [hrefOf(route), route] as const))("%s there and back", (href, route) => {
@@ -97,6 +97,6 @@ describe("routes", () => {
   });
 
   test("what is nowhere is the overview", () => {
-    for (const hash of ["", "#", "#/", "#/storage", "#/monitor", "#/monitor/", "#/%E0%A4%A"]) expect(parseRoute(hash).name).toBe("overview");
+    for (const hash of ["", "#", "#/", "#/ambient", "#/monitor", "#/monitor/", "#/%E0%A4%A"]) expect(parseRoute(hash).name).toBe("overview");
   });
 });

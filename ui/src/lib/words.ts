@@ -8,10 +8,6 @@ export function kindName(kind: string): string {
   return maybe(`kind_${kind}`) ?? kind;
 }
 
-export function backendName(backend: string): string {
-  return maybe(`backend_${backend}`) ?? backend;
-}
-
 /** A name of nothing but spaces would be nothing to click on. */
 export function nameOf(row: BoardRow): string {
   return row.name.trim() || row.target;

@@ -55,7 +55,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{FieldKind, FieldSpec};
-use crate::storage::{Backend, BackendEnv, ResultStore, StoreError, StoreErrorKind};
+use crate::storage::{Backend, BackendEnv, Face, FieldFace, Part, ResultStore, StoreError, StoreErrorKind, Words};
 
 /// Settings of the `embedded` backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +66,26 @@ pub struct Embedded {
     pub path: Option<PathBuf>,
 }
 
+/// Name, picture and words.
+const FACE: Face = Face {
+    name: Words::new("Embedded", "Eingebaut"),
+    about: Words::new("On this computer. Nothing to set up.", "Auf diesem Rechner. Nichts einzurichten."),
+    icon: "M2.5 2.8h11v4.4h-11ZM2.5 8.8h11v4.4h-11ZM5 5h.01M5 11h.01",
+    fields: &[FieldFace::new(
+        "path",
+        Words::new("Folder", "Ordner"),
+        Words::new(
+            "Where the files of history are; `embedded` in the data folder where none is given.",
+            "Wo die Dateien des Verlaufs liegen; ohne Angabe `embedded` im Datenordner.",
+        ),
+    )
+    .within(Part::Advanced)],
+};
+
 #[async_trait]
 impl Backend for Embedded {
     const ID: &'static str = "embedded";
+    const FACE: Face = FACE;
     const FIELDS: &'static [FieldSpec] = &[FieldSpec {
         key: "path",
         kind: FieldKind::Path,

@@ -22,6 +22,8 @@ type Outcome<T> = Result<T, StoreError>;
 pub(super) const OPERATION: &str = "append";
 /// Points in one request.
 const REQUEST_ROWS: usize = 5_000;
+/// Results in the first request of an append: the server has something to do while the next is packed.
+const FIRST_ROWS: usize = 1_000;
 /// Monitors whose results of a day are looked for at once.
 const LOOKED_FOR: usize = 16;
 
@@ -239,7 +241,7 @@ async fn send_results(home: &Home, mut rows: Vec<CheckResult>) -> Outcome<()> {
     let end = outgoing.rows.len();
     let mut most = REQUEST_ROWS;
     let mut sent = Vec::new();
-    let mut next = (end > 0).then(|| pack(0..most.min(end)));
+    let mut next = (end > 0).then(|| pack(0..FIRST_ROWS.min(end)));
     while let Some((rows, packing)) = next.take() {
         let packed = packing.await.map_err(|lost| unpackable(&lost))?.map_err(|error| unpackable(&error))?;
         let after = rows.end..end.min(rows.end + most);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Method, StatusCode, header};
+use uuid::Uuid;
 
 use super::client::{Client, WriteFault};
 use super::fault::{ID, make_buckets, nonsense};
@@ -12,7 +13,7 @@ use super::settings::InfluxDb;
 use super::store::{InfluxStore, buckets};
 use crate::model::UnixMicros;
 use crate::storage::diagnose::Walk;
-use crate::storage::{BackendEnv, ResultStore as _, Step, StoreError, StoreErrorKind};
+use crate::storage::{BackendEnv, HearSteps, ResultStore as _, Step, StoreError, StoreErrorKind};
 
 const OPERATION: &str = "diagnose";
 /// Round trips whose median is told.
@@ -22,25 +23,82 @@ const CLOCKS_APART_US: u64 = 60_000_000;
 
 type Told<T> = Result<(T, String), StoreError>;
 
-/// Looks, and changes nothing but to make the buckets where they are missing and to write a value.
-pub(super) async fn diagnose(settings: &InfluxDb, env: &BackendEnv) -> Vec<Step> {
-    let mut walk = Walk::new(&*env.clock);
+/// Looks, and leaves nothing behind: where buckets are missing, others are made, tried and removed again, also when the
+/// look is stopped. Into buckets that are there it writes one value.
+pub(super) async fn look(settings: &InfluxDb, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+    let mut walk = Walk::new(&*env.clock, tell);
     let settings = walk.step("settings", async { Ok((settings.checked(OPERATION)?, settings.place())) }).await;
     let settings = settings.unwrap_or_default();
     walk.step("name", look_up(&settings)).await;
     walk.step("connection", reach(&settings)).await;
     let client = walk.step("certificates", way(&settings, env)).await;
-    let Some(client) = client else { return rest_skipped(walk).await };
+    let Some(client) = client.map(Arc::new) else { return rest_skipped(walk).await };
     walk.step("protection", protection(&client)).await;
     walk.step("health", health(&client)).await;
     walk.step("token", token(&client)).await;
     walk.step("organisation", organisation(&client)).await;
-    walk.step("buckets", found(&client)).await;
-    walk.step("may write", may_write(&client)).await;
-    walk.step("write and read", written(&settings, env)).await;
+    let mut trial = Trial::default();
+    let tried = walk.step("buckets", trial.found(&client, env)).await.unwrap_or_else(|| Arc::clone(&client));
+    walk.step("may write", may_write(&tried)).await;
+    walk.step("write and read", written(&tried.settings, env)).await;
     walk.step("clocks", clocks(&client, env)).await;
     walk.step("latency", latency(&client, env)).await;
+    trial.remove().await;
     walk.steps()
+}
+
+/// Buckets of a look's own, in which is tried what is to come where those that are wanted are not there yet. Nobody else
+/// writes to them, so that they may be removed whatever happens meanwhile.
+#[derive(Default)]
+struct Trial(Option<Arc<Client>>);
+
+impl Trial {
+    /// Looks for the buckets; gives whoever can try them, or some like them.
+    async fn found(&mut self, client: &Arc<Client>, env: &BackendEnv) -> Told<Arc<Client>> {
+        let settings = &client.settings;
+        let mut missing = Vec::new();
+        for name in [settings.bucket.clone(), settings.rollup_bucket()] {
+            if client.bucket(OPERATION, &name).await?.is_none() {
+                missing.push(format!("`{name}`"));
+            }
+        }
+        if missing.is_empty() {
+            return Ok((Arc::clone(client), kept(client).await?));
+        }
+        let bucket = format!("{}_look_{}", settings.bucket, Uuid::new_v4().simple());
+        let own = Arc::new(InfluxDb { bucket: bucket.clone(), ..(**settings).clone() });
+        let own = Arc::new(Client::new(own, Arc::clone(&env.clock), OPERATION).await?);
+        self.0 = Some(Arc::clone(&own));
+        let made = buckets(&own, OPERATION).await;
+        made.map_err(|error| StoreError { what: error.what.replace(&bucket, &settings.bucket), ..error })?;
+        Ok((own, format!("{} will be made; the token may", missing.join(" and "))))
+    }
+
+    async fn remove(mut self) {
+        if let Some(own) = self.0.take() {
+            remove(&own).await;
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // The look was stopped on the way.
+        if let (Some(own), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { remove(&own).await });
+        }
+    }
+}
+
+async fn remove(own: &Client) {
+    for name in [own.settings.bucket.clone(), own.settings.rollup_bucket()] {
+        let Ok(Some(bucket)) = own.bucket(OPERATION, &name).await else { continue };
+        let place = format!("/api/v2/buckets/{}", bucket.id);
+        let gone = own.send(OPERATION, own.request(Method::DELETE, &place)).await;
+        if !gone.is_ok_and(|answer| answer.status().is_success()) {
+            tracing::warn!(bucket = name, "a bucket that a look made cannot be removed");
+        }
+    }
 }
 
 async fn rest_skipped(mut walk: Walk<'_>) -> Vec<Step> {
@@ -149,14 +207,15 @@ async fn organisation(client: &Client) -> Told<()> {
     }
 }
 
-async fn found(client: &Client) -> Told<()> {
+/// How long the buckets keep, in words.
+async fn kept(client: &Client) -> Result<String, StoreError> {
     let settings = &client.settings;
     let (results, _) = buckets(client, OPERATION).await?;
     let keeps = match results.keeps_s() {
         None => "for ever".to_owned(),
         Some(seconds) => format!("for {} days", seconds / 86_400),
     };
-    Ok(((), format!("`{}` keeps {keeps}, `{}` for ever", settings.bucket, settings.rollup_bucket())))
+    Ok(format!("`{}` keeps {keeps}, `{}` for ever", settings.bucket, settings.rollup_bucket()))
 }
 
 /// Sends no points: a token that may not write is refused before that is noticed.

@@ -16,6 +16,7 @@
 //! | `read.rs`, `rest.rs` | reading results; reading everything else |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
+//! | `face.rs` | how it looks to a person who chooses one |
 //! | `fault.rs` | the server's refusals in the words of the seam |
 //! | `test_server.rs` | a throw-away server for tests |
 //!
@@ -24,6 +25,7 @@
 mod append;
 mod client;
 mod diagnose;
+mod face;
 mod fault;
 mod flux;
 mod line;
@@ -45,13 +47,14 @@ use async_trait::async_trait;
 
 pub use self::settings::InfluxDb;
 use crate::model::{FieldError, FieldSpec};
-use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreErrorKind};
+use crate::storage::{Backend, BackendEnv, Face, HearSteps, ResultStore, Step, StoreError, StoreErrorKind, TakenApart};
 
 #[async_trait]
 impl Backend for InfluxDb {
     const ID: &'static str = fault::ID;
     const FIELDS: &'static [FieldSpec] = settings::FIELDS;
     const SHARED: bool = true;
+    const FACE: Face = face::FACE;
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {
         let faults = self.faults();
@@ -62,14 +65,18 @@ impl Backend for InfluxDb {
         format!("{}:{}", Self::ID, self.place())
     }
 
+    fn take_apart(address: &str) -> Option<TakenApart> {
+        face::take_apart(address)
+    }
+
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
         let settings = self.checked("open")?;
         let store = store::InfluxStore::open(settings, env.instance, Arc::clone(&env.clock)).await?;
         Ok(Arc::new(store))
     }
 
-    async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
-        diagnose::diagnose(self, env).await
+    async fn look(&self, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+        diagnose::look(self, env, tell).await
     }
 
     #[cfg(any(test, feature = "testing"))]

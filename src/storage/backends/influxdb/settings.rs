@@ -135,6 +135,9 @@ impl InfluxDb {
         if self.bucket.starts_with('_') {
             fault("bucket", "must not begin with `_`: such buckets are the server's".to_owned());
         }
+        if self.bucket.contains('/') {
+            fault("bucket", "must not hold a slash: the name alone is meant".to_owned());
+        }
         if self.bucket.contains('"') {
             fault("bucket", "must not hold a quotation mark: the server takes none".to_owned());
         }

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{CheckResult, FieldSpec, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
-    Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
-    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, Face, GapQuery, IncidentQuery, Page, Pruned,
+    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
+    StoreStatus, Words,
 };
 
 /// Most incidents that are held; the oldest closed ones go first.
@@ -28,6 +29,16 @@ pub struct Nothing {}
 impl Backend for Nothing {
     const ID: &'static str = "none";
     const FIELDS: &'static [FieldSpec] = &[];
+    const KEEPS_HISTORY: bool = false;
+    const FACE: Face = Face {
+        name: Words::new("No history", "Kein Verlauf"),
+        about: Words::new(
+            "Only what is happening now. Nothing is written, nothing can be looked up later.",
+            "Nur was gerade geschieht. Nichts wird geschrieben, nichts lässt sich später nachsehen.",
+        ),
+        icon: "M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0ZM3.8 3.8l8.4 8.4",
+        fields: &[],
+    };
 
     async fn open(&self, _env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
         Ok(Arc::new(Memory::default()))
@@ -120,7 +131,10 @@ impl ResultStore for Memory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { keeps_history: false, delivery: DeliveryHint { max_rows: 8_192, max_age_ms: 1_000, slices: 1 } }
+        Capabilities {
+            keeps_history: Nothing::KEEPS_HISTORY,
+            delivery: DeliveryHint { max_rows: 8_192, max_age_ms: 1_000, slices: 1 },
+        }
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {

@@ -1,17 +1,16 @@
 //! A look at the way to the server, step by step.
 
-use std::sync::Arc;
-
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
+use uuid::Uuid;
 
 use super::connect::{Way, authorities};
 use super::fault::{ID, fault, is_refused, state};
 use super::schema::{self, Engine};
 use super::settings::Postgres;
-use super::store::PostgresStore;
+use super::store::{metadata, set_metadata};
 use crate::storage::diagnose::Walk;
-use crate::storage::{BackendEnv, ResultStore as _, Step, StoreError, StoreErrorKind};
+use crate::storage::{BackendEnv, HearSteps, Step, StoreError, StoreErrorKind};
 
 const OPERATION: &str = "diagnose";
 /// Round trips whose median is told.
@@ -26,9 +25,9 @@ enum Gate {
     Database,
 }
 
-/// Looks, and changes nothing but to make the schema where it is missing and to write a value.
-pub(super) async fn diagnose(settings: &Postgres, env: &BackendEnv) -> Vec<Step> {
-    let mut walk = Walk::new(&*env.clock);
+/// Looks, and leaves nothing behind: what it makes and writes is taken back by the server, also when the look is stopped.
+pub(super) async fn look(settings: &Postgres, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+    let mut walk = Walk::new(&*env.clock, tell);
     let settings = walk.step("settings", async { Ok((settings.checked(OPERATION)?, settings.address())) }).await;
     let given = settings.unwrap_or_default();
     walk.step("name", look_up(&given)).await;
@@ -39,16 +38,27 @@ pub(super) async fn diagnose(settings: &Postgres, env: &BackendEnv) -> Vec<Step>
         walk.step(name, passed(&given, &mut entered, at)).await;
     }
     let Ok(mut connection) = entered else { return rest_skipped(walk).await };
-    walk.step("schema", made(&mut connection, &given)).await;
-    walk.step("rights", rights(&mut connection, &given)).await;
-    walk.step("TimescaleDB", timescale(&mut connection, &given)).await;
-    walk.step("write and read", written(&given, env)).await;
-    walk.step("latency", latency(&mut connection, &given, env)).await;
+    let mut trial = match connection.begin().await {
+        Ok(trial) => trial,
+        Err(error) => {
+            walk.step("schema", async { Err::<((), String), _>(fault(&given, OPERATION, &error)) }).await;
+            return rest_skipped(walk).await;
+        }
+    };
+    walk.step("schema", made(&mut trial, &given)).await;
+    walk.step("rights", rights(&mut trial, &given)).await;
+    walk.step("TimescaleDB", timescale(&mut trial, &given)).await;
+    walk.step("write and read", written(&mut trial, &given, env)).await;
+    walk.step("latency", latency(&mut trial, &given, env)).await;
+    if let Err(error) = trial.rollback().await {
+        // The server takes it back when the connection ends.
+        tracing::debug!(%error, "what the look made is not taken back yet");
+    }
     walk.steps()
 }
 
 async fn rest_skipped(mut walk: Walk<'_>) -> Vec<Step> {
-    for name in ["schema", "rights", "TimescaleDB", "write and read", "latency"] {
+    for name in walk.without(&["schema", "rights", "TimescaleDB", "write and read", "latency"]) {
         walk.step(name, async { Ok(((), String::new())) }).await;
     }
     walk.steps()
@@ -150,7 +160,8 @@ async fn rights(connection: &mut PgConnection, settings: &Postgres) -> Told<()> 
     }
     let what =
         format!("user `{}` lacks {missing}: {}", settings.user, schema::grants(&settings.schema, &settings.user));
-    Err(StoreError::new(StoreErrorKind::Unauthorized, ID, OPERATION, what))
+    let grants = schema::grants(&settings.schema, &settings.user);
+    Err(StoreError::new(StoreErrorKind::Unauthorized, ID, OPERATION, what).helped_by(grants))
 }
 
 async fn timescale(connection: &mut PgConnection, settings: &Postgres) -> Told<()> {
@@ -167,13 +178,18 @@ async fn timescale(connection: &mut PgConnection, settings: &Postgres) -> Told<(
     Ok(((), detail))
 }
 
-async fn written(settings: &Arc<Postgres>, env: &BackendEnv) -> Told<()> {
-    let store = PostgresStore::open(Arc::clone(settings), env.instance, Arc::clone(&env.clock)).await?;
-    let status = store.check().await;
-    store.close().await?;
-    let status = status?;
-    let size = status.size_bytes.map(|bytes| format!(", {} KiB", bytes / 1_024)).unwrap_or_default();
-    Ok(((), format!("a value came back whole{size}")))
+/// Writes a value as the store would, reads it back, and has a row's place made.
+async fn written(connection: &mut PgConnection, settings: &Postgres, env: &BackendEnv) -> Told<()> {
+    const KEY: &str = "hallmonitor.diagnose";
+    let failed = |error: sqlx::Error| fault(settings, OPERATION, &error);
+    let value = Uuid::new_v4().into_bytes();
+    let instance = schema::instance(connection, env.instance).await.map_err(failed)?;
+    set_metadata(connection, instance, KEY, &value).await.map_err(failed)?;
+    if metadata(connection, instance, KEY).await.map_err(failed)?.as_deref() != Some(&value[..]) {
+        let what = "what was written could not be read back; is there a trigger or a rule on the table `metadata`?";
+        return Err(StoreError::new(StoreErrorKind::Corrupt, ID, OPERATION, what));
+    }
+    Ok(((), "a value came back whole".to_owned()))
 }
 
 async fn latency(connection: &mut PgConnection, settings: &Postgres, env: &BackendEnv) -> Told<()> {

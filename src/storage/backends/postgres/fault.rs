@@ -23,7 +23,23 @@ pub(super) fn closed(operation: &'static str) -> StoreError {
 /// The fault behind an error of the driver.
 pub(super) fn fault(settings: &Postgres, operation: &'static str, error: &sqlx::Error) -> StoreError {
     let (kind, what) = told(settings, error);
-    StoreError::new(kind, ID, operation, what)
+    let fault = StoreError::new(kind, ID, operation, what);
+    match state(error).and_then(|code| help(settings, &code)) {
+        Some(command) => fault.helped_by(command),
+        None => fault,
+    }
+}
+
+/// What somebody can do at the server about what it says no to.
+fn help(settings: &Postgres, code: &str) -> Option<String> {
+    let Postgres { user, database, schema, .. } = settings;
+    let (name, owner) = (quoted(database), quoted(user));
+    match code {
+        "28P01" => Some(format!("ALTER ROLE {owner} PASSWORD '…';")),
+        "3D000" => Some(format!("CREATE DATABASE {name} OWNER {owner} ENCODING 'UTF8' TEMPLATE template0;")),
+        "42501" => Some(grants(schema, user)),
+        _ => None,
+    }
 }
 
 /// Whether the server refused because of who asked or how the connection is protected: another mode may do.

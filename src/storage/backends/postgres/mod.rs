@@ -16,6 +16,7 @@
 //! | `replica.rs` | read replicas |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
 //! | `wire.rs` | values as the server knows them |
+//! | `face.rs` | how it looks to a person who chooses one |
 //! | `fault.rs` | the server's errors in the words of the seam |
 //! | `test_server.rs` | a throw-away server for tests |
 //!
@@ -25,6 +26,7 @@ mod append;
 mod connect;
 mod copy;
 mod diagnose;
+mod face;
 mod fault;
 mod read;
 mod replica;
@@ -44,13 +46,14 @@ use async_trait::async_trait;
 
 pub use self::settings::{Postgres, SslMode};
 use crate::model::{FieldError, FieldSpec};
-use crate::storage::{Backend, BackendEnv, ResultStore, Step, StoreError, StoreErrorKind};
+use crate::storage::{Backend, BackendEnv, Face, HearSteps, ResultStore, Step, StoreError, StoreErrorKind, TakenApart};
 
 #[async_trait]
 impl Backend for Postgres {
     const ID: &'static str = fault::ID;
     const FIELDS: &'static [FieldSpec] = settings::FIELDS;
     const SHARED: bool = true;
+    const FACE: Face = face::FACE;
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {
         let faults = self.faults();
@@ -59,6 +62,10 @@ impl Backend for Postgres {
 
     fn contact(&self) -> String {
         format!("{}:{}", Self::ID, self.address())
+    }
+
+    fn take_apart(address: &str) -> Option<TakenApart> {
+        face::take_apart(address)
     }
 
     async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
@@ -80,8 +87,8 @@ impl Backend for Postgres {
         ))
     }
 
-    async fn diagnose(&self, env: &BackendEnv) -> Vec<Step> {
-        diagnose::diagnose(self, env).await
+    async fn look(&self, env: &BackendEnv, tell: &dyn HearSteps) -> Vec<Step> {
+        diagnose::look(self, env, tell).await
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -199,6 +199,9 @@ impl Postgres {
                 fault(key, "must not be empty".to_owned());
             }
         }
+        if self.host.contains("://") || (self.host.contains('/') && !self.host.starts_with('/')) {
+            fault("host", "must be a name or an address alone, without a scheme, a port or a path".to_owned());
+        }
         for (key, text) in [("database", &self.database), ("schema", &self.schema)] {
             if text.is_empty() || text.len() > NAME_BYTES || text.contains('\0') {
                 fault(key, format!("must be 1 to {NAME_BYTES} bytes long"));
@@ -262,11 +265,14 @@ mod tests {
     #[test]
     fn every_fault_is_told() {
         let wrong = read(json!({
-            "host": " ", "database": "", "schema": "pg_mine", "poolMin": 5, "poolMax": 2, "caFile": "ca.pem",
+            "host": "x://h", "user": " ", "database": "", "schema": "pg_mine", "poolMin": 5, "poolMax": 2, "caFile": "ca.pem",
             "replicas": "a:b", "applicationName": "ä", "port": 0,
         }));
         let keys: Vec<_> = wrong.faults().iter().map(|fault| fault.key).collect();
-        assert_eq!(keys, ["host", "database", "schema", "applicationName", "port", "poolMin", "caFile", "replicas"]);
+        assert_eq!(
+            keys,
+            ["user", "host", "database", "schema", "applicationName", "port", "poolMin", "caFile", "replicas"]
+        );
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl Home {
     }
 }
 
-async fn set_metadata(
+pub(super) async fn set_metadata(
     connection: &mut PgConnection,
     instance: i32,
     key: &str,
@@ -303,7 +303,11 @@ async fn set_metadata(
     sqlx::query(SET).bind(instance).bind(key).bind(value).execute(connection).await.map(drop)
 }
 
-async fn metadata(connection: &mut PgConnection, instance: i32, key: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+pub(super) async fn metadata(
+    connection: &mut PgConnection,
+    instance: i32,
+    key: &str,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
     const GET: &str = "SELECT value FROM metadata WHERE instance = $1 AND key = $2";
     sqlx::query_scalar(GET).bind(instance).bind(key).fetch_optional(connection).await
 }

@@ -33,6 +33,8 @@ export function commandsOf({ actions, board, clock, core, preferences, toasts }:
       : { id: "mute", label: t("cmd_mute_1h"), icon: "info", run: attempt(() => core.mute(clock.now + HOUR_MS)) },
     { id: "overview", label: t("overview"), icon: "overview", run: () => router.go({ name: "overview" }) },
     { id: "incidents", label: t("incidents"), icon: "incidents", run: () => router.go({ name: "incidents" }) },
+    { id: "storage", label: t("storage"), icon: "storage", run: () => router.go({ name: "storage" }) },
+    { id: "secrets", label: t("secrets"), icon: "key", run: () => router.go({ name: "secrets" }) },
     { id: "settings", label: t("settings"), icon: "settings", run: () => router.go({ name: "settings" }) },
   ];
   return [

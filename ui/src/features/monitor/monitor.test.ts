@@ -102,7 +102,7 @@ describe("parts", () => {
 describe("latest results", () => {
   const result = (timeMs: number) => ({ timeMs }) as CheckResult;
   const page = (next: string | null, ...times: number[]): ResultPage => ({
-    source: { backend: "embedded", keepsHistory: true, note: null, kept: [] },
+    source: { backend: "x", keepsHistory: true, note: null, kept: [] },
     results: times.map(result), next: next === null ? null : { timeUs: next, monitor: "m" },
   });
   const times = (list: { results: CheckResult[] }): number[] => list.results.map((each) => each.timeMs);

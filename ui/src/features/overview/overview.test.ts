@@ -19,7 +19,7 @@ function summaryOf(rows: BoardRow[], more: Partial<Summary> = {}): Summary {
   for (const one of rows) counts[one.state] += 1;
   return {
     counts, openIncidents: counts.down, gap: null, faults: [], mutedUntilMs: null, nowMs: NOW,
-    storage: { backend: "embedded", keepsHistory: true, lastWriteMs: NOW, backlogRows: 0 }, ...more,
+    storage: { backend: "x", name: { en: "X", de: "X" }, keepsHistory: true, lastWriteMs: NOW, backlogRows: 0 }, ...more,
   };
 }
 

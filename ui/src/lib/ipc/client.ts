@@ -2,6 +2,8 @@
 import type {
   About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
   MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
+  DeadLetters, LookNews, LookOutcome, PlainSecret, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, StorageDraft,
+  StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome, VaultPlace, VaultSecret,
 } from "./bindings";
 
 /** A call that failed; carries the core's own error. */
@@ -54,6 +56,43 @@ export interface Core {
   /** The text of a HallMonitor or Hall Monitor `config.yml`. */
   importConfig(text: string): Promise<SaveOutcome>;
 
+  /** Asks no server: it is there at once. */
+  storageOverview(): Promise<StorageOverview>;
+  storageDraft(backend: string): Promise<StorageDraft>;
+  /** Errors at the fields; empty when nothing is known against it. */
+  checkStorage(form: StorageForm): Promise<FieldError[]>;
+  /** What a pasted address says; null where it is none of such a store. A secret in it stays with the core. */
+  takeApart(backend: string, address: string): Promise<TakenApart | null>;
+  /** Tells of each step as it is made; ends when the last one is. */
+  lookAtStorage(form: StorageForm, hear: (news: LookNews) => void): Promise<LookOutcome>;
+  stopLooking(): Promise<void>;
+  /** Nothing is changed where anything fails. */
+  useStorage(form: StorageForm): Promise<UseOutcome>;
+  storageState(): Promise<StorageState>;
+  /** History of a store of before, elsewhere, is shown too from now on. */
+  showFormer(contact: string): Promise<void>;
+  deadLetters(): Promise<DeadLetters>;
+  /** An empty list means all. */
+  retryLetters(ids: string[]): Promise<void>;
+  dropLetters(ids: string[]): Promise<void>;
+  retention(): Promise<RetentionDraft>;
+  checkRetention(form: RetentionForm): Promise<RetentionCheck>;
+  saveRetention(form: RetentionForm): Promise<SaveOutcome>;
+  /** Drops what is older than it is kept; how many rows went. */
+  pruneStorage(): Promise<number>;
+
+  /** Names and places; never a secret. */
+  secrets(): Promise<VaultSecret[]>;
+  /** Writes to every place to see whether it works. */
+  vaultPlaces(): Promise<VaultPlace[]>;
+  /** `place` null: the strongest that is there. */
+  setSecret(name: string, text: string, place: string | null): Promise<SecretOutcome>;
+  forgetSecret(name: string): Promise<SecretOutcome>;
+  plainSecrets(): Promise<PlainSecret[]>;
+  movePlainSecrets(place: string | null): Promise<SecretOutcome>;
+
+  /** What helps to find a fault; no secret is in it. */
+  diagnostics(): Promise<string>;
   preferences(): Promise<Preferences>;
   setPreferences(preferences: Preferences): Promise<void>;
   about(): Promise<About>;

@@ -4,8 +4,8 @@
 // `hostile` (names that break layouts), `live=0` (nothing changes by itself), `delay` (milliseconds each answer takes),
 // `conflict` (the first save meets another's change), `theme`, `language`, `tray=0`.
 import type {
-  Acknowledgement, Board, BoardChange, BoardRow, FileVersion, MonitorDraft, Navigate, Preferences, SaveOutcome, State,
-  Summary, Why,
+  Acknowledgement, Board, BoardChange, BoardRow, FileVersion, LookNews, MonitorDraft, Navigate, Preferences, RetentionForm, SaveOutcome,
+  SecretOutcome, State, StorageForm, Summary, Why,
 } from "./bindings";
 import { IpcFailure, type Core, type Unsubscribe } from "./client";
 import { cast, type Scenario } from "./fake/cast";
@@ -14,6 +14,7 @@ import {
   certificateDays, daysOf, figuresOf, incidentId, incidentsOf, pageOf, partsOf, resultsOf, rowHistoryOf, seriesOf,
 } from "./fake/history";
 import { at, sequence } from "./fake/random";
+import { FakeStorage, storageNames } from "./fake/storage";
 import { DAY, SECOND, gapAt, lastCheck, latencyUs, spanAt, stateAt, type Actor, type World } from "./fake/world";
 
 export type FakeOptions = {
@@ -61,12 +62,16 @@ export class FakeCore implements Core {
   #navigateHandlers = new Set<(to: Navigate) => void>();
   #closeHandlers = new Set<(why: Why) => void>();
   #unsaved = false;
+  /** Where history is kept, for tests that make things happen there. */
+  readonly storage: FakeStorage;
 
   constructor(options: Partial<FakeOptions> = {}) {
     this.#options = { ...USUAL, ...options };
     const { size, seed, scenario, hostile, now } = this.#options;
     this.#world = cast(size, seed, scenario, hostile, now());
     this.#conflict = this.#options.conflict;
+    this.storage = new FakeStorage(scenario === "none" ? "none" : "embedded", scenario === "faults", now);
+    this.storage.conflict = this.#options.conflict;
     this.#preferences = {
       theme: "system", language: "system", onClose: "tray", notifications: true, startAtLogin: false,
       ...this.#options.preferences,
@@ -289,6 +294,119 @@ export class FakeCore implements Core {
     return this.watch(["0", "1", "2", "3"]);
   }
 
+  /* ---- where history is kept ---- */
+
+  async storageOverview() {
+    await this.#answer();
+    return this.storage.overview();
+  }
+
+  async storageDraft(backend: string) {
+    await this.#answer();
+    return this.storage.draft(backend);
+  }
+
+  async checkStorage(form: StorageForm) {
+    await this.#answer();
+    return this.storage.check(form);
+  }
+
+  async takeApart(backend: string, address: string) {
+    await this.#answer();
+    return this.storage.takeApart(backend, address);
+  }
+
+  async lookAtStorage(form: StorageForm, hear: (news: LookNews) => void) {
+    await this.#answer();
+    return this.storage.look(form, hear);
+  }
+
+  async stopLooking() {
+    this.storage.stopLooking();
+  }
+
+  async useStorage(form: StorageForm) {
+    await this.#answer();
+    const outcome = this.storage.use(form);
+    this.#push([]);
+    return outcome;
+  }
+
+  async storageState() {
+    await this.#answer();
+    return this.storage.state(this.#world.actors.length);
+  }
+
+  async showFormer(contact: string) {
+    await this.#answer();
+    this.storage.showFormer(contact);
+  }
+
+  async deadLetters() {
+    await this.#answer();
+    return this.storage.letters();
+  }
+
+  async retryLetters() {
+    await this.#answer();
+    this.storage.dropLetters();
+  }
+
+  async dropLetters() {
+    await this.#answer();
+    this.storage.dropLetters();
+  }
+
+  async retention() {
+    await this.#answer();
+    return this.storage.retention();
+  }
+
+  async checkRetention(form: RetentionForm) {
+    await this.#answer();
+    return this.storage.checkRetention(form, this.#world.actors.length);
+  }
+
+  async saveRetention(form: RetentionForm): Promise<SaveOutcome> {
+    await this.#answer();
+    return { outcome: "saved", base: this.storage.saveRetention(form), undo: false };
+  }
+
+  async pruneStorage() {
+    await this.#answer();
+    return 1440;
+  }
+
+  async secrets() {
+    await this.#answer();
+    return this.storage.secrets();
+  }
+
+  async vaultPlaces() {
+    await this.#answer();
+    return this.storage.places();
+  }
+
+  async setSecret(name: string, text: string, place: string | null) {
+    await this.#answer();
+    return this.storage.setSecret(name, text, place);
+  }
+
+  async forgetSecret(name: string) {
+    await this.#answer();
+    return this.storage.forgetSecret(name);
+  }
+
+  async plainSecrets() {
+    await this.#answer();
+    return [];
+  }
+
+  async movePlainSecrets(): Promise<SecretOutcome> {
+    await this.#answer();
+    return { outcome: "done", place: null, lostAtRestart: false };
+  }
+
   /* ---- the window ---- */
 
   async preferences() {
@@ -299,6 +417,11 @@ export class FakeCore implements Core {
   async setPreferences(preferences: Preferences) {
     await this.#answer();
     this.#preferences = preferences;
+  }
+
+  async diagnostics() {
+    await this.#answer();
+    return JSON.stringify({ version: "0.1.0", monitors: { count: this.#world.actors.length }, faults: [] }, null, 2);
   }
 
   async about() {
@@ -412,8 +535,8 @@ export class FakeCore implements Core {
   }
 
   #source() {
-    const keepsHistory = this.#options.scenario !== "none";
-    return { backend: keepsHistory ? "embedded" : "none", keepsHistory, note: null, kept: [] };
+    const backend = this.storage.inUse;
+    return { backend, keepsHistory: backend !== "none", note: null, kept: [] };
   }
 
   #actor(id: string): Actor {
@@ -528,7 +651,7 @@ export class FakeCore implements Core {
         ? [{ of: "storage", what: "the disk is full, results wait in memory" }, { of: "configuration", what: "line 12: unknown key `intervall`" }]
         : [],
       storage: {
-        backend: this.#source().backend, keepsHistory: this.#source().keepsHistory,
+        backend: this.#source().backend, name: storageNames(this.#source().backend), keepsHistory: this.#source().keepsHistory,
         lastWriteMs: actors.length > 0 ? nowMs - 400 - Math.floor(at(1, this.#revision) * 500) : null,
         backlogRows: faulty ? 1840 : 0,
       },

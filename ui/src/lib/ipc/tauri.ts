@@ -1,5 +1,6 @@
 // The real core, behind Tauri's commands and events. The only file that knows Tauri.
-import { commands, events, type Failed } from "./bindings";
+import { Channel } from "@tauri-apps/api/core";
+import { commands, events, type Failed, type LookNews } from "./bindings";
 import { IpcFailure, type Core } from "./client";
 
 type Answer<T> = { status: "ok"; data: T } | { status: "error"; error: Failed };
@@ -44,6 +45,35 @@ const core: Core = {
   watch: (suggestions) => unwrap(commands.watch(suggestions)),
   importConfig: (text) => unwrap(commands.importConfig(text)),
 
+  storageOverview: () => unwrap(commands.storageOverview()),
+  storageDraft: (backend) => unwrap(commands.storageDraft(backend)),
+  checkStorage: (form) => unwrap(commands.checkStorage(form)),
+  takeApart: (backend, address) => unwrap(commands.takeApart(backend, address)),
+  lookAtStorage: (form, hear) => {
+    const news = new Channel<LookNews>();
+    news.onmessage = hear;
+    return unwrap(commands.lookAtStorage(form, news));
+  },
+  stopLooking: () => done(commands.stopLooking()),
+  useStorage: (form) => unwrap(commands.useStorage(form)),
+  storageState: () => unwrap(commands.storageState()),
+  showFormer: (contact) => done(commands.showFormer(contact)),
+  deadLetters: () => unwrap(commands.deadLetters()),
+  retryLetters: (ids) => done(commands.retryLetters(ids)),
+  dropLetters: (ids) => done(commands.dropLetters(ids)),
+  retention: () => unwrap(commands.retention()),
+  checkRetention: (form) => unwrap(commands.checkRetention(form)),
+  saveRetention: (form) => unwrap(commands.saveRetention(form)),
+  pruneStorage: () => unwrap(commands.pruneStorage()),
+
+  secrets: () => unwrap(commands.secrets()),
+  vaultPlaces: () => unwrap(commands.vaultPlaces()),
+  setSecret: (name, text, place) => unwrap(commands.setSecret(name, text, place)),
+  forgetSecret: (name) => unwrap(commands.forgetSecret(name)),
+  plainSecrets: () => unwrap(commands.plainSecrets()),
+  movePlainSecrets: (place) => unwrap(commands.movePlainSecrets(place)),
+
+  diagnostics: () => unwrap(commands.diagnostics()),
   preferences: () => unwrap(commands.preferences()),
   setPreferences: (preferences) => done(commands.setPreferences(preferences)),
   about: () => unwrap(commands.about()),

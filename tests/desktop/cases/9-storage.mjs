@@ -1,0 +1,210 @@
+// Where history goes: from the window to real servers and back, with passwords in a real keychain.
+import { readFileSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { configOf } from "../config.mjs";
+import { tree } from "../process.mjs";
+import { httpServer } from "../servers.mjs";
+import { StorageServers, keychain } from "../storage.mjs";
+import { assert, equal, until } from "../wait.mjs";
+
+const CARD = "section.cards button";
+const FORM = "main form button";
+const DIALOG = "dialog[open] footer button";
+
+async function watching(t) {
+  const wiki = await t.server(httpServer());
+  t.configure(`# mine\n${configOf([["wiki", wiki.url]])}`);
+  await t.withDesktop();
+  return wiki;
+}
+
+const look = (page, pattern) => page.shows("section[aria-labelledby=storage-look]", pattern, 30_000);
+const inUse = (page, name) => page.shows("section.cards button.used", new RegExp(`^${name}.*in use`));
+
+/** Chooses a backend and waits for its form. */
+async function choose(page, name) {
+  await page.click(name, CARD);
+  await page.shows("main form h2", new RegExp(`^${name}$`));
+}
+
+async function use(page, name) {
+  await page.click(`Use ${name}…`, FORM);
+  await page.click(`Use ${name}`, DIALOG);
+}
+
+/** Every file below a folder. */
+function filesBelow(folder) {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return !stat ? [] : stat.isDirectory() ? filesBelow(path) : stat.isFile() ? [path] : [];
+  });
+}
+
+/** Nobody finds a secret in files, logs, arguments or the page. */
+async function nowhere(t, page, secret) {
+  for (const file of filesBelow(t.folder)) {
+    // The keychain's own file is where it belongs, encrypted.
+    if (readFileSync(file).includes(secret)) throw new Error(`the secret stands in ${file}`);
+  }
+  for (const { pid } of tree(t.pid)) {
+    const said = ["cmdline", "environ"].map((name) => readFileSync(`/proc/${pid}/${name}`, "latin1")).join("");
+    assert(!said.includes(secret), `the secret stands in the arguments or variables of ${pid}`);
+  }
+  assert(!(await page.client.source()).includes(secret), "the secret stands in the page");
+  for (const command of ["storage_overview", "storage_state", "secrets", "vault_places", "plain_secrets", "diagnostics", "about", "board", "retention"]) {
+    const { ok } = await page.invoke(command);
+    assert(!JSON.stringify(ok).includes(secret), `${command} gives the secret`);
+  }
+  for (const { id } of (await page.invoke("storage_overview")).ok.cards) {
+    assert(!JSON.stringify((await page.invoke("storage_draft", { backend: id })).ok).includes(secret), `the draft of ${id} has the secret`);
+  }
+}
+
+export const cases = {
+  "storage: from embedded to PostgreSQL, through an outage, to InfluxDB and back": async (t) => {
+    const wiki = await watching(t);
+    await t.server(keychain(t));
+    const servers = await t.server(StorageServers.open());
+    const sql = servers.postgres;
+    let page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/storage");
+    await inUse(page, "Embedded");
+    await page.shows("section[aria-labelledby=storage-health]", /Last write.*ago/);
+
+    // A wrong password: the step, the remedy, and nothing is saved.
+    const before = t.fileText();
+    await choose(page, "PostgreSQL");
+    await page.fill("Host", sql.host);
+    await page.fill("Port", String(sql.port));
+    await page.fill("Database", sql.database);
+    await page.fill("User", sql.user);
+    await page.fill("Password", "wrong");
+    await page.click("Test connection", FORM);
+    const said = await look(page, /Does not work yet\./);
+    assert(/Log-in.*failed.*password authentication failed.*ALTER ROLE "hallmonitor" PASSWORD/.test(said), said);
+    equal([t.fileText(), await servers.ask("schemas")], [before, 0], "file and schemas after a look that failed");
+
+    // The right one.
+    await page.fill("Password", sql.password);
+    const began = Date.now();
+    await page.click("Test connection", FORM);
+    await look(page, /Everything works\./);
+    const tested = Date.now() - began;
+    equal(await servers.ask("schemas"), 0, "schemas after a look that passed");
+    const checks = wiki.accepted;
+    await use(page, "PostgreSQL");
+    await page.toast(/History goes to PostgreSQL from now on\. The secret is kept in the system's keychain\./);
+    await inUse(page, "PostgreSQL");
+    await until("results are in the database", async () => (await servers.rows()) >= 2);
+    assert(wiki.accepted > checks, "checks stopped");
+    assert(t.fileText().startsWith("# mine\n") && t.fileText().includes("${secret:postgres-password}"), t.fileText());
+    await page.shows("section[aria-labelledby=storage-spans]", /Embedded.*is shown/);
+    await nowhere(t, page, sql.password);
+
+    // A restart: the password comes from the keychain.
+    await page.keepHeard();
+    await t.desktop.press("Quit");
+    await t.ended(8_000);
+    await t.kill();
+    page = await t.open();
+    // It opens where it was.
+    await inUse(page, "PostgreSQL");
+    const rows = await servers.rows();
+    await until("results go on", async () => (await servers.rows()) > rows + 1);
+    await page.shows("main form .secret", /set .* ago, in the system's keychain/);
+
+    // The server is away: it is told in words, nothing is down, nothing is lost.
+    await servers.ask("stop");
+    await page.shows("section[aria-labelledby=storage-health]", /does not answer.*rows?, oldest from/, 60_000);
+    await page.shows(".banner.fault", /Storage: .*wait in the journal/, 100_000);
+    await page.goTo("#/overview");
+    await page.row("wiki", "up");
+    await servers.ask("start");
+    await until("the banner goes", async () => (await page.text(".banner.fault")) === null, { within: 90_000 });
+    const board = (await page.invoke("board")).ok;
+    const history = await page.invoke("results", { id: board.rows[0].id, limit: 5000, after: null });
+    await until("all of it is in the database", async () => (await servers.rows()) + 3 >= rows + 60);
+    assert(history.ok.results.length > 0, "history cannot be read");
+
+    // InfluxDB by a pasted address, first with a token that may only read.
+    await page.goTo("#/storage");
+    await choose(page, "InfluxDB");
+    const { url, org, bucket, reader, token } = servers.influxdb;
+    await page.client.run((text) => {
+      const input = document.getElementById("storage-url");
+      const data = new DataTransfer();
+      data.setData("text/plain", text);
+      input.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    }, `${url}/api/v2/write?org=${encodeURIComponent(org)}&bucket=${bucket}&token=${encodeURIComponent(reader)}`);
+    await page.shows("main form .secret", /from the pasted address/);
+    await page.click("Test connection", FORM);
+    const refused = await look(page, /Does not work yet\./);
+    assert(/May write.*failed/.test(refused), refused);
+    await page.click("Change Token", "main form button");
+    await page.fill("Token", token);
+    await page.click("Test connection", FORM);
+    await look(page, /Everything works\./);
+    await use(page, "InfluxDB");
+    await inUse(page, "InfluxDB");
+    await until("results are in InfluxDB", async () => (await servers.ask("points")) >= 2);
+    for (const secret of [token, reader]) await nowhere(t, page, secret);
+
+    // Back: its history is there again, the others say what they have.
+    await choose(page, "Embedded");
+    await use(page, "Embedded");
+    await inUse(page, "Embedded");
+    await page.shows("section[aria-labelledby=storage-spans]", /PostgreSQL.*InfluxDB|InfluxDB.*PostgreSQL/);
+    const first = history.ok.results.at(-1).timeMs;
+    await until("its history is there", async () => {
+      const { ok } = await page.invoke("results", { id: board.rows[0].id, limit: 5000, after: null });
+      return ok.results.length > 0 && ok.results.at(-1).timeMs <= first;
+    });
+    return `a look took ${tested} ms`;
+  },
+
+  "storage: a keychain that is absent and one that is locked": async (t) => {
+    await watching(t);
+    const keyring = await keychain(t);
+    await keyring.stop();
+    const locked = await t.server(keychain(t, { locked: true }));
+    const servers = await t.server(StorageServers.open());
+    const page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/secrets");
+    await page.shows("section[aria-labelledby=secrets-where]", /the system's keychain is locked.*unlock it/);
+    await page.goTo("#/storage");
+    await choose(page, "PostgreSQL");
+    const sql = servers.postgres;
+    await page.fill("Host", sql.host);
+    await page.fill("Port", String(sql.port));
+    await page.fill("Database", sql.database);
+    await page.fill("Password", sql.password);
+    await use(page, "PostgreSQL");
+    await page.shows("dialog[open]", /The secret could not be kept.*is locked.*monitoring goes on/);
+    assert(!t.fileText().includes("postgres"), t.fileText());
+    await page.click("Cancel", DIALOG);
+
+    await locked.stop();
+    await page.goTo("#/secrets");
+    await page.click("Discard changes", DIALOG);
+    await page.click("Look again", "main button");
+    await page.shows("section[aria-labelledby=secrets-where]", /the system's keychain is not there/);
+  },
+
+  "storage: the file is changed by somebody else while the form is open": async (t) => {
+    await watching(t);
+    const page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/storage");
+    await choose(page, "No history");
+    t.configure(`${t.fileText()}# theirs\n`);
+    await use(page, "No history");
+    await page.shows("dialog[open]", /The configuration file was changed meanwhile/);
+    assert(!t.fileText().includes("backend"), "it was written all the same");
+    await page.click("Put mine into it", DIALOG);
+    await inUse(page, "No history");
+    assert(t.fileText().includes("# theirs\n") && t.fileText().includes("backend: none"), t.fileText());
+  },
+};

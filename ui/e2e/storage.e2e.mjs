@@ -1,0 +1,137 @@
+// Storage in a browser: by keyboard alone, in both themes, narrow and in German, in every state of its panels.
+import assert from "node:assert/strict";
+import { open, settled, violations } from "./browser.mjs";
+
+const THEMES = ["light", "dark"];
+
+async function sound(page, what) {
+  assert.deepEqual(await violations(page), [], what);
+  assert.deepEqual(page.complaints, [], what);
+  const over = await page.evaluate(() => {
+    const main = document.querySelector("main");
+    return Math.max(document.documentElement.scrollWidth - innerWidth, main.scrollWidth - main.clientWidth);
+  });
+  assert.ok(over <= 0, `${what}: wider than the window by ${over}`);
+}
+
+async function fillIn(page, password) {
+  await page.getByRole("button", { name: /^PostgreSQL/ }).click();
+  await page.getByLabel("Host", { exact: true }).fill("db.lan");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+}
+
+/** Presses Tab until something has the focus. */
+async function tabTo(page, name) {
+  for (let presses = 0; presses < 80; presses += 1) {
+    const here = await page.evaluate(() => {
+      const at = document.activeElement?.matches("button, a, input, select, summary") ? document.activeElement : null;
+      return `${at?.getAttribute("aria-label") ?? ""} ${at?.labels?.[0]?.textContent ?? ""} ${at?.textContent ?? ""}`;
+    });
+    if (here.includes(name)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`${name} cannot be reached by keyboard`);
+}
+
+export const tests = {
+  "storage is accessible while it is set up, tested, refused and used": async (browser) => {
+    for (const theme of THEMES) {
+      const page = await open(browser, `theme=${theme}`, "#/storage");
+      await fillIn(page, "wrong");
+      await page.getByLabel("Protection (TLS)").selectOption("verify-full");
+      await page.getByLabel("Port", { exact: true }).fill("0");
+      await page.getByRole("button", { name: "Test connection" }).click();
+      await page.getByText(/is out of range/).waitFor();
+      await sound(page, `errors ${theme}`);
+      await page.getByLabel("Port", { exact: true }).fill("");
+      for (const part of ["Connections and time-outs", "Read replicas", "More settings"]) await page.locator("summary", { hasText: part }).click();
+      await page.getByRole("button", { name: "Test connection" }).click();
+      await page.getByText("Does not work yet.").waitFor();
+      await sound(page, `failed ${theme}`);
+      await page.getByLabel("Password", { exact: true }).fill("secret");
+      await page.getByRole("button", { name: "Test connection" }).click();
+      await page.getByText("Everything works.").waitFor();
+      await page.getByRole("button", { name: "Use PostgreSQL…" }).click();
+      await sound(page, `question ${theme}`);
+      await page.getByRole("dialog").getByRole("button", { name: "Use PostgreSQL" }).click();
+      await page.getByText(/History goes to PostgreSQL/).waitFor();
+      await settled(page);
+      await sound(page, `used ${theme}`);
+      await page.close();
+    }
+  },
+
+  "storage stands in every world": async (browser) => {
+    for (const [at, world] of ["scenario=none", "scenario=faults", "scenario=broken", "fake=0", "fake=5000"].entries()) {
+      const page = await open(browser, `${world}&theme=${THEMES[at % 2]}`, "#/storage");
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await sound(page, world);
+      await page.close();
+    }
+  },
+
+  "storage by keyboard alone": async (browser) => {
+    const page = await open(browser, "", "#/storage");
+    await tabTo(page, "PostgreSQL");
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Host", { exact: true }).waitFor();
+    await tabTo(page, "Host");
+    await page.keyboard.type("db.lan");
+    await tabTo(page, "Password");
+    await page.keyboard.type("secret");
+    // Enter in a field tests, as forms do.
+    await page.keyboard.press("Enter");
+    await page.getByText("Everything works.").waitFor();
+    await tabTo(page, "Use PostgreSQL…");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await tabTo(page, "Use PostgreSQL");
+    await page.keyboard.press("Escape");
+    assert.equal(await page.getByRole("dialog").count(), 0);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").getByRole("button", { name: "Use PostgreSQL" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByText(/History goes to PostgreSQL/).waitFor();
+    assert.deepEqual(page.complaints, []);
+  },
+
+  "storage and secrets fit narrow windows and long words": async (browser) => {
+    for (const [width, height] of [[1024, 640], [700, 640], [400, 640]]) {
+      const page = await open(browser, "language=de&theme=dark", "#/storage", { width, height });
+      await page.getByRole("button", { name: /^PostgreSQL/ }).click();
+      await page.getByLabel("Rechner", { exact: true }).fill("db.".repeat(60));
+      await page.getByLabel("Passwort", { exact: true }).fill("falsch");
+      await page.getByRole("button", { name: "Verbindung prüfen" }).click();
+      await page.getByText("Es funktioniert noch nicht.").waitFor();
+      await sound(page, `storage ${width}`);
+      await page.close();
+      const secrets = await open(browser, "language=de", "#/secrets", { width, height });
+      await sound(secrets, `secrets ${width}`);
+      await secrets.getByRole("button", { name: "Geheimnis hinzufügen …" }).click();
+      await sound(secrets, `secret ${width}`);
+      await secrets.close();
+    }
+    const page = await open(browser, "", "#/storage", { media: { forcedColors: "active" } });
+    assert.deepEqual(page.complaints, []);
+    await page.close();
+  },
+
+  "storage is there at once": async (browser) => {
+    const page = await open(browser, "fake=5000", "#/overview");
+    const times = [];
+    for (let round = 0; round < 5; round += 1) {
+      await page.evaluate(() => (location.hash = "#/overview"));
+      await page.getByRole("grid").waitFor();
+      times.push(
+        await page.evaluate(async () => {
+          const began = performance.now();
+          location.hash = "#/storage";
+          while (!document.querySelector("main button[aria-pressed]")) await new Promise(requestAnimationFrame);
+          return performance.now() - began;
+        }),
+      );
+    }
+    const middle = times.toSorted((a, b) => a - b)[2];
+    return `median ${middle.toFixed(0)} ms to its cards`;
+  },
+};
