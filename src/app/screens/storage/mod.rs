@@ -173,11 +173,8 @@ impl Screens {
             let in_use = ledger.iter().rfind(|entry| entry.contact == status.contact && entry.to.is_none());
             // The first entry of all has whatever was there before anybody wrote it down.
             let since = in_use.map(|entry| entry.from);
-            let mut cards: Vec<StorageCard> = cards.collect();
-            // What keeps nothing stands last.
-            cards.sort_by_key(|card| !card.keeps_history);
             Ok(StorageOverview {
-                cards,
+                cards: cards.collect(),
                 contact: status.contact.clone(),
                 since_ms: since.map(Millis::from),
                 waiting_rows: status.backlog_rows,
