@@ -14,6 +14,7 @@
 //! | `disk.rs` | a full disk |
 //! | `look.rs` | the look at the way to the server |
 //! | `crash.rs` | our process is killed while rows come |
+//! | `documented.rs` | the example file, as the whole program runs it |
 //! | `timescale.rs` | TimescaleDB: hypertables, chunks, compression |
 
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
@@ -22,6 +23,7 @@
 mod append;
 mod crash;
 mod disk;
+mod documented;
 mod lean;
 mod look;
 mod outage;
