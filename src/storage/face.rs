@@ -127,6 +127,16 @@ impl Face {
     }
 }
 
+/// A field of a form, with its label and its hint.
+pub(super) const fn field(key: &'static str, label: Words, hint: Words) -> FieldFace {
+    FieldFace::new(key, label, hint)
+}
+
+/// Words in both languages.
+pub(super) const fn words(en: &'static str, de: &'static str) -> Words {
+    Words::new(en, de)
+}
+
 /// A box, for whoever has no picture.
 const BOX: &str = "M2.5 4.5 8 2l5.5 2.5v7L8 14l-5.5-2.5ZM2.5 4.5 8 7l5.5-2.5M8 7v7";
 

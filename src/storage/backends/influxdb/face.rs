@@ -1,15 +1,8 @@
 //! How the backend looks to a person who chooses one.
 
 use crate::storage::address::Address;
-use crate::storage::{Face, FieldFace, Like, Part, TakenApart, Words};
-
-const fn field(key: &'static str, label: Words, hint: Words) -> FieldFace {
-    FieldFace::new(key, label, hint)
-}
-
-const fn words(en: &'static str, de: &'static str) -> Words {
-    Words::new(en, de)
-}
+use crate::storage::face::{field, words};
+use crate::storage::{Face, Like, Part, TakenApart, Words};
 
 /// Name, picture and words.
 pub(super) const FACE: Face = Face {
