@@ -5,6 +5,9 @@
 //! cargo run --example custom_store
 //! ```
 //!
+//! and a program that brings it along (`hallmonitor::storage::bring_backend`) has it in its configuration, its commands and
+//! its window: `src-tauri/examples/with_custom_store.rs` is the desktop app with this backend.
+//!
 //! Only plain reads and writes are here; series, uptime and coverage come with the trait.
 
 use std::cmp::Reverse;
@@ -16,21 +19,76 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use hallmonitor::clock::SystemClock;
 use hallmonitor::model::{
-    CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Row, Tier, UnixMicros,
+    CheckResult, FieldError, FieldKind, FieldSpec, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId,
+    Rollup, Row, Tier, UnixMicros,
 };
+use hallmonitor::secret::MemoryVault;
 use hallmonitor::storage::conformance::{self, Outcome};
 use hallmonitor::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor,
-    Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError,
-    StoreErrorKind, StoreStatus, missing_rollups_before,
+    Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, Face, FieldFace, GapQuery,
+    IncidentQuery, Page, PageCursor, Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor,
+    ScanPage, StoreError, StoreErrorKind, StoreStatus, Words, missing_rollups_before,
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 const ID: BackendId = "json-lines";
 
 fn fault(kind: StoreErrorKind, operation: &'static str, what: impl ToString) -> StoreError {
     StoreError::new(kind, ID, operation, what.to_string())
+}
+
+/// What a person sets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct JsonLinesSettings {
+    /// The folder of the file; the data folder's `json-lines` when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[async_trait]
+impl Backend for JsonLinesSettings {
+    const ID: BackendId = ID;
+    const FIELDS: &'static [FieldSpec] = &[FieldSpec {
+        key: "folder",
+        kind: FieldKind::Path,
+        required: false,
+        default: None,
+        doc: "Folder of the file; `json-lines` in the data folder when it is not given.",
+    }];
+    const FACE: Face = Face {
+        name: Words::new("JSON lines", "JSON-Zeilen"),
+        about: Words::new("A file that every tool reads.", "Eine Datei, die jedes Werkzeug liest."),
+        icon: "M3.5 2.5h9v11h-9ZM5.5 5.5h5M5.5 8h5M5.5 10.5h3",
+        fields: &[FieldFace::new(
+            "folder",
+            Words::new("Folder", "Ordner"),
+            Words::new(
+                "`json-lines` in the data folder where none is given.",
+                "Ohne Angabe `json-lines` im Datenordner.",
+            ),
+        )],
+    };
+
+    fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let is_file = self.folder.as_ref().is_some_and(|folder| folder.is_file());
+        let fault = || vec![FieldError { key: "folder", what: "is a file; a folder is needed".to_owned() }];
+        if is_file { Err(fault()) } else { Ok(()) }
+    }
+
+    fn contact(&self) -> String {
+        self.folder.as_ref().map_or_else(|| ID.to_owned(), |folder| format!("{ID}:{}", folder.display()))
+    }
+
+    fn folder(&self, env: &BackendEnv) -> Option<PathBuf> {
+        Some(env.data_dir.join(self.folder.as_deref().unwrap_or(ID.as_ref())))
+    }
+
+    async fn open(&self, env: &BackendEnv) -> Result<Arc<dyn ResultStore>, StoreError> {
+        Ok(Arc::new(JsonLines::open(&env.data_dir.join(self.folder.as_deref().unwrap_or(ID.as_ref())))?))
+    }
 }
 
 /// One line of the file.
@@ -276,8 +334,10 @@ impl ResultStore for JsonLines {
     }
 }
 
-async fn open(folder: PathBuf) -> Result<Arc<dyn ResultStore>, StoreError> {
-    Ok(Arc::new(JsonLines::open(&folder)?))
+async fn open(data_dir: PathBuf) -> Result<Arc<dyn ResultStore>, StoreError> {
+    let instance = InstanceId::new(Uuid::from_u128(1));
+    let env = BackendEnv { data_dir, instance, clock: Arc::new(SystemClock), vault: Arc::new(MemoryVault::default()) };
+    JsonLinesSettings::default().open(&env).await
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -22,7 +22,7 @@ use hallmonitor::clock::SystemClock;
 use hallmonitor::model::InstanceId;
 use hallmonitor::secret::MemoryVault;
 use hallmonitor::storage::conformance::{CASES, Case, OpenStore};
-use hallmonitor::storage::{BACKENDS, BackendConfig, BackendEnv, StoreError, StoreErrorKind};
+use hallmonitor::storage::{BackendConfig, BackendEnv, StoreError, StoreErrorKind, offers};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The only backend that may skip, and all that it skips.
@@ -59,13 +59,13 @@ fn run(backend: &'static str, case: Case) -> Result<(), Failed> {
 
 /// A backend keeps history or says that it does not; nothing else decides what is skipped.
 fn only_none_skips() -> Result<(), Failed> {
-    for (backend, _) in BACKENDS {
+    for backend in offers().iter().map(|offer| offer.id) {
         let folder = tempfile::tempdir()?;
         let keeps = runtime().block_on(async {
             let store = open(backend)(folder.path().to_path_buf()).await?;
             Ok::<_, StoreError>(store.capabilities().keeps_history)
         })?;
-        if keeps == (*backend == KEEPS_NO_HISTORY) {
+        if keeps == (backend == KEEPS_NO_HISTORY) {
             return Err(format!("backend {backend}: keeps_history is {keeps}").into());
         }
     }
@@ -101,9 +101,9 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = vec![Trial::test("matrix::only_none_skips", only_none_skips)];
-    for (backend, _) in BACKENDS {
+    for backend in offers().iter().map(|offer| offer.id) {
         for case in CASES {
-            let skipped = *backend == KEEPS_NO_HISTORY && case.needs_history;
+            let skipped = backend == KEEPS_NO_HISTORY && case.needs_history;
             let name = format!("{backend}::{}", case.name);
             trials.push(Trial::test(name, || run(backend, *case)).with_ignored_flag(skipped));
         }

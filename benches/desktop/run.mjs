@@ -1,12 +1,13 @@
 // Measures the built desktop app beside a bare one of the same versions, on a display and a desktop of its own.
 // Started by `cargo xtask bench desktop`, which prepares what is measured; `--only` takes a part: paint, reopen, scroll,
-// turn, chart, rest, size.
+// turn, chart, rest, size, storage.
 import { join } from "node:path";
 import { Display } from "../../tests/desktop/display.mjs";
 import { findAll } from "../../tests/desktop/programs.mjs";
 import { firstPaints, reopenings } from "./paint.mjs";
 import { inTray, sizes } from "./rest.mjs";
 import { Eye } from "./screen.mjs";
+import { storage } from "./storage.mjs";
 import { Turning, charts, scrolling, turns } from "./window.mjs";
 import { World } from "./world.mjs";
 
@@ -27,6 +28,7 @@ try {
   if (wanted("scroll")) await scrolling(world);
   if (wanted("turn")) await turns(world, turning, 30);
   if (wanted("chart")) await charts(world, 8);
+  if (wanted("storage")) await storage(world, 20);
   if (wanted("rest")) await inTray(world);
 } finally {
   await world.close();

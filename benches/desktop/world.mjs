@@ -19,6 +19,8 @@ export class World {
     return session;
   }
 
+  /** A session in which the app has a folder of its own. */
+  fresh = () => this.#session(this.programs.app);
   bare = () => this.#session(this.bareProgram);
 
   async #session(app) {

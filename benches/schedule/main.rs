@@ -1,5 +1,6 @@
 //! Whole-process runs: `hallmonitor run` against a neutral target in another process, beside the bare loop.
-//! `--seconds N` is the time after the first round (180), `--row NAME` runs one row.
+//! `--seconds N` is the time after the first round (180), `--row NAME` runs one row; `--row disturbed` is `disturbed.rs`
+//! alone, of which `--only NAME` takes a part.
 
 #![allow(
     clippy::expect_used,
@@ -13,6 +14,8 @@
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each bench uses a part")]
 mod support;
+
+mod disturbed;
 
 use std::collections::HashMap;
 use std::fs;
@@ -56,6 +59,9 @@ fn main() {
             let seconds = argument("--seconds", 180);
             for row in ROWS.iter().filter(|row| only.is_empty() || row.name == only) {
                 measure(row, seconds);
+            }
+            if only.is_empty() || only == "disturbed" {
+                disturbed::measure();
             }
         }
     }
@@ -147,7 +153,8 @@ fn program() -> String {
     std::env::var("BENCH_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_hallmonitor").to_owned())
 }
 
-fn hallmonitor(row: &Row, folder: &Path, port: u16) -> Child {
+/// What it is told to watch.
+fn config_of(row: &Row, port: u16) -> String {
     let mut text = format!(
         "monitoring:\n  defaultInterval: {}ms\n  defaultTimeout: 10s\n  groups:\n    - name: bench\n      monitors:\n",
         row.interval_ms
@@ -155,12 +162,20 @@ fn hallmonitor(row: &Row, folder: &Path, port: u16) -> Child {
     for n in 0..row.monitors {
         text += &format!("        - {{name: m{n}, type: http, url: \"http://127.0.0.1:{port}/{n}\"}}\n");
     }
-    let config = folder.join("config.yml");
-    fs::write(&config, text).expect("configuration written");
+    text
+}
+
+fn hallmonitor(row: &Row, folder: &Path, port: u16) -> Child {
+    fs::write(folder.join("config.yml"), config_of(row, port)).expect("configuration written");
+    start(folder)
+}
+
+/// Starts it on the configuration of a folder.
+fn start(folder: &Path) -> Child {
     let log = fs::File::create(folder.join("log")).expect("log made");
     Command::new(program())
         .args(["run", "--config"])
-        .arg(&config)
+        .arg(folder.join("config.yml"))
         .arg("--data-dir")
         .arg(folder.join("data"))
         .stdin(Stdio::null())
@@ -203,27 +218,16 @@ struct Punctuality {
 /// Takes the target's record apart: re-checks (they follow a failed answer and are in no slot) are left out, and what
 /// is left is compared with each monitor's own grid.
 fn punctuality(row: &Row, window: &Window, arrivals: &[Arrival], started_us: u64) -> Punctuality {
-    let interval_us = row.interval_ms * 1_000;
-    let mut by_monitor: HashMap<u32, Vec<u64>> = HashMap::new();
     let mut firsts: HashMap<u32, u64> = HashMap::new();
     let mut seconds: HashMap<u64, u64> = HashMap::new();
     for arrival in arrivals {
         firsts.entry(arrival.monitor).or_insert(arrival.at_us);
-        if (window.from_us - EDGE_US..window.to_us).contains(&arrival.at_us) {
-            by_monitor.entry(arrival.monitor).or_default().push(arrival.at_us);
-        }
         if (window.from_us..window.to_us).contains(&arrival.at_us) {
             *seconds.entry((arrival.at_us - window.from_us) / 1_000_000).or_default() += 1;
         }
     }
-    let (mut late, mut filled, mut expected) = (Vec::new(), 0_u64, 0_u64);
-    for times in by_monitor.values() {
-        let (errors, slots) = against_grid(times, window, interval_us);
-        expected += slots;
-        filled += errors.len() as u64;
-        late.extend(errors);
-    }
-    expected += u64::from(row.monitors).saturating_sub(by_monitor.len() as u64);
+    let (mut late, expected) = slots_of(row, window, arrivals);
+    let filled = late.len();
     late.sort_unstable();
     let mean = arrivals_per_second(&seconds);
     let whole = (window.to_us - window.from_us) / 1_000_000;
@@ -236,6 +240,22 @@ fn punctuality(row: &Row, window: &Window, arrivals: &[Arrival], started_us: u64
         first_round_ms: firsts.values().max().map_or(u64::MAX, |last| (last - started_us) / 1_000),
         busiest_to_mean: busiest as f64 / mean,
     }
+}
+
+/// How far each check of a window was from its slot, and how many slots there were.
+fn slots_of(row: &Row, window: &Window, arrivals: &[Arrival]) -> (Vec<u64>, u64) {
+    let mut by_monitor: HashMap<u32, Vec<u64>> = HashMap::new();
+    for arrival in arrivals.iter().filter(|arrival| (window.from_us - EDGE_US..window.to_us).contains(&arrival.at_us)) {
+        by_monitor.entry(arrival.monitor).or_default().push(arrival.at_us);
+    }
+    let mut late = Vec::new();
+    let mut expected = u64::from(row.monitors).saturating_sub(by_monitor.len() as u64);
+    for times in by_monitor.values() {
+        let (errors, slots) = against_grid(times, window, row.interval_ms * 1_000);
+        expected += slots;
+        late.extend(errors);
+    }
+    (late, expected)
 }
 
 fn arrivals_per_second(seconds: &HashMap<u64, u64>) -> f64 {

@@ -73,6 +73,7 @@ pub(crate) fn builder() -> Builder<Wry> {
             commands::storage_draft,
             commands::check_storage,
             commands::take_apart,
+            commands::choose_certificates,
             commands::look_at_storage,
             commands::stop_looking,
             commands::use_storage,

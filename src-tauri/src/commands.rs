@@ -15,7 +15,7 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, State};
 
 use crate::house::House;
-use crate::{prefs, push, shell, tray, window};
+use crate::{choose, prefs, push, shell, tray, window};
 
 type Answer<T> = Result<T, Failed>;
 type Core<'a> = State<'a, Arc<House>>;
@@ -378,6 +378,13 @@ pub(crate) async fn move_plain_secrets(core: Core<'_>, place: Option<String>) ->
 #[specta::specta]
 pub(crate) async fn diagnostics(core: Core<'_>) -> Answer<String> {
     core.screens().await?.diagnostics().await
+}
+
+/// Where a file of certificates is, as a person chooses it in the desktop's own dialog; none when they changed their mind.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn choose_certificates(app: AppHandle, title: String) -> Answer<Option<String>> {
+    choose::certificates(&app, &title).await
 }
 
 /// Preferences of the window.

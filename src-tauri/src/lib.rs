@@ -7,6 +7,7 @@
 //! | `house.rs` | the core in this process: start, trouble at the start, end |
 //! | `commands.rs` | what the window may ask: one line each |
 //! | `bindings.rs` | commands and events for the window's side of the edge, generated |
+//! | `choose.rs` | the desktop's dialog to choose a file |
 //! | `push.rs` | changes go to the window, at most four times a second |
 //! | `window.rs` | the window: made, shown, destroyed |
 //! | `mend.rs` | a web view whose process ended |
@@ -19,6 +20,7 @@
 
 mod autostart;
 mod bindings;
+mod choose;
 mod commands;
 mod house;
 mod icon;

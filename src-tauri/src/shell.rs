@@ -86,6 +86,7 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
                 .skip_initial_state(window::LABEL)
                 .build(),
         )
+        .plugin(tauri_plugin_dialog::init())
         .plugin(autostart::plugin())
         .manage(Arc::clone(&house))
         .manage(push::Pusher::default())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::control::{AnswerError, HistoryPage, IncidentList, MAX_PAGE, MonitorName, Source, UptimeList, find_monitor};
 use crate::deliver::{Delivery, History};
 use crate::model::{KnownMonitor, MonitorId, Span, UnixMicros, error_chain};
-use crate::storage::{IncidentQuery, OFFERS, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery};
+use crate::storage::{IncidentQuery, PageCursor, ReadRows, ResultQuery, StoreError, UptimeQuery, offer_of};
 
 /// History and who is in it.
 pub(super) struct Reads {
@@ -20,7 +20,7 @@ pub(super) struct Reads {
 /// Where a running core reads history, and what is missing there now.
 pub(super) fn source_of(delivery: &Delivery) -> Source {
     let status = delivery.status();
-    let keeps_history = OFFERS.iter().any(|offer| offer.id == status.backend && offer.keeps_history);
+    let keeps_history = offer_of(status.backend).is_some_and(|offer| offer.keeps_history);
     let note = (!delivery.history().complete()).then(|| match status.fault {
         Some(fault) => format!("only what waits in the journal: {fault}"),
         None => "the store is being opened; only what waits in the journal is shown".to_owned(),

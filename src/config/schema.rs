@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::duration::format_duration;
 use crate::model::{FieldKind, FieldSpec};
 use crate::probe::KINDS;
-use crate::storage::BACKENDS;
+use crate::storage::offers;
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -402,12 +402,12 @@ pub fn sections() -> Vec<Section> {
         fixed("storage.retention", "For how long.", RETENTION),
         fixed("storage.journal", "What waits on this machine until the store has it.", JOURNAL),
     ];
-    for (id, fields) in BACKENDS {
-        let mut keys: Vec<Key> = fields.iter().map(|field| Key::of(*field)).collect();
-        if OLD_BACKENDS.contains(id) {
+    for offer in offers() {
+        let mut keys: Vec<Key> = offer.fields.iter().map(|field| Key::of(*field)).collect();
+        if OLD_BACKENDS.contains(&offer.id) {
             keys.push(RETENTION_DAYS);
         }
-        sections.push(Section { path: format!("storage.{id}"), doc: "Settings of this backend.", keys });
+        sections.push(Section { path: format!("storage.{}", offer.id), doc: "Settings of this backend.", keys });
     }
     sections.push(fixed("storage.badger", "HallMonitor's default backend; `badger` means `embedded`.", BADGER));
     sections.extend([

@@ -8,7 +8,7 @@ use super::section::{Given, report_missing};
 use super::value::Reader;
 use crate::model::{FieldKind, FieldSpec, clean_text};
 use crate::secret::Zeroizing;
-use crate::storage::{BACKENDS, BackendConfig, Retention};
+use crate::storage::{BackendConfig, Retention, offer_of, offers};
 
 /// Where history is kept, and for how long.
 #[derive(Clone, PartialEq)]
@@ -55,19 +55,15 @@ pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option
         }
     }
     let retention = retention(given, &word);
-    let settings = if is_switched_off(reader, given, &word) {
-        BACKENDS.iter().find(|(id, _)| *id == "none")
-    } else {
-        BACKENDS.iter().find(|(id, _)| *id == chosen)
-    };
-    let Some((id, fields)) = settings else {
+    let offer = offer_of(if is_switched_off(reader, given, &word) { "none" } else { chosen });
+    let Some(offer) = offer else {
         refuse(reader, given, &word);
         return None;
     };
-    let waiting = waiting.filter(|_| *id == chosen);
-    let backend = backend(reader, given, id, fields, waiting.is_some())?;
-    let others = BACKENDS.iter().filter(|(other, _)| other != id && !lacking.contains(*other));
-    let others = others.filter_map(|(other, fields)| unused(given, other, fields)).collect();
+    let waiting = waiting.filter(|_| offer.id == chosen);
+    let backend = backend(reader, given, offer.id, offer.fields, waiting.is_some())?;
+    let others = offers().into_iter().filter(|other| other.id != offer.id && !lacking.contains(other.id));
+    let others = others.filter_map(|other| unused(given, other.id, other.fields)).collect();
     let journal_limit = given.size("storage.journal.limit");
     Some(Storage { backend, retention, waiting, journal_limit, others })
 }
@@ -88,9 +84,9 @@ fn unused(given: &mut Given<'_, '_>, id: &str, fields: &[FieldSpec]) -> Option<B
 /// What the secret settings of a backend wait for: a locked keychain must not keep monitors from being watched. Any other
 /// setting says where the store is, and cannot come later.
 fn take_waiting(given: &mut Given<'_, '_>, chosen: &str) -> Option<String> {
-    let (id, fields) = BACKENDS.iter().find(|(id, _)| *id == chosen)?;
-    let secret = fields.iter().filter(|field| field.kind == FieldKind::Secret);
-    secret.filter_map(|field| given.take_missing(&format!("storage.{id}.{}", field.key))).reduce(|first, _| first)
+    let offer = offer_of(chosen)?;
+    let secret = offer.fields.iter().filter(|field| field.kind == FieldKind::Secret);
+    secret.filter_map(|field| given.take_missing(&format!("storage.{chosen}.{}", field.key))).reduce(|first, _| first)
 }
 
 /// Whether one of HallMonitor's old switches says that nothing is kept.
@@ -106,7 +102,7 @@ fn is_switched_off(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) -
 }
 
 fn refuse(reader: &mut Reader<'_>, given: &Given<'_, '_>, word: &str) {
-    let known = || BACKENDS.iter().map(|(id, _)| *id).chain(["badger"]);
+    let known = || offers().into_iter().map(|offer| offer.id).chain(["badger"]);
     let what = format!("`storage.backend`: {} is no backend", quoted(word));
     let place = given.place("storage.backend");
     let problem: &mut Problem = reader.problems.error_at(place, what);

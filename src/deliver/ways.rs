@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::journal::{Cursors, Durable, DurableBatch, JournalError, Reader};
 use crate::model::UnixMicros;
-use crate::storage::{BACKENDS, BackendId, ResultStore, Retention};
+use crate::storage::{BackendId, ResultStore, Retention, offer_of};
 
 /// What a switch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) struct Ways {
 
 /// The word of a backend as the registry has it.
 fn backend_of(word: &str, opener: Option<&Arc<dyn OpenStore>>) -> BackendId {
-    let known = || BACKENDS.iter().map(|(id, _)| *id).find(|id| *id == word);
+    let known = || offer_of(word).map(|offer| offer.id);
     opener.map(|opener| opener.backend()).or_else(known).unwrap_or("unknown")
 }
 

@@ -1,4 +1,5 @@
-//! The storage seam: where history is kept. Each backend is a folder in `backends/` and one line in `registry.rs`.
+//! The storage seam: where history is kept. Each backend is a folder in `backends/` and one line in `registry.rs`, or
+//! comes from elsewhere ([`bring_backend`]).
 //!
 //! A store promises: what it acknowledged is durable; writing a row twice changes nothing; of two results with one key
 //! the first stays; every answer is the same from every backend. The conformance suite holds each of them to it.
@@ -56,7 +57,7 @@ pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
     ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, StoreStatus, Uptime, UptimeQuery, Verified,
 };
-pub use registry::{BACKENDS, BackendConfig, OFFERS};
+pub use registry::{BackendConfig, bring_backend, offer_of, offers};
 pub use retention::{KeptDays, Retention};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

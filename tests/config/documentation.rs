@@ -7,7 +7,7 @@ use std::path::Path;
 use hallmonitor::config::{Effect, GROUP_KEYS, KEPT_KEYS, Key, MONITOR_KEYS, RULE_KEYS, Shape, WEBHOOK_KEYS, sections};
 use hallmonitor::model::FieldSpec;
 use hallmonitor::probe::KINDS;
-use hallmonitor::storage::BACKENDS;
+use hallmonitor::storage::offers;
 
 #[test]
 fn the_documentation_is_made_from_the_tables() {
@@ -60,7 +60,7 @@ fn section_tables() -> String {
     table(&mut text, RULE_KEYS);
     text.push_str("\n### One of `webhooks`\n");
     table(&mut text, WEBHOOK_KEYS);
-    let known: Vec<_> = BACKENDS.iter().map(|(id, _)| format!("`{id}`")).collect();
+    let known: Vec<_> = offers().iter().map(|offer| format!("`{}`", offer.id)).collect();
     let _ = write!(text, "\nBackends of this version: {}.\n\n", known.join(", "));
     text
 }

@@ -59,6 +59,21 @@ export class Display {
     this.#xdotool("key", "--clearmodifiers", "alt+F4");
   }
 
+  /** Waits for a window of this name, as dialogs of the desktop have one, and gives it the focus. */
+  async dialog(name) {
+    const window = await until(`there is a dialog “${name}”`, () => this.#xdotool("search", "--onlyvisible", "--name", name)?.split("\n")[0]);
+    await until("the dialog has the focus", () => {
+      this.#xdotool("windowactivate", window);
+      return this.#xdotool("getactivewindow") === window;
+    });
+    const press = (key) => this.#xdotool("key", "--clearmodifiers", key);
+    // The first letter opens a line to type into, which takes a moment that nobody sees.
+    const type = (text) => this.#xdotool("type", text[0]) !== null && this.#xdotool("sleep", "0.7", "type", "--delay", "20", text.slice(1));
+    return { type, press };
+  }
+
+  hasDialog = (name) => this.#xdotool("search", "--onlyvisible", "--name", name) !== null;
+
   /** How many colours a window has: one that is not painted yet has few. */
   colours(window) {
     const done = spawnSync("import", ["-window", window, "-format", "%k", "info:"], { env: { ...process.env, DISPLAY: this.name }, encoding: "utf8", timeout: 20_000 });

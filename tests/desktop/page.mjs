@@ -150,6 +150,16 @@ export class Page {
     });
   }
 
+  /** Chooses one of the words of a field. */
+  async choose(label, word) {
+    const select = await until(`${label} is there`, () => this.client.locate(field, label));
+    await this.client.type(select, word);
+    await until(`${label} is ${word}`, async () => (await this.client.property(await this.client.locate(field, label), "value")) === word);
+  }
+
+  /** What a field has. */
+  value = async (label) => this.client.property(await this.client.locate(field, label), "value");
+
   /** Clicks what a toast offers. */
   clickToast = (words, name) => until(`${name} of the toast “${words}”`, async () => {
     await this.client.click(await this.client.locate(ofToast, words, name));

@@ -1,10 +1,12 @@
 //! The look at the way to the server, step by step.
 
+use std::time::Duration;
+
 use hallmonitor::storage::backends::influxdb::InfluxDb;
 use hallmonitor::storage::{Backend, Step, StepOutcome};
 
 use crate::door::{Door, answer};
-use crate::{block, env_of, server};
+use crate::{block, env_of, server, until};
 
 const STEPS: [&str; 13] = [
     "settings",
@@ -108,6 +110,12 @@ fn a_look_leaves_no_bucket_behind() {
         settings.open(&env_of(1)).await.expect("opens").close().await.expect("closes");
         assert!(steps(&settings).await.iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })));
         assert_eq!(there().await, 2, "those that were there stay");
+        // A look that is stopped, at any moment of it.
+        let stopped = server.settings("untouched_stopped");
+        for nth in 0..40 {
+            let _ = tokio::time::timeout(Duration::from_millis(nth * 5), steps(&stopped)).await;
+        }
+        until("what the looks made is gone", async || (there().await == 2).then_some(())).await;
         // One that somebody makes while the look goes on is nobody's to remove.
         let settings = server.settings("untouched_meanwhile");
         let look = steps(&settings);

@@ -77,7 +77,7 @@ fn now() -> UnixMicros {
 
 /// Delivery as the program has it, with short waits.
 fn delivery(folder: &Path, settings: &InfluxDb) -> Delivery {
-    support_remote::delivery(folder, BackendConfig::InfluxDb(settings.clone()), PATIENCE)
+    support_remote::delivery(folder, BackendConfig::of(settings.clone()), PATIENCE)
 }
 
 #[track_caller]

@@ -18,7 +18,7 @@ use crate::{
 fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
     block(async {
         let server = own_server(&Wanted::default()).await;
-        let config = BackendConfig::InfluxDb(hasty(&server.settings("killed")));
+        let config = BackendConfig::of(hasty(&server.settings("killed")));
         suite::is_killed_in_the_middle_of_batches(&server, config, PATIENCE).await;
     });
 }
@@ -27,7 +27,7 @@ fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
 fn a_frozen_server_costs_time_and_no_rows() {
     block(async {
         let server = own_server(&Wanted::default()).await;
-        let config = BackendConfig::InfluxDb(hasty(&server.settings("frozen")));
+        let config = BackendConfig::of(hasty(&server.settings("frozen")));
         suite::is_frozen(&server, config, PATIENCE).await;
     });
 }

@@ -129,7 +129,7 @@ fn a_rename_and_another_kind_double_nothing() {
 fn each_monitor_is_kept_as_long_as_it_says() {
     block(async {
         let server = server().await;
-        let config = BackendConfig::InfluxDb(server.settings("own_days"));
+        let config = BackendConfig::of(server.settings("own_days"));
         let left = async || {
             let flux = "from(bucket: \"own_days\") |> range(start: 0) |> filter(fn: (r) => r._field == \"row\") |> group() \
                         |> count()";

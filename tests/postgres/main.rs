@@ -69,7 +69,7 @@ async fn open(settings: &Postgres) -> Result<Arc<dyn ResultStore>, StoreError> {
 
 /// Delivery as the program has it, with short waits.
 fn delivery(folder: &Path, settings: &Postgres) -> Delivery {
-    support_remote::delivery(folder, BackendConfig::Postgres(settings.clone()), PATIENCE)
+    support_remote::delivery(folder, BackendConfig::of(settings.clone()), PATIENCE)
 }
 
 #[track_caller]

@@ -14,7 +14,7 @@ use crate::{PATIENCE, batch, block, hasty, open, own_server, read, rows, server,
 fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
     let server = own_server(&Wanted::default());
     block(async {
-        let config = BackendConfig::Postgres(hasty(&server.database("killed").await));
+        let config = BackendConfig::of(hasty(&server.database("killed").await));
         suite::is_killed_in_the_middle_of_batches(&server, config, PATIENCE).await;
     });
 }
@@ -23,7 +23,7 @@ fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
 fn a_frozen_server_costs_time_and_no_rows() {
     let server = own_server(&Wanted::default());
     block(async {
-        let config = BackendConfig::Postgres(hasty(&server.database("frozen").await));
+        let config = BackendConfig::of(hasty(&server.database("frozen").await));
         suite::is_frozen(&server, config, PATIENCE).await;
     });
 }

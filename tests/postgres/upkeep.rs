@@ -102,7 +102,7 @@ fn a_reader_does_not_keep_pruning_from_ending() {
 #[test]
 fn each_monitor_is_kept_as_long_as_it_says() {
     block(async {
-        let config = BackendConfig::Postgres(server().database("own_days").await);
+        let config = BackendConfig::of(server().database("own_days").await);
         let left = async || {
             let mut admin = server().admin("own_days").await;
             let count: i64 = sqlx::query_scalar("SELECT count(*) FROM hallmonitor.result")

@@ -13,9 +13,9 @@ use hallmonitor::screen::{
     SecretWish, StorageForm, StoragePart, StoreSpan, UseOutcome,
 };
 use hallmonitor::secret::{ExposeSecret as _, Kept, Known, Look, MemoryVault, Place, SecretString, Vault, VaultError};
-use hallmonitor::storage::BACKENDS;
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::backends::postgres::test_server::{TestServer, Wanted};
+use hallmonitor::storage::offers;
 
 use super::house::{House, Server, tcp, until};
 
@@ -115,7 +115,7 @@ async fn every_backend_has_a_card_and_a_form() {
     let house = House::with_file(Some(&file(&server)));
     let overview = house.screens().storage_overview().await.expect("overview");
     let ids: Vec<&str> = overview.cards.iter().map(|card| card.id.as_str()).collect();
-    assert_eq!(ids, BACKENDS.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    assert_eq!(ids, offers().iter().map(|offer| offer.id).collect::<Vec<_>>());
     assert_eq!(ids.last(), Some(&"none"), "what keeps nothing stands last");
     let in_use: Vec<&str> = overview.cards.iter().filter(|card| card.in_use).map(|card| card.id.as_str()).collect();
     assert_eq!((in_use.as_slice(), overview.contact.as_str()), (&["embedded"][..], "embedded"));

@@ -104,10 +104,13 @@ fn lints() -> Result<()> {
 /// The real app on a virtual display.
 fn desktop() -> Result<Command> {
     shell::run("cargo", &["build", "--locked", "-p", "hallmonitor-desktop"])?;
-    shell::run("cargo", &["build", "--locked", "--example", "storage_servers"])?;
+    // As the tests were built, so that nothing is built twice.
+    shell::run("cargo", &["build", "--locked", "--workspace", "--examples"])?;
     let mut command = shell::command("node", &["tests/desktop/run.mjs"])?;
     command.env("HALLMONITOR_DESKTOP", shell::target()?.join("debug/hallmonitor-desktop"));
-    command.env("HALLMONITOR_STORAGE_SERVERS", shell::target()?.join("debug/examples/storage_servers"));
+    let examples = shell::target()?.join("debug/examples");
+    command.env("HALLMONITOR_STORAGE_SERVERS", examples.join("storage_servers"));
+    command.env("HALLMONITOR_WITH_CUSTOM_STORE", examples.join("with_custom_store"));
     Ok(command)
 }
 

@@ -13,7 +13,7 @@ use crate::config::Document;
 use crate::model::FieldKind;
 use crate::screen::Failed;
 use crate::secret::VaultError;
-use crate::storage::OFFERS;
+use crate::storage::offers;
 
 /// What stands in the place of something that nobody else should read.
 const HIDDEN: &str = "(hidden)";
@@ -48,7 +48,7 @@ fn cleaned(text: &str, secrets: &[String]) -> String {
 /// Secrets that stand in the file itself.
 fn plain_secrets(document: &Document) -> Vec<String> {
     let mut secrets = Vec::new();
-    for offer in OFFERS {
+    for offer in offers() {
         let written = document.storage_values(offer.id);
         let secret = offer.fields.iter().filter(|field| field.kind == FieldKind::Secret);
         secrets.extend(secret.filter_map(|field| written.get(field.key).cloned()));

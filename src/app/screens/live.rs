@@ -16,7 +16,7 @@ use crate::record;
 use crate::screen::{
     Board, BoardChange, BoardRow, Failed, Fault, Millis, OwnGap, StorageHealth, Summary, Words, order_of, row_of,
 };
-use crate::storage::OFFERS;
+use crate::storage::offer_of;
 
 /// Changes come at most this often.
 const PACE: Duration = Duration::from_millis(250);
@@ -69,7 +69,7 @@ impl Interest {
 
 /// What a backend is called.
 fn name_of(backend: &str) -> Words {
-    let offer = OFFERS.iter().find(|offer| offer.id == backend);
+    let offer = offer_of(backend);
     offer.map_or_else(|| Words { en: backend.to_owned(), de: backend.to_owned() }, |offer| offer.face.name.into())
 }
 

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `live.rs` | the board and what changed on it; pauses, checks now, acknowledgements |
 //! | `days.rs` | figures over days, of one monitor and of all |
+//! | `day_times.rs` | how long monitors were up and down on days |
+//! | `local_day.rs` | days of the local zone, and the hours in them |
+//! | `rows.rs` | what the rows of the table show besides their state |
 //! | `chart.rs` | one monitor over time |
 //! | `diagnostics.rs` | what helps to find a fault, without secrets |
 //! | `form.rs` | forms of monitors, saved into the configuration file; first run |
@@ -11,18 +14,22 @@
 //! | `page.rs` | one monitor's page, results, incidents |
 
 mod chart;
+mod day_times;
 mod days;
 mod diagnostics;
 mod form;
 mod live;
+mod local_day;
 mod page;
+mod rows;
 mod storage;
 
 use std::sync::{Arc, Mutex};
 
 pub use self::chart::chart_of;
-pub use self::days::{days_of, rows_of};
+pub use self::days::days_of;
 pub use self::live::Interest;
+pub use self::rows::rows_of;
 
 use self::days::FleetDays;
 use self::storage::{Looking, Pasted};

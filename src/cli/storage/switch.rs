@@ -9,7 +9,7 @@ use crate::cli::exit::{Exit, Trouble};
 use crate::cli::{open, words};
 use crate::control::{Answer, Request, StorageReport};
 use crate::model::error_chain;
-use crate::storage::BACKENDS;
+use crate::storage::offers;
 
 /// How long a running Hall Monitor may take to notice.
 const PATIENCE: u32 = 100;
@@ -53,11 +53,9 @@ pub(super) async fn switch(desk: &mut Desk, wanted: &UseStore) -> Result<Exit, T
 }
 
 fn known(word: &str) -> Result<&'static str, Trouble> {
-    let found = BACKENDS.iter().map(|(id, _)| *id).find(|id| id.eq_ignore_ascii_case(word));
-    found.ok_or_else(|| {
-        let all: Vec<&str> = BACKENDS.iter().map(|(id, _)| *id).collect();
-        Trouble::Wrong(format!("`{}` is no backend; there are {}", words::clean(word), all.join(", ")))
-    })
+    let all: Vec<&str> = offers().into_iter().map(|offer| offer.id).collect();
+    let found = all.iter().copied().find(|id| id.eq_ignore_ascii_case(word));
+    found.ok_or_else(|| Trouble::Wrong(format!("`{}` is no backend; there are {}", words::clean(word), all.join(", "))))
 }
 
 /// What a running Hall Monitor says; none where nothing runs.

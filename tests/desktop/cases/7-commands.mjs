@@ -86,6 +86,8 @@ async function attack(only, id) {
     "plugin:shell|open": { path: ["/bin/sh"] },
     "plugin:store|load": { path: ["/etc/passwd"] },
     "plugin:window|close": { label: ["main"] },
+    "plugin:dialog|open": { options: [{}, null] },
+    "plugin:dialog|save": { options: [{}, null] },
     "plugin:event|emit": { event: ["navigate"], payload: [{ hash: "#/settings" }] },
   };
   const short = (value) => {
@@ -120,7 +122,7 @@ const COMMANDS = [
   "show_former", "dead_letters", "retry_letters", "drop_letters", "retention", "check_retention", "save_retention", "secrets", "vault_places", "set_secret",
   "forget_secret", "plain_secrets", "prune_storage", "diagnostics", "preferences", "set_preferences", "about", "place", "set_place", "close",
 ];
-const FORBIDDEN = ["no_such_command", "plugin:fs|read_file", "plugin:shell|open", "plugin:store|load", "plugin:window|close", "plugin:event|emit"];
+const FORBIDDEN = ["no_such_command", "plugin:fs|read_file", "plugin:shell|open", "plugin:store|load", "plugin:window|close", "plugin:dialog|open", "plugin:dialog|save", "plugin:event|emit"];
 
 export const cases = {
   "every command with hostile and huge arguments": async (t) => {

@@ -1,5 +1,5 @@
 // Where history goes: from the window to real servers and back, with passwords in a real keychain.
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configOf } from "../config.mjs";
 import { tree } from "../process.mjs";
@@ -206,5 +206,67 @@ export const cases = {
     await page.click("Put mine into it", DIALOG);
     await inUse(page, "No history");
     assert(t.fileText().includes("# theirs\n") && t.fileText().includes("backend: none"), t.fileText());
+  },
+
+  "storage: a backend that a program brought along has its card and its form, and keeps history": async (t) => {
+    const program = process.env.HALLMONITOR_WITH_CUSTOM_STORE;
+    assert(program, "HALLMONITOR_WITH_CUSTOM_STORE, the path of the built example with_custom_store, is missing");
+    await watching(t);
+    t.env = { ...t.env, E2E_APP: program };
+    let page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/storage");
+    await page.shows("section.cards", /Embedded.*PostgreSQL.*InfluxDB.*JSON lines.*No history/);
+    await choose(page, "JSON lines");
+    await page.fill("Folder", t.config);
+    await page.click("Test connection", FORM);
+    await page.shows("main form .error", /Is a file; a folder is needed\./);
+    const folder = join(t.folder, "lines");
+    await page.fill("Folder", folder);
+    await page.click("Test connection", FORM);
+    await look(page, /Everything works\./);
+    await use(page, "JSON lines");
+    await inUse(page, "JSON lines");
+    const results = () => readFileSync(join(folder, "rows.jsonl"), "utf8").split("\n").filter((line) => line.includes('"Result"')).length;
+    await until("results are in the file", () => results() >= 2);
+    await page.keepHeard();
+    await t.desktop.press("Quit");
+    await t.ended(8_000);
+    await t.kill();
+    page = await t.open();
+    await inUse(page, "JSON lines");
+    const before = results();
+    await until("results go on after a restart", () => results() > before);
+  },
+
+  "storage: a file of certificates is chosen in the desktop's own dialog": async (t) => {
+    await watching(t);
+    const page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/storage");
+    await choose(page, "PostgreSQL");
+    const file = join(t.folder, "office ca.pem");
+    writeFileSync(file, "no certificate\n");
+    const title = "Choose a file of certificates";
+    await page.choose("Protection (TLS)", "verify-full");
+    const gone = () => until("the dialog is gone", () => !t.display.hasDialog(title));
+    await until("the field has it", async () => {
+      await page.click("Choose the file", FORM);
+      const dialog = await t.display.dialog(title);
+      dialog.type(file);
+      dialog.press("Return");
+      // A busy machine loses letters, and then the dialog says that there is no such file.
+      await gone().catch(() => null);
+      for (let left = 3; left > 0 && t.display.hasDialog(title); left -= 1) dialog.press("Escape");
+      return (await page.value("CA file")) === file;
+    }, { within: 90_000 });
+    // A change of mind changes nothing.
+    await page.click("Choose the file", FORM);
+    (await t.display.dialog(title)).press("Escape");
+    await gone();
+    equal(await page.value("CA file"), file, "the field after a change of mind");
+    // What is in it is the core's to judge.
+    await page.click("Test connection", FORM);
+    await page.shows("main", /certificate/);
   },
 };

@@ -1,6 +1,6 @@
 //! Where history is kept, for a window: what can be chosen, the form of each backend, a look at one, and the change.
 //!
-//! Nothing here knows a backend by name: cards and forms come from [`OFFERS`]. Nothing is saved before it works, and a
+//! Nothing here knows a backend by name: cards and forms come from [`offers`]. Nothing is saved before it works, and a
 //! secret comes in and never goes out.
 //!
 //! | file | subject |
@@ -33,7 +33,7 @@ use crate::screen::{
     StoragePart, StoreSpan, TakenApart, Words,
 };
 use crate::secret::Vault;
-use crate::storage::{FieldFace, Like, OFFERS, Offer, Part};
+use crate::storage::{FieldFace, Like, Offer, Part, offer_of, offers};
 
 pub(super) use self::form::Pasted;
 pub(super) use self::look::Looking;
@@ -41,7 +41,7 @@ pub(super) use self::look::Looking;
 /// The backend of a word.
 fn offer(id: &str) -> Result<&'static Offer, Failed> {
     let unknown = || Failed::BadRequest { why: format!("`{}` is no backend", crate::model::clean_text(id, 40)) };
-    OFFERS.iter().find(|offer| offer.id == id).ok_or_else(unknown)
+    offer_of(id).ok_or_else(unknown)
 }
 
 /// The fields of a form, in its order.
@@ -153,7 +153,7 @@ impl Screens {
                 let own = former.extract_if(.., |former| former.backend == id);
                 own.map(|former| span_of(former, delivery)).collect::<Vec<_>>()
             };
-            let cards = OFFERS.iter().map(|offer| {
+            let cards = offers().into_iter().map(|offer| {
                 let fields = fields_of(offer);
                 let needs_none = fields.iter().all(|field| field.part != StoragePart::Connection);
                 let has_settings = document.as_ref().is_some_and(|document| document.has_settings_of(offer.id));

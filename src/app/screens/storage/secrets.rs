@@ -10,7 +10,7 @@ use crate::config::{Document, Which};
 use crate::schedule::FirstCheck;
 use crate::screen::{Failed, Millis, OtherPlace, PlainSecret, SecretOutcome, SecretShown, VaultPlace, VaultSecret};
 use crate::secret::{Look, Place, SecretString, SecretText, Vault, VaultError};
-use crate::storage::OFFERS;
+use crate::storage::offers;
 
 /// Largest secret, in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -49,7 +49,7 @@ fn uses(document: &Document) -> BTreeMap<String, BTreeSet<String>> {
             uses.entry(name.to_owned()).or_default().insert(who.to_owned());
         }
     };
-    for offer in OFFERS {
+    for offer in offers() {
         for (key, value) in document.storage_values(offer.id) {
             add(&value, &format!("storage.{}.{key}", offer.id));
         }
@@ -199,7 +199,7 @@ impl Screens {
 }
 
 fn plain_in(document: &Document, vault: &dyn Vault) -> Vec<PlainSecret> {
-    let of_all = OFFERS.iter().flat_map(|offer| {
+    let of_all = offers().into_iter().flat_map(|offer| {
         let shown = secrets_of(document, offer, vault).into_iter();
         shown.filter(|(_, shown)| *shown == SecretShown::Plain).map(|(key, _)| (offer.id, key))
     });

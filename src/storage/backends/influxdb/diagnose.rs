@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Method, StatusCode, header};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::client::{Client, WriteFault};
@@ -50,7 +51,34 @@ pub(super) async fn look(settings: &InfluxDb, env: &BackendEnv, tell: &dyn HearS
 /// Buckets of a look's own, in which is tried what is to come where those that are wanted are not there yet. Nobody else
 /// writes to them, so that they may be removed whatever happens meanwhile.
 #[derive(Default)]
-struct Trial(Option<Arc<Client>>);
+struct Trial(Option<Made>);
+
+/// Buckets that are made, or were.
+struct Made {
+    own: Arc<Client>,
+    making: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Made {
+    /// In a task of its own: of a request that is broken off nobody knows what came of it.
+    fn begin(own: &Arc<Client>) -> Self {
+        let (own, client) = (Arc::clone(own), Arc::clone(own));
+        Self { own, making: tokio::spawn(async move { buckets(&client, OPERATION).await.map(drop) }) }
+    }
+
+    async fn ended(&mut self) -> Result<(), StoreError> {
+        let lost = |_| Err(fault(StoreErrorKind::Internal, "the work was lost".to_owned()));
+        (&mut self.making).await.unwrap_or_else(lost)
+    }
+
+    async fn remove(mut self) {
+        if !self.making.is_finished() {
+            // What came of it does not matter.
+            let _ = self.ended().await;
+        }
+        remove(&self.own).await;
+    }
+}
 
 impl Trial {
     /// Looks for the buckets; gives whoever can try them, or some like them.
@@ -68,15 +96,17 @@ impl Trial {
         let bucket = format!("{}_look_{}", settings.bucket, Uuid::new_v4().simple());
         let own = Arc::new(InfluxDb { bucket: bucket.clone(), ..(**settings).clone() });
         let own = Arc::new(Client::new(own, Arc::clone(&env.clock), OPERATION).await?);
-        self.0 = Some(Arc::clone(&own));
-        let made = buckets(&own, OPERATION).await;
-        made.map_err(|error| StoreError { what: error.what.replace(&bucket, &settings.bucket), ..error })?;
+        let made = self.0.insert(Made::begin(&own));
+        made.ended()
+            .await
+            .map_err(|error| StoreError { what: error.what.replace(&bucket, &settings.bucket), ..error })?;
         Ok((own, format!("{} will be made; the token may", missing.join(" and "))))
     }
 
     async fn remove(mut self) {
-        if let Some(own) = self.0.take() {
-            remove(&own).await;
+        if let Some(made) = self.0.take() {
+            // In a task of its own: a look may be stopped in its last moment too. What came of it is in the log.
+            let _ = tokio::spawn(made.remove()).await;
         }
     }
 }
@@ -84,8 +114,8 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         // The look was stopped on the way.
-        if let (Some(own), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { remove(&own).await });
+        if let (Some(made), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(made.remove());
         }
     }
 }

@@ -283,7 +283,9 @@ pub(super) async fn buckets(client: &Client, operation: &'static str) -> Result<
     let rollups = settings.rollup_bucket();
     let (results, rest) =
         (bucket(client, operation, &settings.bucket, 0), bucket(client, operation, &rollups, REST_SHARD_S));
-    let (results, rest) = futures_util::future::try_join(results, rest).await?;
+    // Each comes to its end: one whose answer nobody waits for may be made all the same.
+    let (results, rest) = futures_util::future::join(results, rest).await;
+    let (results, rest) = (results?, rest?);
     if let Some(seconds) = rest.keeps_s() {
         let what = format!(
             "the bucket `{}` drops what is older than {} days, and has to keep everything: influx bucket update --id {} \

@@ -130,6 +130,14 @@ export class StorageEditor {
     return true;
   }
 
+  /** Lets a person choose a file; it stays as it was when they changed their mind. */
+  async chooseFile(key: string, title: string): Promise<void> {
+    const path = await this.#core.chooseCertificates(title);
+    if (path === null) return;
+    this.set(key, path);
+    this.leave(key);
+  }
+
   /** Looks at the store, step by step. */
   async test(now: number): Promise<LookOutcome> {
     const turn = (this.#looks += 1);

@@ -1,6 +1,6 @@
 // Names and hints of fields: the catalogue's where it has them, else made from what the core says.
 import { maybe, t } from "../i18n";
-import type { DraftValue, MonitorDraft } from "../ipc/bindings";
+import type { DraftValue, FieldSpec, MonitorDraft } from "../ipc/bindings";
 import { inheritedOf, type OwnedField } from "./draft";
 import { wordsOfKey } from "./words";
 
@@ -17,6 +17,12 @@ export function placeholderOf(draft: MonitorDraft, { spec }: OwnedField): string
   if (!inherited) return null;
   const { value } = inherited;
   return inherited.from === "group" ? t("form_from_group", { value }) : t("form_from_default", { value });
+}
+
+/** What a word to choose is called: the two of a toggle have names. */
+export function choiceLabel(spec: FieldSpec, word: string): string {
+  if (spec.kind.type !== "toggle") return word;
+  return word === "true" ? t("form_on") : word === "false" ? t("form_off") : word;
 }
 
 /** Errors come without a subject: "is required", "must be …". */

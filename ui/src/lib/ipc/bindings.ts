@@ -63,6 +63,8 @@ export const commands = {
 	checkStorage: (form: StorageForm) => typedError<FieldError[], Failed>(__TAURI_INVOKE("check_storage", { form })),
 	/**  What a pasted address says; its secret stays here. */
 	takeApart: (backend: string, address: SecretInput) => typedError<TakenApart | null, Failed>(__TAURI_INVOKE("take_apart", { backend, address })),
+	/**  Where a file of certificates is, as a person chooses it in the desktop's own dialog; none when they changed their mind. */
+	chooseCertificates: (title: string) => typedError<string | null, Failed>(__TAURI_INVOKE("choose_certificates", { title })),
 	/**  Looks at a store, step by step. */
 	lookAtStorage: (form: StorageForm, news: Channel<LookNews>) => typedError<LookOutcome, Failed>(__TAURI_INVOKE("look_at_storage", { form, news })),
 	/**  Stops the look that is going on. */

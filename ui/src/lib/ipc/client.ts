@@ -63,6 +63,8 @@ export interface Core {
   checkStorage(form: StorageForm): Promise<FieldError[]>;
   /** What a pasted address says; null where it is none of such a store. A secret in it stays with the core. */
   takeApart(backend: string, address: string): Promise<TakenApart | null>;
+  /** Where a file of certificates is, as a person chooses it; null when they changed their mind. */
+  chooseCertificates(title: string): Promise<string | null>;
   /** Tells of each step as it is made; ends when the last one is. */
   lookAtStorage(form: StorageForm, hear: (news: LookNews) => void): Promise<LookOutcome>;
   stopLooking(): Promise<void>;

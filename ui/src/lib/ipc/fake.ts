@@ -316,6 +316,11 @@ export class FakeCore implements Core {
     return this.storage.takeApart(backend, address);
   }
 
+  async chooseCertificates() {
+    await this.#answer();
+    return this.storage.chosenFile;
+  }
+
   async lookAtStorage(form: StorageForm, hear: (news: LookNews) => void) {
     await this.#answer();
     return this.storage.look(form, hear);

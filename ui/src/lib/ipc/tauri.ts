@@ -49,6 +49,7 @@ const core: Core = {
   storageDraft: (backend) => unwrap(commands.storageDraft(backend)),
   checkStorage: (form) => unwrap(commands.checkStorage(form)),
   takeApart: (backend, address) => unwrap(commands.takeApart(backend, address)),
+  chooseCertificates: (title) => unwrap(commands.chooseCertificates(title)),
   lookAtStorage: (form, hear) => {
     const news = new Channel<LookNews>();
     news.onmessage = hear;

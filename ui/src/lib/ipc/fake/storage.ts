@@ -93,6 +93,8 @@ export class FakeStorage {
   #kept: { [key: string]: string } = {};
   #letters: DeadLetters["letters"] = [];
   #stop: (() => void) | null = null;
+  /** What a person chooses in the desktop's dialog. */
+  chosenFile: string | null = "/etc/ssl/certs/office-ca.pem";
   /** The next save meets another's change. */
   conflict = false;
   /** The keychain is locked. */
