@@ -32,7 +32,7 @@ struct Servers {
 
 impl Servers {
     fn start() -> Self {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let postgres = postgres::TestServer::start(&postgres::Wanted::default()).expect("PostgreSQL is needed");
             let influx = influx::TestServer::start(&influx::Wanted::default()).await.expect("InfluxDB is needed");
