@@ -29,7 +29,7 @@ use hallmonitor::storage::conformance::{self, Outcome};
 use hallmonitor::storage::{
     Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, Face, FieldFace, GapQuery,
     IncidentQuery, Page, PageCursor, Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor,
-    ScanPage, StoreError, StoreErrorKind, StoreStatus, Words, missing_rollups_before,
+    ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus, Words, missing_rollups_before,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -265,7 +265,7 @@ impl ResultStore for JsonLines {
 
     fn capabilities(&self) -> Capabilities {
         let delivery = DeliveryHint { max_rows: 1_000, max_age_ms: 1_000, slices: 1 };
-        Capabilities { keeps_history: true, delivery }
+        Capabilities { keeps_history: true, tells_parts: false, frees_room: false, delivery }
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {
@@ -273,6 +273,7 @@ impl ResultStore for JsonLines {
         let rows = self.rows("check")?;
         let time = |row: Option<(&(UnixMicros, MonitorId), _)>| row.map(|((time, _), _): (_, &CheckResult)| *time);
         Ok(StoreStatus {
+            parts: SizeParts::default(),
             size_bytes: rows.file.as_ref().and_then(|file| file.metadata().ok()).map(|meta| meta.len()),
             oldest: time(rows.results.first_key_value()),
             newest: time(rows.results.last_key_value()),

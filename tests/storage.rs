@@ -7,6 +7,8 @@
 
 #[path = "storage/embedded.rs"]
 mod embedded;
+#[path = "storage/limit.rs"]
+mod limit;
 #[path = "storage/retention.rs"]
 mod retention;
 #[path = "storage/sealed.rs"]
@@ -109,6 +111,7 @@ fn main() -> ExitCode {
         }
     }
     trials.extend(embedded::trials());
+    trials.extend(limit::trials());
     trials.extend(retention::trials());
     trials.extend(sealed::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -39,7 +39,7 @@ use std::sync::Arc;
 pub use self::duration::format_duration;
 pub use self::edit::{
     ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, SaveError, Saved, SectionValues,
-    Version, Way, Which, Written,
+    Version, Way, Which, Written, WrittenRetention,
 };
 pub use self::entry::{Entry, GroupEntry, MonitorEntry, OwnRetention, Setting, Source};
 pub use self::folders::{NoFolder, Platform, config_file, data_dir};

@@ -357,6 +357,12 @@ const RETENTION: &[Key] = &[
     Key::new("fiveMinutes", Shape::Days, Some("90d"), "How long the 5-minute tier is kept."),
     Key::new("hour", Shape::Days, Some("730d"), "How long the hour tier is kept."),
     Key::new("day", Shape::Days, Some("forever"), "How long the day tier is kept."),
+    Key::new(
+        "maxSize",
+        Shape::Size,
+        Some("none"),
+        "Most room for the store. When it takes more, the oldest results go before their time, by whole days and never those of the last 24 hours; their figures by hour and day stay. Kept by `embedded` and `postgres`.",
+    ),
 ];
 
 const JOURNAL: &[Key] = &[Key::new(

@@ -54,14 +54,20 @@ pub(super) fn read(reader: &mut Reader<'_>, given: &mut Given<'_, '_>) -> Option
             reader.problems.warning(place, what);
         }
     }
-    let retention = retention(given, &word);
     let offer = offer_of(if is_switched_off(reader, given, &word) { "none" } else { chosen });
     let Some(offer) = offer else {
         refuse(reader, given, &word);
         return None;
     };
     let waiting = waiting.filter(|_| offer.id == chosen);
+    let retention = retention(given, &word);
     let backend = backend(reader, given, offer.id, offer.fields, waiting.is_some())?;
+    if let Some(place) = given.place("storage.retention.maxSize").filter(|_| !backend.frees_room()) {
+        let id = offer.id;
+        let what =
+            format!("`storage.retention.maxSize` has no effect: `{id}` does not give room back soon, or keeps none");
+        reader.problems.warning(place, what);
+    }
     let others = offers().into_iter().filter(|other| other.id != offer.id && !lacking.contains(other.id));
     let others = others.filter_map(|other| unused(given, other.id, other.fields)).collect();
     let journal_limit = given.size("storage.journal.limit");
@@ -176,6 +182,7 @@ fn retention(given: &Given<'_, '_>, word: &str) -> Retention {
         five_minutes_days: days("fiveMinutes", usual.five_minutes_days),
         hour_days: days("hour", usual.hour_days),
         day_days: days("day", usual.day_days),
-        own: std::collections::BTreeMap::new(),
+        max_bytes: given.size("storage.retention.maxSize"),
+        ..usual
     }
 }

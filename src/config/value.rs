@@ -322,7 +322,7 @@ const UNITS: &[(&str, u64)] = &[
     ("gb", 1_000_000_000),
     ("tb", 1_000_000_000_000),
 ];
-/// Smallest limit of the journal: some segments must fit.
+/// Smallest limit: some segments of the journal must fit, and what a store has besides results.
 const LEAST_SIZE: u64 = 64_000_000;
 
 fn size(text: &str) -> Result<Option<u64>, Fault> {

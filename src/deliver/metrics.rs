@@ -41,6 +41,51 @@ pub struct StorageMetrics {
     pub pruned_results: u64,
     /// Rollups that retention dropped.
     pub pruned_rollups: u64,
+    /// How often house was kept to its end.
+    #[serde(default)]
+    pub house_runs: u64,
+    /// The last time; none before the first.
+    #[serde(default)]
+    pub house: Option<HouseRun>,
+    /// Why it has not come to its end since.
+    #[serde(default)]
+    pub house_fault: Option<HouseFault>,
+    /// How the limit of the store's size is kept; none where there is none, or nobody looked yet.
+    #[serde(default)]
+    pub size_limit: Option<SizeLimit>,
+}
+
+/// One time that house was kept: what is older than it is kept went, and the store did what it has to do of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HouseRun {
+    /// When it came to its end.
+    pub ended: UnixMicros,
+    /// How long the store worked for it.
+    pub took_us: u64,
+    /// Results that went.
+    pub results: u64,
+    /// Rollups that went.
+    pub rollups: u64,
+}
+
+/// Why house could not be kept; it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HouseFault {
+    /// When that was found.
+    pub at: UnixMicros,
+    /// What happened and the next step.
+    pub what: String,
+}
+
+/// How the limit of the store's size is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeLimit {
+    /// Most bytes it is to take.
+    pub bytes: u64,
+    /// Results from before this went sooner than their days say; none where nothing had to.
+    pub cut_to: Option<UnixMicros>,
+    /// Whether it takes more all the same: its bytes have not come back yet, or nothing is left that may go.
+    pub is_over: bool,
 }
 
 /// The same while it is counted.
@@ -63,6 +108,10 @@ pub(super) struct Counters {
     pub(super) pruned_rollups: u64,
     /// How often retention was looked after.
     pub(super) prunes: u64,
+    pub(super) house_runs: u64,
+    pub(super) house: Option<HouseRun>,
+    pub(super) house_fault: Option<HouseFault>,
+    pub(super) size_limit: Option<SizeLimit>,
 }
 
 impl Counters {
@@ -100,6 +149,10 @@ impl Counters {
             condensed: self.condensed,
             pruned_results: self.pruned_results,
             pruned_rollups: self.pruned_rollups,
+            house_runs: self.house_runs,
+            house: self.house,
+            house_fault: self.house_fault.clone(),
+            size_limit: self.size_limit,
         }
     }
 }

@@ -17,7 +17,9 @@
 //! spilled       rows that are in the journal's files only
 //! steps         rows as batches for a store
 //! condense      the journal's limit: results summed up before anything is dropped
-//! upkeep        hour and day rollups, retention, a little at a time
+//! upkeep        hour and day rollups, a little at a time
+//! house         retention, what the store has to do of its own, the limit of its size
+//! cut           how much a limit of the size takes
 //! one_store     reads of a store: backend merged with head and journal
 //! history       reads of all stores
 //! dead_letters  rows refused for good
@@ -28,10 +30,12 @@
 
 mod backoff;
 mod condense;
+mod cut;
 mod dead_letters;
 mod deliverer;
 mod head;
 mod history;
+mod house;
 mod ledger;
 mod metrics;
 mod one_store;
@@ -53,7 +57,7 @@ use std::time::Duration;
 pub use dead_letters::{DeadLetter, DeadLetters, Letters};
 pub use history::{Backlog, History};
 pub use ledger::{LedgerEntry, read_ledger};
-pub use metrics::{FormerStore, StorageMetrics};
+pub use metrics::{FormerStore, HouseFault, HouseRun, SizeLimit, StorageMetrics};
 pub use open::{ConfiguredStore, OpenStore, StoreSettings};
 pub use shared::DeliveryStatus;
 use shared::lock;

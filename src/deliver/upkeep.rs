@@ -1,4 +1,4 @@
-//! Rollups and retention, a little at a time: each turn computes the buckets of a few monitors.
+//! Rollups, a little at a time: each turn computes the buckets of a few monitors; then house is kept.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::deliverer::guarded;
+use super::house::{House, Kept};
+use super::metrics::HouseFault;
 use super::shared::{Shared, lock};
 use super::{DeliveryOptions, History};
 use crate::clock::{Clock, Mono};
@@ -68,7 +70,7 @@ pub(super) struct Upkeep {
     /// The first look.
     settled: Mono,
     next_look: Mono,
-    next_prune: Option<Mono>,
+    house: House,
 }
 
 impl Upkeep {
@@ -92,7 +94,7 @@ impl Upkeep {
             gaps: HashMap::new(),
             settled,
             next_look: settled,
-            next_prune: None,
+            house: House::default(),
         }
     }
 
@@ -142,14 +144,16 @@ impl Upkeep {
         }
         let now = clock.mono();
         if shared.prune.swap(false, Ordering::AcqRel) {
-            self.next_prune = None;
+            self.house.is_due();
         } else if now < self.next_look {
             return Some(self.next_look.since(now));
         }
         let worked = match self.work(shared, store, clock).await {
             Ok(worked) => worked,
             Err(error) => {
-                tracing::warn!(error = error_chain(&error), "rollups or retention have to wait");
+                let what = error_chain(&error);
+                tracing::warn!(error = what, "rollups or retention have to wait");
+                lock(&shared.counters).house_fault = Some(HouseFault { at: clock.wall(), what });
                 false
             }
         };
@@ -182,22 +186,11 @@ impl Upkeep {
         if shared.stopping() {
             return Ok(false);
         }
-        let mono = clock.mono();
-        if self.next_prune.is_none_or(|next| next <= mono) {
-            self.next_prune = Some(mono.plus_us(Tier::Hour.width_us()));
-            let retention = lock(&self.history.0.retention).clone();
-            let pruned = maker.guarded(store.prune(&retention, maker.now)).await?;
-            let mut counters = lock(&shared.counters);
-            counters.pruned_results += pruned.results;
-            counters.pruned_rollups += pruned.rollups;
-            counters.prunes += 1;
-            drop(counters);
-            if pruned.results + pruned.rollups > 0 {
-                tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
-            }
-        }
+        let retention = lock(&self.history.0.retention).clone();
+        let within = self.call_timeout;
         // Last, so that it finds the rollups made while results were at hand.
-        Ok(worked || maker.guarded(store.tend(maker.now)).await?)
+        let more = self.house.turn(&Kept { shared, store, clock, within }, retention).await?;
+        Ok(worked || more)
     }
 
     fn maker<'a>(&self, store: &'a dyn ResultStore, clock: &dyn Clock) -> Maker<'a> {

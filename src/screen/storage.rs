@@ -372,6 +372,14 @@ pub struct StorageState {
     pub condensed: u64,
     /// Bytes that the store takes, where that is known.
     pub size_bytes: Option<Number>,
+    /// What of it is what, the largest parts of history first; empty where that is not known.
+    pub parts: Vec<SizePart>,
+    /// The last time that house was kept to its end.
+    pub house: Option<HouseRun>,
+    /// Why it has not come to its end since.
+    pub house_fault: Option<String>,
+    /// How the limit of its size is kept, where there is one and somebody looked.
+    pub size_limit: Option<SizeLimit>,
     /// Start of its oldest result.
     pub oldest_ms: Option<Millis>,
     /// Version of the engine or server.
@@ -392,6 +400,41 @@ pub struct StorageState {
     pub pruned_results: u64,
     /// Since when things were counted.
     pub counted_since_ms: Option<Millis>,
+}
+
+/// A part of the store's size.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Type)]
+pub struct SizePart {
+    /// `raw`, `fiveMinutes`, `hour`, `day`, `rollups` where tiers cannot be told apart, `rest`.
+    pub of: &'static str,
+    /// Its bytes.
+    pub bytes: Number,
+}
+
+/// A time that house was kept: what is older than it is kept went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct HouseRun {
+    /// When it came to its end.
+    pub ended_ms: Millis,
+    /// How long the store worked for it.
+    #[specta(type = u32)]
+    pub took_us: u64,
+    /// Rows that went.
+    #[specta(type = u32)]
+    pub rows: u64,
+}
+
+/// How the limit of the store's size is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeLimit {
+    /// Most bytes.
+    pub bytes: Number,
+    /// So many days of results were left, where some had to go.
+    pub cut_to_days: Option<u32>,
+    /// Whether the store takes more all the same.
+    pub is_over: bool,
 }
 
 /// A row that was refused for good.
@@ -445,17 +488,39 @@ pub struct KeptTier {
 pub struct RetentionDraft {
     /// The tiers, the finest first.
     pub tiers: Vec<KeptTier>,
-    /// Monitors that have days of their own.
-    pub with_own: u32,
+    /// The monitors that set times of their own, in the order of the file.
+    pub own: Vec<OwnTimes>,
+    /// Monitors that have other times from elsewhere: from their group.
+    pub elsewhere: u32,
+    /// Most room for the store as it is written; none where nothing is.
+    pub max_size: Option<String>,
+    /// Whether the store in use can keep to that: it gives room back soon.
+    pub can_limit: bool,
     /// Tells the content of the file that this was read from.
     pub base: String,
 }
 
+/// A monitor with times of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+pub struct OwnTimes {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// By key of the tier as it is written; what is not among them is as for all.
+    pub values: BTreeMap<String, String>,
+}
+
 /// How long history shall be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
 pub struct RetentionForm {
     /// By key of the tier as it would be written (`30d`, `forever`); none for the default.
     pub values: BTreeMap<String, Option<String>>,
+    /// Times of single monitors that are to change, by id, each by tier; none for as all others.
+    pub own: BTreeMap<String, BTreeMap<String, Option<String>>>,
+    /// Most room for the store as it would be written (`5GB`); none for no limit.
+    pub max_size: Option<String>,
     /// Tells the content of the file that the form was read from.
     pub base: String,
 }
@@ -464,7 +529,7 @@ pub struct RetentionForm {
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionCheck {
-    /// What is wrong, at which tier.
+    /// What is wrong, at which tier, at `maxSize`, or at a tier of a monitor: `own.ID.raw`.
     pub errors: Vec<FieldError>,
     /// Bytes that history would take with the monitors there are; none where that is not known of the backend.
     pub expected_bytes: Option<Number>,

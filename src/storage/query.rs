@@ -76,8 +76,40 @@ pub struct DeliveryHint {
 pub struct Capabilities {
     /// Whether history is kept at all.
     pub keeps_history: bool,
+    /// Whether [`StoreStatus::parts`] tells what results take.
+    pub tells_parts: bool,
+    /// See [`Backend::FREES_ROOM`](super::Backend::FREES_ROOM).
+    pub frees_room: bool,
     /// How rows are best brought.
     pub delivery: DeliveryHint,
+}
+
+/// What the room of a store is taken by, in bytes, as far as that can be told without reading rows; none where it
+/// cannot. Together never more than [`StoreStatus::size_bytes`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SizeParts {
+    /// Results.
+    pub results: Option<u64>,
+    /// The 5-minute tier.
+    pub five_minutes: Option<u64>,
+    /// The hour tier.
+    pub hour: Option<u64>,
+    /// The day tier.
+    pub day: Option<u64>,
+    /// Rollups of all tiers, where these cannot be told apart; then none of them is told.
+    pub rollups: Option<u64>,
+    /// Everything else: incidents, gaps, indexes, room that is kept for what comes next.
+    pub rest: Option<u64>,
+}
+
+impl SizeParts {
+    /// All that is told.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        let parts = [self.results, self.five_minutes, self.hour, self.day, self.rollups, self.rest];
+        parts.into_iter().flatten().fold(0, u64::saturating_add)
+    }
 }
 
 /// State of a store.
@@ -85,6 +117,9 @@ pub struct Capabilities {
 pub struct StoreStatus {
     /// Bytes it takes, where that is known.
     pub size_bytes: Option<u64>,
+    /// What of it is what.
+    #[serde(default)]
+    pub parts: SizeParts,
     /// Start of the oldest result.
     pub oldest: Option<UnixMicros>,
     /// Start of the newest result.

@@ -122,6 +122,12 @@ impl BackendConfig {
         self.0.is_shared()
     }
 
+    /// See [`Backend::FREES_ROOM`].
+    #[must_use]
+    pub fn frees_room(&self) -> bool {
+        self.0.frees_room()
+    }
+
     /// See [`Backend::validate`].
     ///
     /// # Errors
@@ -192,6 +198,7 @@ impl fmt::Debug for BackendConfig {
 trait Settings: fmt::Debug + Send + Sync {
     fn id(&self) -> BackendId;
     fn is_shared(&self) -> bool;
+    fn frees_room(&self) -> bool;
     fn faults(&self) -> Result<(), Vec<FieldError>>;
     fn place(&self) -> String;
     fn own_folder(&self, env: &BackendEnv) -> Option<PathBuf>;
@@ -211,6 +218,10 @@ impl<B: Backend> Settings for B {
 
     fn is_shared(&self) -> bool {
         B::SHARED
+    }
+
+    fn frees_room(&self) -> bool {
+        B::FREES_ROOM
     }
 
     fn faults(&self) -> Result<(), Vec<FieldError>> {

@@ -17,6 +17,13 @@ pub struct Retention {
     pub hour_days: Option<u32>,
     /// The day tier.
     pub day_days: Option<u32>,
+    /// Most bytes that the store takes; none where it may grow. Kept by dropping the oldest results before their time,
+    /// where [`Capabilities::frees_room`](super::Capabilities::frees_room) says that this helps.
+    #[serde(default)]
+    pub max_bytes: Option<u64>,
+    /// Results from before this are not kept of any monitor, however many days it has: what such a limit left.
+    #[serde(default)]
+    pub results_from: Option<UnixMicros>,
     /// Monitors of which something is kept longer or shorter than that, with all of their days.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub own: BTreeMap<MonitorId, KeptDays>,
@@ -57,7 +64,7 @@ impl Retention {
     /// Everything for ever.
     #[must_use]
     pub fn everything() -> Self {
-        Self { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None, own: BTreeMap::new() }
+        Self { raw_days: None, five_minutes_days: None, hour_days: None, day_days: None, ..Self::default() }
     }
 
     /// The days of a monitor that has none of its own.
@@ -78,33 +85,40 @@ impl Retention {
     /// cannot keep monitors apart drops what is below, and nothing else.
     #[must_use]
     pub fn floor(&self, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
-        let own = self.own.values().map(|days| days.floor(tier, now));
+        let own = self.own.values().map(|days| self.cut(tier, days.floor(tier, now)));
         own.fold(self.usual_floor(tier, now), |lowest, floor| Some(lowest?.min(floor?)))
     }
 
     /// The same of monitors that have no days of their own.
     #[must_use]
     pub fn usual_floor(&self, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
-        self.usual().floor(tier, now)
+        self.cut(tier, self.usual().floor(tier, now))
+    }
+
+    /// A floor, no lower than what the limit of the size left.
+    fn cut(&self, tier: Option<Tier>, floor: Option<UnixMicros>) -> Option<UnixMicros> {
+        if tier.is_none() { floor.max(self.results_from) } else { floor }
     }
 
     /// The same of one monitor.
     #[must_use]
     pub fn floor_of(&self, monitor: MonitorId, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
-        self.of(monitor).floor(tier, now)
+        self.cut(tier, self.of(monitor).floor(tier, now))
     }
 
     /// First instant from which a tier is kept of every monitor; none where nothing is ever dropped.
     #[must_use]
     pub fn highest_floor(&self, tier: Option<Tier>, now: UnixMicros) -> Option<UnixMicros> {
-        self.own.values().map(|days| days.floor(tier, now)).fold(self.usual_floor(tier, now), Option::max)
+        let own = self.own.values().map(|days| self.cut(tier, days.floor(tier, now)));
+        own.fold(self.usual_floor(tier, now), Option::max)
     }
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let (raw_days, five_minutes_days, hour_days) = (Some(30), Some(90), Some(730));
-        Self { raw_days, five_minutes_days, hour_days, day_days: None, own: BTreeMap::new() }
+        let (max_bytes, results_from) = (None, None);
+        Self { raw_days, five_minutes_days, hour_days, day_days: None, max_bytes, results_from, own: BTreeMap::new() }
     }
 }
 
@@ -131,5 +145,21 @@ mod tests {
         assert_eq!((retention.floor(None, now), retention.highest_floor(None, now)), (Some(day(40)), Some(day(97))));
         assert_eq!(retention.floor(Some(Tier::Hour), now), None, "one keeps hours for ever");
         assert_eq!(retention.floor_of(other, Some(Tier::Day), now), None);
+    }
+
+    #[test]
+    fn what_a_limit_left_is_the_floor_of_results_alone() {
+        let day = |number: u64| UnixMicros::new(1_772_323_200_000_000).plus_us(number * Tier::Day.width_us());
+        let now = day(100).plus_us(5);
+        let [ever, short, other] = [1, 2, 3].map(|number| MonitorId::new(Uuid::from_u128(number)));
+        let mut retention = Retention { results_from: Some(day(90)), ..Retention::default() };
+        let usual = retention.usual();
+        retention.own.insert(ever, KeptDays { raw: None, ..usual });
+        retention.own.insert(short, KeptDays { raw: Some(3), ..usual });
+        let floors = [ever, other, short].map(|monitor| retention.floor_of(monitor, None, now));
+        assert_eq!(floors, [Some(day(90)), Some(day(90)), Some(day(97))], "those with days of their own are cut alike");
+        assert_eq!((retention.floor(None, now), retention.usual_floor(None, now)), (Some(day(90)), Some(day(90))));
+        assert_eq!(retention.highest_floor(None, now), Some(day(97)));
+        assert_eq!(retention.floor(Some(Tier::FiveMinutes), now), Some(day(10)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallmonitor::config::{Entry, LogFormat, LogOutput};
 use hallmonitor::storage::Retention;
 
-use crate::{accepted, http, warnings};
+use crate::{accepted, errors, http, warnings};
 
 #[test]
 fn old_storage_keys_work() {
@@ -56,6 +56,20 @@ fn the_journal_has_a_limit_and_settings_of_other_backends_are_kept() {
     // One that lacks a part is none.
     let lacking = contacts("{backend: none, embedded: {path: '${NOT_SET}'}}");
     assert!(lacking.iter().all(|contact| !contact.starts_with("embedded")), "{lacking:?}");
+}
+
+#[test]
+fn the_store_has_a_limit_where_it_can_keep_one() {
+    let read = |backend: &str, size: &str| {
+        let config = accepted(&format!("storage: {{backend: {backend}, retention: {{maxSize: {size}}}}}"));
+        let told = warnings(&config).iter().any(|line| line.contains("`storage.retention.maxSize` has no effect"));
+        (config.storage.retention.max_bytes, told)
+    };
+    assert_eq!(accepted("storage: {}").storage.retention.max_bytes, None);
+    assert_eq!((read("embedded", "5GB"), read("postgres", "none")), ((Some(5_000_000_000), false), (None, false)));
+    assert_eq!(read("none", "1GB"), (Some(1_000_000_000), true));
+    let small = errors("storage: {retention: {maxSize: 1MB}}");
+    assert!(small[0].contains("`storage.retention.maxSize`") && small[0].contains("at least 64MB"), "{small:?}");
 }
 
 #[test]

@@ -52,6 +52,27 @@ fn the_retention_of_somebody_elses_bucket_is_left_alone() {
 }
 
 #[test]
+fn what_the_buckets_take_is_told() {
+    block(async {
+        let settings = server().await.settings("weighed");
+        let store = open(&settings).await.expect("opens");
+        let all = rows(7, 1_440);
+        store.append(&batch(&all)).await.expect("appends");
+        // The server counts its files every few seconds.
+        for _ in 0..300 {
+            let status = store.check().await.expect("checks");
+            if status.parts.results > Some(10_000) && status.parts.rollups > Some(0) {
+                assert_eq!(status.size_bytes, Some(status.parts.sum()));
+                assert!(status.size_bytes < Some(100_000_000), "of these buckets alone: {status:?}");
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("the server never says: {:?}", store.check().await);
+    });
+}
+
+#[test]
 fn what_is_pruned_is_gone_from_the_server_and_nothing_else_is() {
     block(async {
         let server = server().await;

@@ -188,6 +188,12 @@ fn history_lives_in_hypertables_is_compressed_and_goes_by_chunks() {
         assert_eq!(read(&*store, None).await.expect("reads"), all);
         assert_eq!(series_of(&*store, monitors[1]).await.buckets.len(), series.buckets.len());
 
+        // Chunks are counted, compressed ones too.
+        let full = store.check().await.expect("is well");
+        let of_results = full.parts.results.expect("told");
+        assert!(of_results > 12 * 8_192 && full.parts.rollups > Some(8_192), "{full:?}");
+        assert_eq!(full.size_bytes, Some(full.parts.sum()));
+
         // Five days go, their hours stay.
         let policy = Retention { raw_days: Some(7), ..Retention::default() };
         let pruned = store.prune(&policy, start().plus_us(DAYS * DAY)).await.expect("prunes");
@@ -195,6 +201,8 @@ fn history_lives_in_hypertables_is_compressed_and_goes_by_chunks() {
         let kept = &all[all.partition_point(|row| row.time < floor)..];
         assert_eq!(pruned.results, (all.len() - kept.len()) as u64);
         assert_eq!(read(&*store, None).await.expect("reads"), kept);
+        let left = store.check().await.expect("is well").parts.results;
+        assert!(left < Some(of_results * 9 / 10), "their room is back: {left:?} of {of_results}");
         let query = RollupQuery { monitor: monitors[1], tier: Tier::Day, span: Span::new(start(), floor) };
         let days = store.rollups(&query).await.expect("reads");
         assert_eq!(days.iter().map(|day| day.checks).sum::<u64>(), 5 * DAY / EVERY, "made before they went");

@@ -395,6 +395,8 @@ async fn retention_is_read_checked_and_saved() {
             ("raw".to_owned(), raw.map(str::to_owned)),
             ("day".to_owned(), Some("3650d".to_owned())),
         ]),
+        own: BTreeMap::new(),
+        max_size: None,
         base: base.to_owned(),
     };
     let small = screens.check_retention(form(Some("1d"), "")).await.expect("checked");
@@ -413,6 +415,107 @@ async fn retention_is_read_checked_and_saved() {
     assert!(house.file().contains("{day: 3650d} # mine"), "{}", house.file());
     let now = screens.retention().await.expect("a draft");
     assert_eq!((now.tiers[0].days, now.tiers[3].days), (Some(30), Some(3_650)), "in force at once");
+}
+
+#[tokio::test]
+async fn times_of_single_monitors_and_the_size_are_read_checked_and_saved() {
+    let server = Server::start();
+    let text = format!(
+        "{}        - name: api # ours\n          type: http\n          url: \"http://{}/\"\n          retention: {{raw: 90d}} # a quarter\n",
+        file(&server),
+        server.address
+    );
+    let house = House::with_file(Some(&text));
+    let screens = house.screens();
+    let draft = screens.retention().await.expect("a draft");
+    let told: Vec<_> =
+        draft.own.iter().map(|own| (own.name.as_str(), own.values.get("raw").map(String::as_str))).collect();
+    assert_eq!(
+        (told, draft.elsewhere, draft.max_size.clone(), draft.can_limit),
+        (vec![("api", Some("90d"))], 0, None, true)
+    );
+    let rows = screens.board().rows;
+    let id = |name: &str| rows.iter().find(|row| row.name == name).expect("on the board").id.clone();
+    let other = rows.iter().find(|row| row.name != "api").expect("another").name.clone();
+    let form = |own: &[(&str, &str, Option<&str>)], max_size: Option<&str>| {
+        let mut all: BTreeMap<String, BTreeMap<String, Option<String>>> = BTreeMap::new();
+        for (name, tier, value) in own {
+            all.entry(id(name)).or_default().insert((*tier).to_owned(), value.map(str::to_owned));
+        }
+        let max_size = max_size.map(str::to_owned);
+        RetentionForm { values: BTreeMap::new(), own: all, max_size, base: draft.base.clone() }
+    };
+    let check = async |own: &[_], size| screens.check_retention(form(own, size)).await.expect("checked");
+
+    // The estimate counts them.
+    let (less, more) =
+        (check(&[("api", "raw", Some("1d"))], None).await, check(&[("api", "raw", Some("900d"))], None).await);
+    assert!(less.errors.is_empty() && less.expected_bytes < more.expected_bytes, "{less:?} {more:?}");
+    // The sentences are those of the configuration.
+    let wrong = check(&[("api", "raw", Some("soon")), (&other, "hour", Some("30h"))], Some("9")).await;
+    let mut keys: Vec<_> = wrong.errors.iter().map(|error| error.key.clone()).collect();
+    keys.sort();
+    let mut expected = vec!["maxSize".to_owned(), format!("own.{}.raw", id("api")), format!("own.{}.hour", id(&other))];
+    expected.sort();
+    assert_eq!(keys, expected);
+    let whole = wrong.errors.iter().find(|error| error.key.ends_with(".hour")).expect("told");
+    assert!(whole.what.contains("whole days") && !whole.what.starts_with("`hour`"), "{whole:?}");
+    let unknown = RetentionForm { own: BTreeMap::from([("nobody".to_owned(), BTreeMap::new())]), ..form(&[], None) };
+    assert!(matches!(screens.check_retention(unknown).await, Err(Failed::UnknownMonitor { .. })));
+    let no_tier = screens.check_retention(form(&[("api", "week", Some("1d"))], None)).await;
+    assert!(matches!(no_tier, Err(Failed::BadRequest { .. })));
+
+    let refused = screens.save_retention(form(&[("api", "raw", Some("soon"))], None)).await.expect("tried");
+    assert!(matches!(refused, SaveOutcome::Refused { .. }) && house.file() == text);
+    let late = RetentionForm { base: "another".to_owned(), ..form(&[("api", "raw", None)], None) };
+    let late = screens.save_retention(late).await.expect("tried");
+    assert!(matches!(late, SaveOutcome::Conflict { .. }) && house.file() == text);
+    let saved = form(&[("api", "raw", None), ("api", "hour", Some("9d")), (&other, "raw", Some("7d"))], Some("5GB"));
+    let saved = screens.save_retention(saved).await.expect("saved");
+    assert!(matches!(saved, SaveOutcome::Saved { .. }), "{saved:?}");
+    let now = house.file();
+    assert!(now.contains("name: api # ours") && now.contains("{hour: 9d} # a quarter"), "{now}");
+    assert!(now.contains("retention:\n    maxSize: 5GB"), "{now}");
+    let draft = screens.retention().await.expect("a draft");
+    let told: Vec<_> = draft.own.iter().map(|own| (own.name.as_str(), own.values.len())).collect();
+    assert_eq!((told.len(), draft.max_size.as_deref()), (2, Some("5GB")), "{told:?}");
+    let gone = form(&[("api", "hour", None), (&other, "raw", None)], None);
+    let gone = screens.save_retention(RetentionForm { base: draft.base, ..gone }).await.expect("saved");
+    assert!(matches!(gone, SaveOutcome::Saved { .. }), "{gone:?}");
+    assert!(screens.retention().await.expect("a draft").own.is_empty() && !house.file().contains("retention"));
+}
+
+#[tokio::test]
+async fn health_tells_what_takes_the_room_and_when_house_was_kept() {
+    let server = Server::start();
+    let house = House::with_file(Some(&file(&server)));
+    let screens = house.screens();
+    let found = std::cell::RefCell::new(None);
+    for _ in 0..400 {
+        let state = screens.storage_state().await;
+        if !state.parts.is_empty() {
+            *found.borrow_mut() = Some(state);
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let state = found.into_inner().expect("the store is open");
+    let words: Vec<&str> = state.parts.iter().map(|part| part.of).collect();
+    assert_eq!(words, ["raw", "fiveMinutes", "hour", "day", "rest"]);
+    let sum: f64 = state.parts.iter().map(|part| part.bytes.0).sum();
+    assert!(sum > 0.0 && sum <= state.size_bytes.expect("known").0, "{state:?}");
+    assert_eq!(state.size_limit, None);
+    let before = Millis::from(SystemClock.wall());
+    screens.prune_storage().await.expect("pruned");
+    for _ in 0..400 {
+        let state = screens.storage_state().await;
+        if let Some(run) = state.house {
+            assert!(run.ended_ms.0 >= before.0 && run.rows == 0 && state.house_fault.is_none(), "{run:?}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("house is never kept");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use hallmonitor::model::{
 };
 use hallmonitor::storage::{
     Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery, ResultStore,
-    Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus,
 };
 use uuid::Uuid;
 
@@ -83,10 +83,16 @@ impl<K: Keep> ResultStore for Numbers<K> {
     }
     fn capabilities(&self) -> Capabilities {
         let delivery = DeliveryHint { max_rows: K::MOST_ROWS, max_age_ms: 20, slices: 1 };
-        Capabilities { keeps_history: true, delivery }
+        Capabilities { keeps_history: true, tells_parts: false, frees_room: false, delivery }
     }
     async fn check(&self) -> Result<StoreStatus, StoreError> {
-        Ok(StoreStatus { size_bytes: None, oldest: None, newest: None, version: "1".to_owned() })
+        Ok(StoreStatus {
+            size_bytes: None,
+            parts: SizeParts::default(),
+            oldest: None,
+            newest: None,
+            version: "1".to_owned(),
+        })
     }
     async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
         let numbers: Vec<u64> = batch.results.iter().map(|row| row.duration_us).collect();

@@ -186,10 +186,19 @@ fn storage_status_has_the_promised_fields() {
     }
     assert_eq!((&line["live"], &line["backend"], &line["state"]), (&true.into(), &"embedded".into(), &"open".into()));
     assert!(line["store"]["size_bytes"].as_u64() > Some(0), "{line}");
+    let parts = &line["store"]["parts"];
+    assert!(parts["results"].is_u64() && parts["rollups"].is_null(), "{line}");
+    let kept = until("house is kept", || Some(report(&house)).filter(|line| !line["metrics"]["house"].is_null()));
+    for name in names(parts).into_iter().chain(names(&kept["metrics"]["house"])) {
+        assert!(promised.contains(&format!("`{name}`")), "`{name}` is not in docs/json-output.md");
+    }
     let whole = &house.json(&["storage", "check"])[0];
     assert_eq!(whole["damaged"], Value::Array(Vec::new()), "{whole}");
     let text = house.ask(&["storage", "status"]);
-    assert!(text.status.success() && String::from_utf8_lossy(&text.stdout).contains("waiting"), "{text:?}");
+    let said = String::from_utf8_lossy(&text.stdout);
+    for part in ["waiting", "results ", "5-minute figures ", "kept ", ", took "] {
+        assert!(text.status.success() && said.contains(part), "{part} in {text:?}");
+    }
     watch.stop();
 }
 

@@ -95,6 +95,45 @@ export const tests = {
     assert.deepEqual(page.complaints, []);
   },
 
+  "a monitor gets times of its own by keyboard alone, and the store a limit": async (browser) => {
+    for (const theme of THEMES) {
+      const page = await open(browser, `fake=300&theme=${theme}`, "#/storage");
+      await page.getByText("All monitors are kept for the times above.").waitFor();
+      await page.getByRole("button", { name: "Add a monitor" }).focus();
+      await page.keyboard.press("Enter");
+      // The focus is where one goes on.
+      await page.keyboard.type("router");
+      await page.getByRole("list", { name: "Which monitor?" }).getByRole("button").first().waitFor();
+      assert.ok((await page.getByRole("list", { name: "Which monitor?" }).getByRole("button").count()) <= 6);
+      await sound(page, `choosing ${theme}`);
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Enter");
+      await page.keyboard.type("soon");
+      await page.getByText("Something is wrong here").waitFor();
+      assert.ok(await page.getByRole("button", { name: "Save", exact: true }).isDisabled());
+      await sound(page, `wrong ${theme}`);
+      await page.keyboard.press("Control+A");
+      await page.keyboard.type("90d");
+      await page.getByText("Every result: 90 days").waitFor();
+      await page.getByRole("textbox", { name: "Room at most" }).fill("1GB");
+      await page.waitForFunction(() => [...document.querySelectorAll("button")].some((one) => one.textContent.trim() === "Save" && !one.disabled));
+      await sound(page, `right ${theme}`);
+      await page.setViewportSize({ width: 400, height: 640 });
+      await sound(page, `narrow ${theme}`);
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.getByRole("button", { name: "Save", exact: true }).press("Enter");
+      await page.getByText("Saved. What is older goes within the hour.").waitFor();
+      assert.equal(await page.getByRole("textbox", { name: "Room at most" }).inputValue(), "1GB");
+      await page.getByRole("button", { name: /as all others$/ }).press("Enter");
+      await page.getByText("All monitors are kept for the times above.").waitFor();
+      assert.match(await page.evaluate(() => document.activeElement?.textContent ?? ""), /Add a monitor/);
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await settled(page);
+      await sound(page, `taken away ${theme}`);
+      await page.close();
+    }
+  },
+
   "storage and secrets fit narrow windows and long words": async (browser) => {
     for (const [width, height] of [[1024, 640], [700, 640], [400, 640]]) {
       const page = await open(browser, "language=de&theme=dark", "#/storage", { width, height });

@@ -35,14 +35,14 @@ pub(super) struct Desk<'a> {
 }
 
 /// Which monitor of the file, and what it is called there.
-struct Found {
+pub(super) struct Found {
     line: u32,
     column: u32,
     id: MonitorId,
 }
 
 impl Found {
-    fn which(&self) -> Which<'static> {
+    pub(super) fn which(&self) -> Which<'static> {
         Which::At { line: self.line, column: self.column }
     }
 }
@@ -67,7 +67,7 @@ impl Desk<'_> {
     }
 
     /// Where a monitor stands in the file.
-    fn find(&self, document: &Document, id: &str) -> Result<Found, Failed> {
+    pub(super) fn find(&self, document: &Document, id: &str) -> Result<Found, Failed> {
         let unknown = || Failed::UnknownMonitor { name: crate::model::clean_text(id, 100) };
         let id: MonitorId = id.parse().map_err(|_| unknown())?;
         let row = self.core.recorder.board().row(id).ok_or_else(unknown)?;

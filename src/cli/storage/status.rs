@@ -9,6 +9,8 @@ use crate::cli::paint::Tone;
 use crate::cli::words;
 use crate::control::{Answer, Request, StorageReport};
 use crate::deliver::{FormerStore, StorageMetrics};
+use crate::storage::SizeParts;
+use jiff::tz::TimeZone;
 
 /// Says how storage is doing.
 pub(super) async fn status(desk: &mut Desk) -> Result<Exit, Trouble> {
@@ -31,6 +33,10 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
     if let Some(store) = &report.store {
         let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
         lines.push(("holds", format!("{size}; {}", words::clean(&store.version))));
+        let parts = parts(&store.parts);
+        if !parts.is_empty() {
+            lines.push(("", parts.join(", ")));
+        }
     }
     if let Some(expected) = &report.expected {
         let (size, monitors) = (bytes(expected.bytes), expected.monitors);
@@ -52,6 +58,7 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
     }
     if let Some(metrics) = &report.metrics {
         counted(&mut lines, metrics);
+        house(&mut lines, metrics, &desk.zone);
     }
     lines.extend(report.former.iter().map(|former| ("before", before(desk, former))));
     let mut columns = Columns::new(&[Lean::Left, Lean::Left]);
@@ -63,6 +70,36 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
         writeln!(desk.out, "{}", desk.paint.tone(Tone::Care, format!("fault    {}", words::clean(fault))))?;
     }
     Ok(())
+}
+
+/// What of the size is what.
+fn parts(parts: &SizeParts) -> Vec<String> {
+    let all = [
+        ("results", parts.results),
+        ("5-minute figures", parts.five_minutes),
+        ("hour figures", parts.hour),
+        ("day figures", parts.day),
+        ("figures", parts.rollups),
+        ("other", parts.rest),
+    ];
+    all.into_iter().filter_map(|(of, size)| Some(format!("{of} {}", bytes(size?)))).collect()
+}
+
+/// When house was last kept, and what the limit of the size took.
+fn house(lines: &mut Vec<(&str, String)>, metrics: &StorageMetrics, zone: &TimeZone) {
+    if let Some(run) = metrics.house {
+        let (ended, took) = (words::local(run.ended, zone), words::latency(run.took_us));
+        let gone = run.results + run.rollups;
+        lines.push(("house", format!("kept {ended}, took {took}, {} dropped", rows(gone))));
+    }
+    if let Some(fault) = &metrics.house_fault {
+        lines.push(("", format!("failed {}: {}", words::local(fault.at, zone), words::clean(&fault.what))));
+    }
+    if let Some(limit) = metrics.size_limit {
+        let cut = limit.cut_to.map(|from| format!(", results cut to those since {}", words::local(from, zone)));
+        let over = if limit.is_over { ", which it is above" } else { "" };
+        lines.push(("limit", format!("{}{over}{}", bytes(limit.bytes), cut.unwrap_or_default())));
+    }
 }
 
 fn counted(lines: &mut Vec<(&str, String)>, metrics: &StorageMetrics) {

@@ -5,7 +5,7 @@
 //! out of `patch.rs` (maps), `list.rs` (lists), `write.rs` and `scalar.rs` (new text), and reads the result again: an
 //! edit that would change anything else is refused.
 //!
-//! `backend.rs` changes the `storage` section. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
+//! `backend.rs` changes the `storage` section, `kept.rs` what single monitors say of retention. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
 //! every moment a whole file is there (`swap.rs`, `recover.rs`), and with the versions before kept (`versions.rs`).
 
 mod backend;
@@ -13,6 +13,7 @@ mod document;
 mod draft;
 mod error;
 mod file;
+mod kept;
 mod list;
 mod meaning;
 mod monitors;
@@ -32,6 +33,7 @@ pub use self::document::{Document, Which};
 pub use self::draft::{Draft, Inherited, Opaque, Written};
 pub use self::error::EditError;
 pub use self::file::{ConfigFile, Conflict, SaveError, Saved};
+pub use self::kept::WrittenRetention;
 pub use self::refused::FieldProblem;
 pub use self::swap::Way;
 pub use self::versions::Version;

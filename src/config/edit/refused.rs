@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::document::Document;
 use super::draft::{Draft, spelling};
+use super::kept::tier_spelling;
 use super::meaning::Meaning;
 use super::scan::next_line;
 use super::spans::Item;
@@ -15,7 +16,7 @@ use crate::config::{Problem, Refusal, Severity};
 pub struct FieldProblem {
     /// The monitor's name as it is written; none where it is about something else.
     pub monitor: Option<String>,
-    /// The key as the documentation spells it; none where it is about the monitor as a whole.
+    /// The key as the documentation spells it, `retention` with its tier (`retention.raw`); none where it is about the monitor as a whole.
     pub field: Option<String>,
     /// What is wrong.
     pub problem: Problem,
@@ -50,7 +51,11 @@ pub(super) fn by_field(document: &Document, refusal: &Refusal) -> Vec<FieldProbl
 /// The key whose place or value covers a place.
 fn field_at(item: &Item, place: usize) -> Option<String> {
     let pair = item.pairs().iter().find(|pair| (pair.key.start..=pair.value.end).contains(&place))?;
-    Some(spelling(pair.word())).filter(|word| word != "<<")
+    let word = Some(spelling(pair.word())).filter(|word| word != "<<")?;
+    // The tiers are fields of their own.
+    let tiers = if word == "retention" { pair.value.pairs() } else { &[] };
+    let tier = tiers.iter().find(|pair| (pair.key.start..=pair.value.end).contains(&place));
+    Some(tier.map_or(word, |tier| format!("retention.{}", tier_spelling(tier.word()))))
 }
 
 /// What a monitor lacks is said at its name, or where it starts; the reader says it last there, in the kind's order.

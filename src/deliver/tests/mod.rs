@@ -1,5 +1,6 @@
 //! Delivery to a store that is well, away, slow, broken or picky; and reads that merge what it has with what it has not.
 
+mod house;
 mod limit;
 mod store;
 mod switch;

@@ -10,8 +10,8 @@ use crate::deliver::OpenStore;
 use crate::model::{CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros};
 use crate::storage::{
     Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
-    StoreStatus,
+    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError,
+    StoreErrorKind, StoreStatus,
 };
 
 /// How the next calls go.
@@ -34,6 +34,8 @@ pub(super) struct Kept {
     pub(super) monitors: HashMap<MonitorId, KnownMonitor>,
     pub(super) metadata: HashMap<String, Vec<u8>>,
     pub(super) batches: Vec<usize>,
+    /// Results that went and still take room.
+    pub(super) owed: u64,
 }
 
 /// The store; an `Arc` of it also opens it.
@@ -50,7 +52,14 @@ pub(super) struct MemoryStore {
     pub(super) refused: Option<MonitorId>,
     pub(super) forgiven: AtomicBool,
     pub(super) capabilities: Capabilities,
+    /// Whether the bytes of what went are not given back yet.
+    pub(super) is_lazy: AtomicBool,
+    /// Nothing can be dropped.
+    pub(super) no_prune: AtomicBool,
 }
+
+/// What a result is said to take.
+pub(super) const ROW_BYTES: u64 = 1_000;
 
 impl MemoryStore {
     pub(super) fn new(slices: u16, max_rows: usize) -> Self {
@@ -64,7 +73,9 @@ impl MemoryStore {
             reads: AtomicUsize::new(0),
             refused: None,
             forgiven: AtomicBool::new(false),
-            capabilities: Capabilities { keeps_history: true, delivery },
+            is_lazy: AtomicBool::new(false),
+            no_prune: AtomicBool::new(false),
+            capabilities: Capabilities { keeps_history: true, tells_parts: false, frees_room: false, delivery },
         }
     }
 
@@ -176,7 +187,19 @@ impl ResultStore for MemoryStore {
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {
         self.behave("check").await?;
-        Ok(StoreStatus { size_bytes: None, oldest: None, newest: None, version: "1".into() })
+        let mut kept = self.kept();
+        if !self.is_lazy.load(Ordering::SeqCst) {
+            kept.owed = 0;
+        }
+        let rows = kept.results.len() as u64 + kept.owed;
+        let time = |key: Option<(&(UnixMicros, MonitorId), _)>| key.map(|((time, _), _): (_, &CheckResult)| *time);
+        Ok(StoreStatus {
+            size_bytes: self.capabilities.frees_room.then_some(rows * ROW_BYTES),
+            parts: SizeParts::default(),
+            oldest: time(kept.results.first_key_value()),
+            newest: time(kept.results.last_key_value()),
+            version: "1".into(),
+        })
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -207,8 +230,19 @@ impl ResultStore for MemoryStore {
         Ok(())
     }
 
-    async fn prune(&self, _policy: &Retention, _now: UnixMicros) -> Result<Pruned, StoreError> {
-        Ok(Pruned::default())
+    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+        if self.no_prune.load(Ordering::SeqCst) {
+            return Err(StoreError::new(StoreErrorKind::Internal, "memory", "prune", "nothing can be dropped"));
+        }
+        if !self.capabilities.frees_room {
+            return Ok(Pruned::default());
+        }
+        let mut kept = self.kept();
+        let before = kept.results.len();
+        kept.results.retain(|(time, of), _| policy.floor_of(*of, None, now).is_none_or(|floor| *time >= floor));
+        let results = (before - kept.results.len()) as u64;
+        kept.owed += results;
+        Ok(Pruned { results, rollups: 0 })
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {

@@ -179,6 +179,7 @@ cases! {
         history prune_makes_rollups_first,
         history pruned_rows_stay_away,
         history prune_drops_rollups_by_tier,
+        history the_parts_of_its_size_add_up,
         history scan_gives_everything_once,
         history a_scan_can_be_kept_elsewhere,
     }

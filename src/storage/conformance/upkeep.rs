@@ -93,6 +93,28 @@ pub(super) async fn pruned_rows_stay_away(mut subject: Subject) {
     assert_eq!(subject.results(None, 1_000).await, kept);
 }
 
+pub(super) async fn the_parts_of_its_size_add_up(mut subject: Subject) {
+    let mut fixture = Fixture::new(65);
+    let monitors = [fixture.monitor(), fixture.monitor(), fixture.monitor()];
+    let batch = everything(&mut fixture, &monitors);
+    for _ in 0..2 {
+        subject.append(&batch).await;
+        let status = subject.store.check().await.expect("answers");
+        let capabilities = subject.store.capabilities();
+        assert!(status.size_bytes.is_some_and(|size| size > 0) || !capabilities.frees_room, "the size has to be known");
+        assert!(status.parts.sum() <= status.size_bytes.unwrap_or(0), "{status:?}");
+        let parts = status.parts;
+        let tiers = [parts.five_minutes, parts.hour, parts.day];
+        assert!(parts.rollups.is_none() || tiers == [None; 3], "rollups are told once: {parts:?}");
+        if capabilities.tells_parts {
+            assert!(parts.results.is_some_and(|bytes| bytes > 1_000), "1,200 results are somewhere: {parts:?}");
+            let rollups = parts.rollups.or(parts.hour);
+            assert!(rollups.is_some_and(|bytes| bytes > 100), "and so are 90 hours: {parts:?}");
+        }
+        subject.reopen().await;
+    }
+}
+
 pub(super) async fn prune_drops_rollups_by_tier(subject: Subject) {
     let mut fixture = Fixture::new(64);
     let monitor = fixture.monitor();

@@ -6,8 +6,11 @@ use super::super::Screens;
 use crate::app::storage::report;
 use crate::control::StorageReport;
 use crate::deliver::{Letters, StorageMetrics};
-use crate::model::{Row, UnixMicros};
-use crate::screen::{ConnectionUse, DeadLetter, DeadLetters, Failed, Millis, Number, StorageState};
+use crate::model::{Row, Tier, UnixMicros};
+use crate::screen::{
+    ConnectionUse, DeadLetter, DeadLetters, Failed, HouseRun, Millis, Number, SizeLimit, SizePart, StorageState,
+};
+use crate::storage::SizeParts;
 
 /// A store that has not answered by then is told without what only it knows.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -31,6 +34,23 @@ fn per_minute(rows: u64, since: UnixMicros, now: UnixMicros) -> Option<Number> {
 fn gone_in(waiting: u64, metrics: &StorageMetrics) -> Option<Millis> {
     let (took, rows) = metrics.append_p50_us.zip(metrics.batch_max_rows)?;
     (rows > 0).then(|| Millis(waiting as f64 / rows as f64 * took as f64 / 1_000.0))
+}
+
+fn parts_of(parts: &SizeParts) -> Vec<SizePart> {
+    let all = [
+        ("raw", parts.results),
+        ("fiveMinutes", parts.five_minutes),
+        ("hour", parts.hour),
+        ("day", parts.day),
+        ("rollups", parts.rollups),
+        ("rest", parts.rest),
+    ];
+    all.into_iter().filter_map(|(of, bytes)| Some(SizePart { of, bytes: number(bytes?) })).collect()
+}
+
+/// Whole days that are left, the one that runs among them.
+fn days_since(from: UnixMicros, now: UnixMicros) -> u32 {
+    u32::try_from(now.since_us(from).div_ceil(Tier::Day.width_us())).unwrap_or(u32::MAX)
 }
 
 fn state_of(report: StorageReport, now: UnixMicros) -> StorageState {
@@ -57,6 +77,18 @@ fn state_of(report: StorageReport, now: UnixMicros) -> StorageState {
         condensed: metrics.condensed,
         size_bytes: report.store.as_ref().and_then(|store| store.size_bytes).map(number),
         oldest_ms: report.store.as_ref().and_then(|store| store.oldest).map(Millis::from),
+        parts: report.store.as_ref().map(|store| parts_of(&store.parts)).unwrap_or_default(),
+        house: metrics.house.map(|run| HouseRun {
+            ended_ms: run.ended.into(),
+            took_us: run.took_us,
+            rows: run.results + run.rollups,
+        }),
+        house_fault: metrics.house_fault.map(|fault| fault.what),
+        size_limit: metrics.size_limit.map(|limit| SizeLimit {
+            bytes: number(limit.bytes),
+            cut_to_days: limit.cut_to.map(|from| days_since(from, now)),
+            is_over: limit.is_over,
+        }),
         version: report.store.map(|store| store.version),
         journal_bytes: report.journal_bytes.map(number),
         journal_limit: report.journal_limit.map(number),

@@ -1,12 +1,18 @@
 //! How long history is kept.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::Screens;
 use super::super::form::{Desk, base_of};
+use crate::app::core::lock;
 use crate::app::storage::expected_of;
-use crate::config::{Config, SaveError, SectionValues};
-use crate::screen::{Failed, FieldError, KeptTier, Number, RetentionCheck, RetentionDraft, RetentionForm, SaveOutcome};
+use crate::config::{Config, Document, EditError, FieldProblem, SaveError, SectionValues, Severity, Which};
+use crate::model::{MonitorId, clean_text};
+use crate::record::BoardRow;
+use crate::screen::{
+    Failed, FieldError, KeptTier, Number, OwnTimes, RetentionCheck, RetentionDraft, RetentionForm, SaveOutcome,
+};
 use crate::storage::Retention;
 
 /// Longest wait for a store that drops rows.
@@ -15,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SECTION: &str = "retention";
 /// The keys of its tiers, the finest first.
 const TIERS: [&str; 4] = ["raw", "fiveMinutes", "hour", "day"];
+/// The key of the limit beside them.
+const MAX_SIZE: &str = "maxSize";
+/// Most monitors that one form changes.
+const MOST_OWN: usize = 1_000;
 
 fn days_of(retention: &Retention, key: &str) -> Option<u32> {
     match key {
@@ -25,18 +35,49 @@ fn days_of(retention: &Retention, key: &str) -> Option<u32> {
     }
 }
 
-fn values_of(form: &RetentionForm) -> Result<SectionValues, Failed> {
-    let values = form.values.iter().map(|(key, value)| {
+/// Values by tier; nothing else is let through.
+fn of_tiers(values: &BTreeMap<String, Option<String>>) -> Result<SectionValues, Failed> {
+    let values = values.iter().map(|(key, value)| {
         let known = TIERS.contains(&key.as_str());
-        let value = value.clone().filter(|value| !value.is_empty());
-        if known { Ok((key.clone(), value)) } else { Err(Failed::BadRequest { why: "that is no tier".to_owned() }) }
+        if known { Ok((key.clone(), given(value))) } else { Err(bad("that is no tier")) }
     });
     values.collect()
 }
 
-fn errors_of(error: &SaveError) -> Option<Vec<FieldError>> {
-    let SaveError::Refused { refusal, .. } = error else { return None };
-    Some(super::form::errors_of(&refusal.problems, SECTION))
+fn given(value: &Option<String>) -> Option<String> {
+    value.as_deref().map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+fn bad(why: &str) -> Failed {
+    Failed::BadRequest { why: why.to_owned() }
+}
+
+/// A document with a form in it, and whose times it changes: the names as they are written, with the ids.
+struct Edited {
+    document: Document,
+    own: Vec<(String, String)>,
+}
+
+impl Edited {
+    /// What is wrong with it, at which field; none where the file as a whole cannot be saved.
+    fn errors_of(&self, error: &SaveError) -> Option<Vec<FieldError>> {
+        let SaveError::Refused { fields, .. } = error else { return None };
+        let errors = fields.iter().filter(|field| field.problem.severity == Severity::Error);
+        Some(errors.map(|field| self.at_monitor(field).unwrap_or_else(|| elsewhere(field))).collect())
+    }
+
+    fn at_monitor(&self, field: &FieldProblem) -> Option<FieldError> {
+        let tier = field.field.as_deref()?.strip_prefix("retention.")?;
+        let (_, id) = self.own.iter().find(|(name, _)| Some(name.as_str()) == field.monitor.as_deref())?;
+        let sentence = field.problem.sentence();
+        let what = sentence.strip_prefix(&format!("`{tier}`: ")).unwrap_or(&sentence).to_owned();
+        Some(FieldError { key: format!("own.{id}.{tier}"), what })
+    }
+}
+
+fn elsewhere(field: &FieldProblem) -> FieldError {
+    let found = super::form::errors_of(std::slice::from_ref(&field.problem), SECTION).pop();
+    found.unwrap_or_else(|| FieldError { key: String::new(), what: field.problem.sentence() })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sizes are below 2^53")]
@@ -60,9 +101,52 @@ fn without_texts(outcome: SaveOutcome) -> SaveOutcome {
 }
 
 impl Desk<'_> {
-    fn with_retention(&self, form: &RetentionForm) -> Result<crate::config::Document, Failed> {
-        let edited = self.read()?.set_storage(SECTION, &values_of(form)?);
-        edited.map_err(|error| self.failed(error.into()))
+    fn with_retention(&self, document: &Document, form: &RetentionForm) -> Result<Edited, Failed> {
+        if form.own.len() > MOST_OWN {
+            return Err(bad("too many monitors at once"));
+        }
+        let edit = |error: EditError| self.failed(error.into());
+        let mut values = of_tiers(&form.values)?;
+        values.insert(MAX_SIZE.to_owned(), given(&form.max_size));
+        let mut document = document.set_storage(SECTION, &values).map_err(edit)?;
+        let mut own = Vec::with_capacity(form.own.len());
+        for (id, values) in &form.own {
+            let name = self.name_in(&document, id)?;
+            document = document.set_own_retention(Which::Name(&name), &of_tiers(values)?).map_err(edit)?;
+            own.push((name, id.clone()));
+        }
+        Ok(Edited { document, own })
+    }
+
+    /// What a monitor is called in the file.
+    fn name_in(&self, document: &Document, id: &str) -> Result<String, Failed> {
+        let unknown = || Failed::UnknownMonitor { name: clean_text(id, 100) };
+        let known: MonitorId = id.parse().map_err(|_| unknown())?;
+        if let Ok(draft) = document.draft(Which::Id(known)) {
+            return Ok(draft.name().to_owned());
+        }
+        let name = self.core.recorder.board().row(known).ok_or_else(unknown)?.monitor.name.to_string();
+        if document.draft(Which::Name(&name)).is_ok() {
+            return Ok(name);
+        }
+        // The name is written as something that stands for it.
+        let found = self.find(document, id)?;
+        let draft = document.draft(found.which()).map_err(|error| self.failed(error.into()))?;
+        Ok(draft.name().to_owned())
+    }
+
+    /// The monitors that set times of their own, as far as they are watched.
+    fn own_times(&self, document: &Document) -> Vec<OwnTimes> {
+        let board = self.core.recorder.board().snapshot();
+        let own = document.own_retention().into_iter().filter_map(|own| {
+            let is_it = |row: &&BoardRow| match own.id {
+                Some(id) => row.monitor.id == id,
+                None => *row.monitor.name == *own.name,
+            };
+            let row = board.iter().find(is_it)?;
+            Some(OwnTimes { id: row.monitor.id.to_string(), name: row.monitor.name.to_string(), values: own.values })
+        });
+        own.collect()
     }
 }
 
@@ -85,6 +169,8 @@ impl Screens {
             let document = desk.read()?;
             let written = document.storage_values(SECTION);
             let (now, usual) = (desk.core.delivery.retention(), Retention::default());
+            let own = desk.own_times(&document);
+            let elsewhere = now.own.keys().filter(|id| own.iter().all(|own| own.id != id.to_string())).count();
             let tiers = TIERS.iter().map(|key| KeptTier {
                 key: (*key).to_owned(),
                 days: days_of(&now, key),
@@ -93,7 +179,10 @@ impl Screens {
             });
             Ok(RetentionDraft {
                 tiers: tiers.collect(),
-                with_own: u32::try_from(now.own.len()).unwrap_or(u32::MAX),
+                own,
+                elsewhere: u32::try_from(elsewhere).unwrap_or(u32::MAX),
+                max_size: written.get(MAX_SIZE).cloned(),
+                can_limit: lock(&desk.core.in_force).storage.frees_room(),
                 base: base_of(document.base()),
             })
         })
@@ -106,10 +195,10 @@ impl Screens {
     /// The file cannot be read or edited.
     pub async fn check_retention(&self, form: RetentionForm) -> Result<RetentionCheck, Failed> {
         self.at_desk(move |desk| {
-            let edited = desk.with_retention(&form)?;
-            match desk.file.check(&edited, &desk.core.vars, &*desk.core.vault) {
+            let edited = desk.with_retention(&desk.read()?, &form)?;
+            match desk.file.check(&edited.document, &desk.core.vars, &*desk.core.vault) {
                 Ok(config) => Ok(checked(Vec::new(), Some(&config))),
-                Err(error) => match errors_of(&error) {
+                Err(error) => match edited.errors_of(&error) {
                     Some(errors) => Ok(checked(errors, None)),
                     None => Err(desk.failed(error)),
                 },
@@ -125,10 +214,10 @@ impl Screens {
     pub async fn save_retention(&self, form: RetentionForm) -> Result<SaveOutcome, Failed> {
         self.at_desk(move |desk| {
             let current = desk.read()?;
-            let edited = desk.with_retention(&form)?;
-            match desk.file.check(&edited, &desk.core.vars, &*desk.core.vault) {
-                Ok(_) => desk.save(&edited, &current, &form.base).map(without_texts),
-                Err(error) => match errors_of(&error) {
+            let edited = desk.with_retention(&current, &form)?;
+            match desk.file.check(&edited.document, &desk.core.vars, &*desk.core.vault) {
+                Ok(_) => desk.save(&edited.document, &current, &form.base).map(without_texts),
+                Err(error) => match edited.errors_of(&error) {
                     Some(errors) => Ok(SaveOutcome::Refused { errors }),
                     None => Err(desk.failed(error)),
                 },

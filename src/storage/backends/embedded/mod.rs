@@ -17,6 +17,7 @@
 //! | `pack.rs`, `spread.rs` | packs what a sealed file gets, on several processors |
 //! | `table.rs`, `record.rs` | the engine's tables, their keys |
 //! | `frame.rs`, `block.rs`, `unblock.rs`, `chunk.rs`, `column.rs` | the form of what is stored (`docs/embedded-format.md`) |
+//! | `room.rs` | what takes the room |
 //! | `shrink.rs` | writes the live file anew without its empty room |
 //! | `verify.rs` | proves every checksum |
 //! | `fault.rs` | the engine's errors in the words of the seam |
@@ -37,6 +38,7 @@ mod pack;
 mod page;
 mod read;
 mod record;
+mod room;
 mod seal;
 mod sealed;
 mod shelf;
@@ -85,6 +87,7 @@ const FACE: Face = Face {
 #[async_trait]
 impl Backend for Embedded {
     const ID: &'static str = "embedded";
+    const FREES_ROOM: bool = true;
     const FACE: Face = FACE;
     const FIELDS: &'static [FieldSpec] = &[FieldSpec {
         key: "path",

@@ -123,11 +123,6 @@ impl Shelf {
         dropped
     }
 
-    /// Bytes of all files.
-    pub(super) fn bytes(&self) -> u64 {
-        self.files().iter().map(|file| file.bytes).sum()
-    }
-
     /// Every monitor with results in a file whose day ends at `until` or before.
     pub(super) fn monitors(&self, until: UnixMicros) -> Outcome<HashSet<MonitorId>> {
         let mut monitors = HashSet::new();

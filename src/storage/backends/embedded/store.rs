@@ -15,15 +15,15 @@ use super::seal::Sealing;
 use super::shelf::Shelf;
 use super::table::{Tables, Writes};
 use super::unblock::Depth;
-use super::{upkeep, verify};
+use super::{Embedded, room, upkeep, verify};
 use crate::clock::Clock;
 use crate::model::{
     CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
-    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
-    Verified, missing_rollups,
+    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page,
+    Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError,
+    StoreErrorKind, StoreStatus, Verified, missing_rollups,
 };
 
 /// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
@@ -216,6 +216,8 @@ impl ResultStore for EmbeddedStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             keeps_history: true,
+            tells_parts: true,
+            frees_room: Embedded::FREES_ROOM,
             // Long runs of one monitor pack well; the batch is held in memory while it is written.
             delivery: DeliveryHint { max_rows: 8_192, max_age_ms: 600_000, slices: 16 },
         }
@@ -233,13 +235,16 @@ impl ResultStore for EmbeddedStore {
             })
         })
         .await?;
-        let size_bytes = self.file.size().map(|live| live + self.shelf.bytes());
+        let size = self.file.size();
         self.reads("check", move |reader| {
             if reader.read.metadata(&name)?.as_deref() != Some(&written) {
                 return Err(Fault::new(StoreErrorKind::Corrupt, "what was written could not be read back"));
             }
             let (oldest, newest) = reader.ends()?;
-            Ok(StoreStatus { size_bytes, oldest, newest, version: "native_db 0.8".to_owned() })
+            // Of the same files as their parts.
+            let size_bytes = size.map(|live| live + reader.files.iter().map(|file| file.bytes).sum::<u64>());
+            let parts = size.map(|size| room::parts(reader, size)).transpose()?.unwrap_or_default();
+            Ok(StoreStatus { size_bytes, parts, oldest, newest, version: "native_db 0.8".to_owned() })
         })
         .await
     }

@@ -15,6 +15,7 @@
 //! | `append.rs`, `proof.rs` | writing rows; whether the server has them |
 //! | `read.rs`, `rest.rs` | reading results; reading everything else |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
+//! | `room.rs` | what the buckets take |
 //! | `diagnose.rs` | a look at the way to the server, step by step |
 //! | `face.rs` | how it looks to a person who chooses one |
 //! | `fault.rs` | the server's refusals in the words of the seam |
@@ -33,6 +34,7 @@ mod point;
 mod proof;
 mod read;
 mod rest;
+mod room;
 mod scan;
 mod settings;
 mod store;

@@ -7,8 +7,8 @@ use super::client::Record;
 use super::fault::unreadable;
 use super::flux::Flux;
 use super::point::{self, RESULT, ROLLUP, ROW, SEEN, Unreadable};
-use super::rest;
 use super::store::Home;
+use super::{rest, room};
 use crate::model::{CheckResult, MonitorId, Span, UnixMicros};
 use crate::storage::{FUTURE_TOLERANCE_US, Page, PageCursor, ResultQuery, StoreError, StoreStatus};
 
@@ -453,8 +453,10 @@ async fn newest_of(home: &Home, flux: Flux, newest: &mut HashMap<MonitorId, Chec
 
 pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
     let version = home.client.version("check").await?;
+    let parts = room::parts(home).await;
     Ok(StoreStatus {
-        size_bytes: None,
+        size_bytes: parts.results.map(|_| parts.sum()),
+        parts,
         oldest: end(home, EVER, End::Oldest).await?,
         newest: end(home, EVER, End::Newest).await?,
         version,

@@ -21,8 +21,9 @@ use crate::model::{
     CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery,
-    ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus, answer,
+    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
+    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    answer,
 };
 
 /// Rows in one append: a few requests, of which one is made while another is on its way.
@@ -185,6 +186,8 @@ pub(super) struct Home {
     store: Uuid,
     /// What the buckets are cut into, in microseconds.
     piece_us: [u64; 2],
+    /// The ids of both buckets.
+    pub(super) buckets: [String; 2],
     known: Lock<Known>,
     /// Held by who reads all incidents.
     pub(super) reading: Mutex<()>,
@@ -225,6 +228,7 @@ impl InfluxStore {
             id: instance,
             store: store_id(&rest),
             piece_us: [results.piece_us(), rest.piece_us()],
+            buckets: [results.id, rest.id],
             known: Lock::default(),
             reading: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -468,6 +472,8 @@ impl ResultStore for InfluxStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             keeps_history: true,
+            tells_parts: false,
+            frees_room: InfluxDb::FREES_ROOM,
             delivery: DeliveryHint { max_rows: MOST_ROWS, max_age_ms: 1_000, slices: 1 },
         }
     }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{CheckResult, FieldSpec, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
     Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, Face, GapQuery, IncidentQuery, Page, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
-    StoreStatus, Words,
+    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError,
+    StoreErrorKind, StoreStatus, Words,
 };
 
 /// Most incidents that are held; the oldest closed ones go first.
@@ -133,12 +133,20 @@ impl ResultStore for Memory {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             keeps_history: Nothing::KEEPS_HISTORY,
+            tells_parts: false,
+            frees_room: Nothing::FREES_ROOM,
             delivery: DeliveryHint { max_rows: 8_192, max_age_ms: 1_000, slices: 1 },
         }
     }
 
     async fn check(&self) -> Result<StoreStatus, StoreError> {
-        let status = StoreStatus { size_bytes: Some(0), oldest: None, newest: None, version: "memory only".to_owned() };
+        let status = StoreStatus {
+            size_bytes: Some(0),
+            parts: SizeParts::default(),
+            oldest: None,
+            newest: None,
+            version: "memory only".to_owned(),
+        };
         self.held("check").map(|_| status)
     }
 

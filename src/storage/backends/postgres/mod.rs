@@ -11,6 +11,7 @@
 //! | `store.rs` | the store: brings calls to connections |
 //! | `append.rs`, `copy.rs` | writing rows |
 //! | `read.rs` | reading rows |
+//! | `status.rs` | its size, by what it is taken by, and its ends |
 //! | `together.rs` | reading rows of several monitors in one question |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `replica.rs` | read replicas |
@@ -33,6 +34,7 @@ mod replica;
 mod scan;
 mod schema;
 mod settings;
+mod status;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod test_server;
@@ -53,6 +55,7 @@ impl Backend for Postgres {
     const ID: &'static str = fault::ID;
     const FIELDS: &'static [FieldSpec] = settings::FIELDS;
     const SHARED: bool = true;
+    const FREES_ROOM: bool = true;
     const FACE: Face = face::FACE;
 
     fn validate(&self) -> Result<(), Vec<FieldError>> {

@@ -6,15 +6,12 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ColumnIndex, Row as _};
 
 use super::append::RAW;
-use super::schema::{self, Engine};
 use super::wire::{Stamp, counted};
 use crate::model::{
     Acknowledgement, CheckResult, Facts, Gap, Incident, IncidentEnd, IncidentId, KnownMonitor, Latency, MonitorId,
     Phases, Rollup, Span, Tier, UnixMicros,
 };
-use crate::storage::{
-    FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery, StoreStatus,
-};
+use crate::storage::{FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, ResultQuery, RollupQuery};
 
 pub(super) type Outcome<T> = Result<T, sqlx::Error>;
 
@@ -39,6 +36,7 @@ macro_rules! monitors {
          AND f.tier = 'raw' AND f.monitor = n.number WHERE n.instance = $1) m"
     };
 }
+pub(super) use monitors as with_floors;
 /// The number of monitor `$2` of instance `$1`; none where it was never seen, and then nothing is found.
 macro_rules! number {
     () => {
@@ -521,31 +519,4 @@ pub(super) async fn results_after(
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| result(row, monitor)).collect()
-}
-
-/// Size, ends and version.
-pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine: Engine) -> Outcome<StoreStatus> {
-    const ENDS: &str = concat!(
-        "SELECT min(first.time), max(last.time) FROM ",
-        monitors!(),
-        " CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time >= m.floor \
-         ORDER BY time LIMIT 1) first \
-         CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time >= m.floor \
-         ORDER BY time DESC LIMIT 1) last"
-    );
-    const SIZE: &str = "SELECT current_setting('server_version'), \
-         coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c \
-         WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relkind = 'r'";
-    let ends = sqlx::query(ENDS).bind(instance).fetch_one(&mut *connection).await?;
-    let size = sqlx::query(SIZE).fetch_one(&mut *connection).await?;
-    let mut version = format!("PostgreSQL {}", size.try_get::<String, _>(0)?);
-    let mut size_bytes = Some(counted(size.try_get(1)?));
-    if engine == Engine::Timescale {
-        let extension = schema::timescale(connection).await?;
-        version = format!("{version}, TimescaleDB {}", extension.as_deref().unwrap_or("removed"));
-        // Its chunks are elsewhere.
-        size_bytes = None;
-    }
-    let end = |at: usize| ends.try_get::<Option<Stamp>, _>(at).map(|end| end.map(|end| end.0));
-    Ok(StoreStatus { size_bytes, oldest: end(0)?, newest: end(1)?, version })
 }

@@ -234,6 +234,16 @@ pub(super) async fn timescale(connection: &mut PgConnection) -> Result<Option<St
         .await
 }
 
+/// The schema that TimescaleDB is in: the database owner's choice.
+pub(super) async fn timescale_home(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
+         WHERE e.extname = 'timescaledb'",
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// The number of an instance in this store, a new one at first sight.
 pub(super) async fn instance(connection: &mut PgConnection, id: InstanceId) -> Result<i32, sqlx::Error> {
     const FIND: &str = "SELECT number FROM instance WHERE id = $1";

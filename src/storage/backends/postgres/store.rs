@@ -22,14 +22,15 @@ use super::fault::{ID, closed, fault};
 use super::replica::Replicas;
 use super::schema::{self, Engine};
 use super::settings::Postgres;
-use super::{read, scan, together, upkeep};
+use super::{read, scan, status, together, upkeep};
 use crate::clock::Clock;
 use crate::model::{
     CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
-    BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned, ReadRows,
-    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
+    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned,
+    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
+    StoreStatus,
 };
 
 /// Rows in one append: about where larger ones are no faster.
@@ -419,6 +420,8 @@ impl ResultStore for PostgresStore {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             keeps_history: true,
+            tells_parts: true,
+            frees_room: Postgres::FREES_ROOM,
             delivery: DeliveryHint { max_rows: MOST_ROWS, max_age_ms: 1_000, slices: 1 },
         }
     }
@@ -429,7 +432,7 @@ impl ResultStore for PostgresStore {
             .writes("check", move |mut connection, home| async move {
                 set_metadata(&mut connection, home.instance, CHECK, &written).await?;
                 let kept = metadata(&mut connection, home.instance, CHECK).await?;
-                Ok((read::status(&mut connection, home.instance, home.engine).await?, kept))
+                Ok((status::status(&mut connection, home.instance, home.engine).await?, kept))
             })
             .await?;
         if kept.as_deref() == Some(&written[..]) {

@@ -1,4 +1,5 @@
 // Lengths of time on a slider: the usual ones, the last of them for ever.
+import { t } from "../../lib/i18n";
 
 /** Days; null for ever. */
 export const STEPS: readonly (number | null)[] = [1, 3, 7, 14, 30, 60, 90, 180, 365, 730, 1825, null];
@@ -27,3 +28,6 @@ export function daysOf(text: string): number | null {
   if (!match) return 1;
   return Math.max(1, match[2] === "h" ? Math.round(Number(match[1]) / 24) : Number(match[1]));
 }
+
+/** "30 days", "for ever". */
+export const saidDays = (days: number | null): string => (days === null ? t("kept_forever") : t("kept_days_of", { count: days }));

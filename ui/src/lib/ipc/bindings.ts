@@ -589,6 +589,16 @@ export type HistorySource = {
 	kept: KeptElsewhere[],
 };
 
+/**  A time that house was kept: what is older than it is kept went. */
+export type HouseRun = {
+	/**  When it came to its end. */
+	endedMs: Millis,
+	/**  How long the store worked for it. */
+	tookUs: number,
+	/**  Rows that went. */
+	rows: number,
+};
+
 /**  From the confirmed first failure to the confirmed recovery. */
 export type Incident = {
 	/**  Its id. */
@@ -798,6 +808,16 @@ export type OwnGap = {
 	sinceMs: Millis,
 };
 
+/**  A monitor with times of its own. */
+export type OwnTimes = {
+	/**  Its id. */
+	id: string,
+	/**  What it is called. */
+	name: string,
+	/**  By key of the tier as it is written; what is not among them is as for all. */
+	values: { [key in string]: string },
+};
+
 /**  One part of a check over time. */
 export type PartLine = {
 	/**  `phase_name`, `phase_connect`, `phase_tls`, `phase_first_byte`, `loss`, `jitter`. */
@@ -880,7 +900,7 @@ export type ResultPage = {
 
 /**  What a form of retention comes to. */
 export type RetentionCheck = {
-	/**  What is wrong, at which tier. */
+	/**  What is wrong, at which tier, at `maxSize`, or at a tier of a monitor: `own.ID.raw`. */
 	errors: FieldError[],
 	/**  Bytes that history would take with the monitors there are; none where that is not known of the backend. */
 	expectedBytes: Number | null,
@@ -892,8 +912,14 @@ export type RetentionCheck = {
 export type RetentionDraft = {
 	/**  The tiers, the finest first. */
 	tiers: KeptTier[],
-	/**  Monitors that have days of their own. */
-	withOwn: number,
+	/**  The monitors that set times of their own, in the order of the file. */
+	own: OwnTimes[],
+	/**  Monitors that have other times from elsewhere: from their group. */
+	elsewhere: number,
+	/**  Most room for the store as it is written; none where nothing is. */
+	maxSize: string | null,
+	/**  Whether the store in use can keep to that: it gives room back soon. */
+	canLimit: boolean,
 	/**  Tells the content of the file that this was read from. */
 	base: string,
 };
@@ -902,6 +928,10 @@ export type RetentionDraft = {
 export type RetentionForm = {
 	/**  By key of the tier as it would be written (`30d`, `forever`); none for the default. */
 	values: { [key in string]: string | null },
+	/**  Times of single monitors that are to change, by id, each by tier; none for as all others. */
+	own: { [key in string]: { [key in string]: string | null } },
+	/**  Most room for the store as it would be written (`5GB`); none for no limit. */
+	maxSize: string | null,
 	/**  Tells the content of the file that the form was read from. */
 	base: string,
 };
@@ -1055,6 +1085,24 @@ export type ShownWith = {
 	oneOf: string[],
 	/**  It has to begin so, in any case. */
 	begins: string,
+};
+
+/**  How the limit of the store's size is kept. */
+export type SizeLimit = {
+	/**  Most bytes. */
+	bytes: Number,
+	/**  So many days of results were left, where some had to go. */
+	cutToDays: number | null,
+	/**  Whether the store takes more all the same. */
+	isOver: boolean,
+};
+
+/**  A part of the store's size. */
+export type SizePart = {
+	/**  `raw`, `fiveMinutes`, `hour`, `day`, `rollups` where tiers cannot be told apart, `rest`. */
+	of: string,
+	/**  Its bytes. */
+	bytes: Number,
 };
 
 /**  What a monitor is. Follows from verdicts by the thresholds. */
@@ -1218,6 +1266,14 @@ export type StorageState = {
 	condensed: number,
 	/**  Bytes that the store takes, where that is known. */
 	sizeBytes: Number | null,
+	/**  What of it is what, the largest parts of history first; empty where that is not known. */
+	parts: SizePart[],
+	/**  The last time that house was kept to its end. */
+	house: HouseRun | null,
+	/**  Why it has not come to its end since. */
+	houseFault: string | null,
+	/**  How the limit of its size is kept, where there is one and somebody looked. */
+	sizeLimit: SizeLimit | null,
 	/**  Start of its oldest result. */
 	oldestMs: Millis | null,
 	/**  Version of the engine or server. */

@@ -374,7 +374,9 @@ export class FakeCore implements Core {
 
   async saveRetention(form: RetentionForm): Promise<SaveOutcome> {
     await this.#answer();
-    return { outcome: "saved", base: this.storage.saveRetention(form), undo: false };
+    const base = this.storage.saveRetention(form, (id) => this.#world.actors.find((actor) => actor.id === id)?.name ?? id);
+    if (base === null) return { outcome: "conflict", theirBase: this.storage.retention().base, theirs: "", mine: "" };
+    return { outcome: "saved", base, undo: false };
   }
 
   async pruneStorage() {

@@ -1,6 +1,6 @@
 // Where the fake world keeps its history: four backends, one of which asks for a password. It knows "secret".
 import type {
-  DeadLetters, FieldError, FieldKind, LookNews, LookOutcome, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, SecretShown,
+  DeadLetters, FieldError, FieldKind, LookNews, LookOutcome, RetentionCheck, RetentionDraft, RetentionForm, OwnTimes, SecretOutcome, SecretShown,
   StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart, UseOutcome,
   VaultPlace, VaultSecret, Words,
 } from "../bindings";
@@ -91,6 +91,8 @@ export class FakeStorage {
   #pasted = new Map<string, string>();
   #base = 1;
   #kept: { [key: string]: string } = {};
+  #own: OwnTimes[] = [];
+  #maxSize: string | null = null;
   #letters: DeadLetters["letters"] = [];
   #stop: (() => void) | null = null;
   /** What a person chooses in the desktop's dialog. */
@@ -233,6 +235,15 @@ export class FakeStorage {
       lastWriteMs: now - 400, lastRows: 42, rowsPerMinute: keeps ? actors * 2 : null, appendP50Us: 3100, appendP99Us: 12_400,
       waitingRows: this.away ? 1840 : 0, oldestWaitingMs: this.away ? now - 22 * 60 * SECOND : null, goneInMs: null, retries: this.away ? 7 : 0,
       deadLetters: this.#letters.length, dropped: 0, condensed: 0, sizeBytes: keeps ? 1_214_000_000 : 0, oldestMs: keeps ? now - 30 * DAY : null,
+      parts: keeps
+        ? [
+            { of: "raw", bytes: 846_000_000 }, { of: "fiveMinutes", bytes: 214_000_000 }, { of: "hour", bytes: 98_000_000 },
+            { of: "day", bytes: 21_000_000 }, { of: "rest", bytes: 35_000_000 },
+          ]
+        : [],
+      house: keeps ? { endedMs: now - 12 * 60 * SECOND, tookUs: 412_000, rows: 1440 } : null,
+      houseFault: null,
+      sizeLimit: this.#maxSize === null ? null : { bytes: 1_000_000_000, cutToDays: 12, isOver: false },
       version: "native_db 0.8", journalBytes: 18_400_000, journalLimit: null, expectedBytes: keeps ? actors * 31_000_000 : null,
       expectedMonitors: actors, connections: null, prunedResults: 0, countedSinceMs: now - HOUR,
     };
@@ -254,22 +265,47 @@ export class FakeStorage {
 
   retention(): RetentionDraft {
     const tier = (key: string, usual: number | null) => ({ key, days: usual, usual, written: this.#kept[key] ?? null });
-    return { tiers: [tier("raw", 30), tier("fiveMinutes", 90), tier("hour", 730), tier("day", null)], withOwn: 0, base: String(this.#base) };
+    return {
+      tiers: [tier("raw", 30), tier("fiveMinutes", 90), tier("hour", 730), tier("day", null)], own: this.#own, elsewhere: 0,
+      maxSize: this.#maxSize, canLimit: this.inUse === "embedded" || this.inUse === "postgres", base: String(this.#base),
+    };
   }
 
   checkRetention(form: RetentionForm, actors: number): RetentionCheck {
-    const wrong = Object.entries(form.values).filter(([, value]) => value && !/^(\d+d|forever)$/i.test(value));
+    const own = Object.entries(form.own).flatMap(([id, values]) => Object.entries(values ?? {}).map(([tier, value]) => [`own.${id}.${tier}`, value] as const));
+    const wrong = [...Object.entries(form.values), ...own].filter(([, value]) => value && !/^(\d+d|forever)$/i.test(value));
     const errors = wrong.map(([key, value]) => ({ key, what: `\`${value ?? ""}\` is no length of time; allowed: whole days such as \`30d\`, or \`forever\`` }));
+    const size = form.maxSize;
+    if (size && !/^(none|\d+ ?[kmgt]i?b)$/i.test(size)) {
+      errors.push({ key: "maxSize", what: `\`${size}\` is no size with a unit; allowed: a size of at least 64MB as in \`500MB\`, \`2GB\`, or \`none\`` });
+    }
     const raw = form.values.raw === "forever" ? 3650 : Number.parseInt(form.values.raw ?? "30", 10);
     return errors.length > 0
       ? { errors, expectedBytes: null, expectedMonitors: 0 }
       : { errors, expectedBytes: actors * (1_000_000 * raw + 1_000_000), expectedMonitors: actors };
   }
 
-  saveRetention(form: RetentionForm): string {
+  /** Null where another changed the file meanwhile. */
+  saveRetention(form: RetentionForm, nameOf: (id: string) => string): string | null {
+    if (this.conflict) {
+      this.conflict = false;
+      this.#base += 1;
+    }
+    if (form.base !== String(this.#base)) return null;
     this.#kept = Object.fromEntries(Object.entries(form.values).filter((pair): pair is [string, string] => !!pair[1]));
+    this.#maxSize = form.maxSize;
+    for (const [id, wanted] of Object.entries(form.own)) {
+      const values = Object.fromEntries(Object.entries(wanted ?? {}).filter((pair): pair is [string, string] => !!pair[1]));
+      const others = this.#own.filter((one) => one.id !== id);
+      this.#own = Object.keys(values).length === 0 ? others : [...others, { id, name: nameOf(id), values }];
+    }
     this.#base += 1;
     return String(this.#base);
+  }
+
+  /** As if the file had such times already. */
+  haveOwn(own: OwnTimes[]): void {
+    this.#own = own;
   }
 
   secrets(): VaultSecret[] {

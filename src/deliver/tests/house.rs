@@ -1,0 +1,166 @@
+//! Keeping house: what is told of it, and how a limit of the size is kept in a store that gives its bytes back at once,
+//! late, or never.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tempfile::TempDir;
+
+use super::store::{MemoryStore, Mood, ROW_BYTES};
+use super::{LONG, Shifted, block, options, start, until};
+use crate::deliver::{Delivery, SizeLimit};
+use crate::journal::fixture::{at, check_result};
+use crate::model::{MonitorId, Tier, UnixMicros};
+use crate::storage::{KeptDays, Retention, StoreErrorKind};
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+const DAYS: u64 = 20;
+/// Of a monitor in a day.
+const A_DAY: u64 = 24;
+const NOW: u64 = DAYS * DAY;
+
+/// A store with twenty days of two monitors, the second of which is kept for ever.
+fn full(is_lazy: bool) -> Arc<MemoryStore> {
+    let mut store = MemoryStore::new(1, 500);
+    store.capabilities.frees_room = true;
+    store.is_lazy.store(is_lazy, Ordering::SeqCst);
+    for number in [1, 2] {
+        for hour in 0..DAYS * A_DAY {
+            let row = check_result(number, hour * HOUR);
+            store.kept().results.insert((row.time, row.monitor), row);
+        }
+    }
+    Arc::new(store)
+}
+
+fn limited(dir: &TempDir, store: &Arc<MemoryStore>, max_bytes: Option<u64>) -> Delivery {
+    let mut options = options(dir.path());
+    options.clock = Arc::new(Shifted(NOW));
+    let mut retention = Retention { raw_days: Some(1_000), max_bytes, ..Retention::everything() };
+    let ever = KeptDays { raw: None, five_minutes: None, hour: None, day: None };
+    retention.own.insert(check_result(2, 0).monitor, ever);
+    options.retention = retention;
+    start(options, store)
+}
+
+/// Keeps house to its end, now.
+fn keep_house(delivery: &Delivery) -> SizeLimit {
+    let before = delivery.metrics().house_runs;
+    assert!(block(delivery.prune_now(LONG)).is_some());
+    until("house is kept", || delivery.metrics().house_runs > before);
+    delivery.metrics().size_limit.expect("looked")
+}
+
+fn oldest(store: &MemoryStore, monitor: MonitorId) -> UnixMicros {
+    store.kept().results.keys().find(|(_, of)| *of == monitor).expect("some are left").0
+}
+
+const ALL: u64 = 2 * DAYS * A_DAY * ROW_BYTES;
+
+#[test]
+fn the_oldest_days_go_until_the_rest_fits() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(false));
+    let delivery = limited(&dir, &store, Some(ALL / 2));
+    let limit = keep_house(&delivery);
+    let cut = limit.cut_to.expect("it is too much");
+    assert_eq!((limit.bytes, limit.is_over, cut.floor_to(Tier::Day.width_us())), (ALL / 2, false, cut));
+    let left = store.kept().results.len() as u64;
+    assert!(left * ROW_BYTES <= ALL / 2 && left * ROW_BYTES > ALL / 3, "{left}: no more than has to");
+    for number in [1, 2] {
+        let monitor = check_result(number, 0).monitor;
+        assert!(oldest(&store, monitor) >= cut && oldest(&store, monitor) < cut.plus_us(HOUR * 1_000_000), "alike");
+    }
+    let run = delivery.metrics().house.expect("told");
+    assert_eq!((run.ended, run.results), (at(NOW), 2 * DAYS * A_DAY - left));
+    // Nothing more goes while it fits.
+    keep_house(&delivery);
+    assert_eq!(store.kept().results.len() as u64, left);
+    // Nothing is told of a limit that was taken away.
+    delivery.set_retention(Retention { max_bytes: None, ..delivery.retention() });
+    let runs = delivery.metrics().house_runs;
+    assert!(block(delivery.prune_now(LONG)).is_some());
+    until("house is kept", || delivery.metrics().house_runs > runs);
+    assert_eq!((delivery.metrics().size_limit, store.kept().results.len() as u64), (None, left));
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn the_last_day_stays_however_small_the_limit() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(false));
+    let delivery = limited(&dir, &store, Some(1));
+    let limit = keep_house(&delivery);
+    assert!(limit.is_over, "nothing else may go");
+    let newest = store.kept().results.keys().filter(|(time, _)| *time >= at(NOW - DAY)).count() as u64;
+    assert_eq!(newest, 2 * A_DAY, "the last 24 hours");
+    assert!(limit.cut_to.expect("cut") <= at(NOW - DAY));
+    assert!(store.kept().results.len() as u64 <= 4 * A_DAY, "and all before goes by whole days");
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_store_that_frees_late_is_not_cut_again_and_again() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(true));
+    let delivery = limited(&dir, &store, Some(ALL / 2));
+    let limit = keep_house(&delivery);
+    assert!(limit.is_over && limit.cut_to.is_some(), "its bytes are not back: {limit:?}");
+    let left = store.kept().results.len();
+    let taken = left as u64 * ROW_BYTES;
+    assert!(taken > ALL / 3 && taken < ALL / 2, "only what is too much: {left}");
+    for _ in 0..3 {
+        keep_house(&delivery);
+    }
+    assert!(delivery.stop(LONG));
+    // It is remembered over a restart.
+    let delivery = limited(&dir, &store, Some(ALL / 2));
+    let limit = keep_house(&delivery);
+    assert_eq!((store.kept().results.len(), limit.is_over), (left, true));
+    store.is_lazy.store(false, Ordering::SeqCst);
+    let limit = keep_house(&delivery);
+    assert_eq!((store.kept().results.len(), limit.is_over), (left, false));
+    assert!(delivery.stop(LONG));
+    // Once nobody wants a limit, nothing is told of it.
+    let delivery = limited(&dir, &store, None);
+    until("forgotten", || {
+        store.kept().metadata.get("size_cut").is_some_and(Vec::is_empty) || {
+            let _ = block(delivery.prune_now(LONG));
+            false
+        }
+    });
+    assert_eq!((delivery.metrics().size_limit, store.kept().results.len()), (None, left));
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_store_that_frees_nothing_soon_has_no_limit() {
+    let dir = TempDir::new().expect("folder");
+    let mut store = Arc::into_inner(full(false)).expect("mine");
+    store.capabilities.frees_room = false;
+    let store = Arc::new(store);
+    let delivery = limited(&dir, &store, Some(1));
+    until("kept", || block(delivery.prune_now(LONG)).is_some() && delivery.metrics().house.is_some());
+    assert_eq!(delivery.metrics().size_limit, None);
+    assert_eq!(store.kept().results.len() as u64, 2 * DAYS * A_DAY);
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn house_that_cannot_be_kept_says_why_until_it_can() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(false));
+    store.no_prune.store(true, Ordering::SeqCst);
+    let delivery = limited(&dir, &store, None);
+    assert_eq!((delivery.metrics().house, delivery.metrics().house_fault), (None, None), "nothing is known yet");
+    let delivery = Arc::new(delivery);
+    until("told", || {
+        let _ = block(delivery.prune_now(std::time::Duration::from_millis(100)));
+        delivery.metrics().house_fault.is_some()
+    });
+    let fault = delivery.metrics().house_fault.expect("told");
+    assert!(fault.what.contains("prune") && fault.at == at(NOW), "{fault:?}");
+    assert_eq!(delivery.metrics().house, None);
+    store.no_prune.store(false, Ordering::SeqCst);
+    until("kept", || block(delivery.prune_now(LONG)).is_some() && delivery.metrics().house.is_some());
+    assert_eq!(delivery.metrics().house_fault, None);
+    store.set_mood(Mood::Failing(StoreErrorKind::Unavailable));
+    assert!(Arc::into_inner(delivery).expect("mine").stop(LONG));
+}
