@@ -41,8 +41,8 @@ pub use self::number::{Millis, Number, Share, clock_time};
 pub use self::place::{About, FirstRun, Language, OnClose, Preferences, Suggestion, Theme};
 pub use self::series::{Outage, PartLine, Parts, Series, Unseen};
 pub use self::storage::{
-    ConnectionUse, DeadLetter, DeadLetters, KeptTier, LookNews, LookOutcome, OtherPlace, PlainSecret, RetentionCheck,
-    RetentionDraft, RetentionForm, SecretOutcome, SecretShown, SecretWish, ShownWith, StorageCard, StorageDraft,
-    StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart, UseOutcome,
-    VaultPlace, VaultSecret, Words,
+    ByHand, ConnectionUse, DeadLetter, DeadLetters, KeptTier, LookNews, LookOutcome, MoveOutcome, OtherPlace,
+    PlainOwner, PlainPart, PlainSecret, PlainSecrets, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome,
+    SecretShown, SecretWish, ShownWith, StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview,
+    StoragePart, StorageState, StoreSpan, TakenApart, UnlockOutcome, UseOutcome, VaultPlace, VaultSecret, Words,
 };

@@ -483,8 +483,10 @@ pub struct VaultSecret {
     pub place: Option<String>,
     /// When it was set.
     pub set_ms: Option<Millis>,
-    /// Who uses it, as the configuration says: names of monitors, keys of sections.
+    /// Who uses it, as the configuration says: names of monitors, keys of sections; the first hundred.
     pub used_by: Vec<String>,
+    /// How many use it.
+    pub users: u32,
 }
 
 /// A place of the vault and whether it works.
@@ -503,13 +505,131 @@ pub struct VaultPlace {
     pub lost_at_restart: bool,
 }
 
+/// The secrets that stand in the configuration file for everybody to read, without the secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct PlainSecrets {
+    /// What they are, in the order of the file's sections, monitors and webhooks.
+    pub secrets: Vec<PlainSecret>,
+    /// Tells the content of the file that this was read from.
+    pub base: String,
+}
+
 /// A secret that stands in the configuration file for everybody to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
 pub struct PlainSecret {
-    /// Which key of which backend: `password`.
+    /// Which one of them: for moving it alone.
+    pub number: u32,
+    /// Whose it is.
+    pub owner: PlainOwner,
+    /// The section (`storage.postgres`), the monitor's name, or the webhook's number from 1.
+    pub of: String,
+    /// What it is.
+    pub part: PlainPart,
+    /// The key, the header's or the parameter's name; empty where there is none.
     pub key: String,
-    /// Which backend.
-    pub backend: String,
+    /// The line it stands in.
+    pub line: u32,
+    /// How many others use the same text by an alias.
+    pub repeated: u32,
+    /// Why only a person can move it; none where it can be moved here.
+    pub by_hand: Option<ByHand>,
+}
+
+/// Whose a readable secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum PlainOwner {
+    /// A section of the file.
+    Section,
+    /// A monitor.
+    Monitor,
+    /// A webhook.
+    Webhook,
+}
+
+/// What a readable secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum PlainPart {
+    /// A setting.
+    Setting,
+    /// A header's value.
+    Header,
+    /// The password in an address.
+    Password,
+    /// A parameter of an address.
+    Parameter,
+    /// The end of an address's path.
+    Path,
+}
+
+/// Why only a person can move a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum ByHand {
+    /// A part of it stands for something that is elsewhere.
+    Mixed,
+    /// The same text is used where no secret can stand.
+    UsedElsewhere,
+}
+
+/// What came of moving readable secrets into the vault.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum MoveOutcome {
+    /// The vault has them, and the file names them.
+    Moved {
+        /// How many.
+        count: u32,
+        /// Where they are now.
+        place: String,
+        /// Whether that place forgets them when the machine restarts.
+        lost_at_restart: bool,
+    },
+    /// The vault does not take them; nothing was changed.
+    NotKept {
+        /// One word: `locked`, `slow`, `denied`.
+        state: String,
+        /// Why, and what to do.
+        what: String,
+        /// Other places that could keep them.
+        places: Vec<OtherPlace>,
+    },
+    /// The file is another one than was looked at; nothing was changed.
+    Conflict {
+        /// Tells the content that it has now.
+        their_base: String,
+    },
+}
+
+/// What came of asking for the keychain to be unlocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Type)]
+#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum UnlockOutcome {
+    /// It was not locked.
+    Open,
+    /// It was locked, and is no more.
+    Unlocked,
+    /// The question was put away.
+    Dismissed,
+    /// There is nothing that could ask on this screen.
+    NoPrompter,
+    /// Nobody answered in time.
+    Late {
+        /// How long it was waited for.
+        seconds: u32,
+    },
+    /// It was stopped here.
+    Stopped,
+    /// The keychain cannot be asked.
+    Failed {
+        /// One word: `absent`, `slow`, `denied`.
+        state: String,
+        /// Why, and what to do.
+        what: String,
+    },
 }
 
 /// What came of keeping or forgetting a secret.

@@ -5,7 +5,7 @@
 // `conflict` (the first save meets another's change), `theme`, `language`, `tray=0`.
 import type {
   Acknowledgement, Board, BoardChange, BoardRow, FileVersion, LookNews, MonitorDraft, Navigate, Preferences, RetentionForm, SaveOutcome,
-  SecretOutcome, State, StorageForm, Summary, Why,
+  State, StorageForm, Summary, Why,
 } from "./bindings";
 import { IpcFailure, type Core, type Unsubscribe } from "./client";
 import { cast, type Scenario } from "./fake/cast";
@@ -404,12 +404,21 @@ export class FakeCore implements Core {
 
   async plainSecrets() {
     await this.#answer();
-    return [];
+    return this.storage.plainSecrets();
   }
 
-  async movePlainSecrets(): Promise<SecretOutcome> {
+  async movePlainSecrets(numbers: number[] | null, base: string, place: string | null) {
     await this.#answer();
-    return { outcome: "done", place: null, lostAtRestart: false };
+    return this.storage.movePlainSecrets(numbers, base, place);
+  }
+
+  unlockKeychain() {
+    return this.storage.unlock();
+  }
+
+  async stopUnlocking() {
+    await this.#answer();
+    this.storage.stopUnlocking();
   }
 
   /* ---- the window ---- */
