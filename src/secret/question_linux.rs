@@ -23,6 +23,8 @@ const GNOME_PROMPTER: &str = "org.gnome.keyring.SystemPrompter";
 const TICK: Duration = Duration::from_millis(100);
 /// How long the service may take before it has a question.
 const TICKS_TO_ASK: u32 = 50;
+/// How long the service may take to put its question away.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// A person takes longer.
 const TICKS_OF_A_PERSON: u32 = 4;
 
@@ -155,13 +157,17 @@ impl Shown {
     /// Has the service take the question from the screen. One that hangs is not waited for.
     fn take_away(&self) {
         let (bus, prompt) = (self.bus.clone(), self.prompt.clone());
+        let (done, is_done) = channel::<()>();
         let dismiss = move || {
             if let Err(error) = bus.call_method(Some(NAME), prompt.as_str(), Some(PROMPT), "Dismiss", &()) {
                 tracing::debug!(%error, "the keychain keeps its question");
             }
+            drop(done);
         };
         // Without a thread the question stays until somebody answers it.
         let _ = std::thread::Builder::new().name("vault-unlock".to_owned()).spawn(dismiss);
+        // The process may end next, and with it the connection.
+        let _ = is_done.recv_timeout(FAREWELL);
     }
 }
 
