@@ -385,7 +385,7 @@ pub(crate) async fn unlock_keychain(core: Core<'_>) -> Answer<UnlockOutcome> {
     core.screens().await?.unlock_keychain().await
 }
 
-/// Takes that question away.
+/// Waits for that answer no longer.
 #[tauri::command]
 #[specta::specta]
 pub(crate) async fn stop_unlocking(core: Core<'_>) -> Answer<()> {

@@ -264,7 +264,7 @@ pub(super) enum SecretsCommand {
 /// Have the system's keychain ask for its password on the screen, and wait until it is unlocked.
 #[derive(Debug, ArgGroup)]
 pub(super) struct UnlockKeychain {
-    /// Seconds until the question is taken away again.
+    /// Seconds to wait for an answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(super) wait: u64,
 }

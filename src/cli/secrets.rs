@@ -199,9 +199,13 @@ fn unlock_keychain(desk: &mut Desk, wanted: &UnlockKeychain) -> Result<Exit, Tro
                  to the desktop, or keep secrets elsewhere with `hallmonitor secrets set NAME --in file`."
             ),
         ),
-        Unlocked::Late(after) => {
-            ("late", format!("{place} is still locked: nobody answered within {} s.", after.as_secs()))
-        }
+        Unlocked::Late(after) => (
+            "late",
+            format!(
+                "{place} is still locked: nobody answered within {} s. Its question may still be on the screen.",
+                after.as_secs()
+            ),
+        ),
         Unlocked::Stopped => ("stopped", format!("{place} is still locked.")),
     };
     if desk.json {

@@ -621,7 +621,7 @@ pub enum UnlockOutcome {
         /// How long it was waited for.
         seconds: u32,
     },
-    /// It was stopped here.
+    /// Nobody waits any more.
     Stopped,
     /// The keychain cannot be asked.
     Failed {

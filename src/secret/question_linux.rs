@@ -2,10 +2,13 @@
 //!
 //! The question has a thread of its own, and none of the calls for secrets waits for it: those go on telling that the
 //! keyring is locked. Three ends look the same on the bus, where they only say "dismissed": a person put it away, nothing
-//! could show it, or we took it back. The second is told by who is on the bus meanwhile, and by no person being so quick.
+//! could show it, or we took it back. The second is told by who is on the bus, or by no person being so quick.
+//!
+//! Measured: GNOME Keyring (46) ends itself by a failed assertion when it is told to take a question of it away, and
+//! everything that it had unlocked is locked with it. So its question is left where it is, and whoever asks again waits for
+//! the same one. It outlives whoever asked without harm.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use zbus::blocking::{Connection, Proxy};
@@ -15,6 +18,7 @@ use super::keychain::{Bus, NAME, PATH, SERVICE, bus_fault, locked, unavailable};
 use super::{Place, Unlocked, Unlocking, VaultError};
 
 const PROMPT: &str = "org.freedesktop.Secret.Prompt";
+const BUS: &str = "org.freedesktop.DBus";
 /// Who GNOME Keyring is, besides the Secret Service.
 const GNOME: &str = "org.gnome.keyring";
 /// What shows GNOME Keyring's questions.
@@ -23,83 +27,110 @@ const GNOME_PROMPTER: &str = "org.gnome.keyring.SystemPrompter";
 const TICK: Duration = Duration::from_millis(100);
 /// How long the service may take before it has a question.
 const TICKS_TO_ASK: u32 = 50;
-/// How long the service may take to put its question away.
-const FAREWELL: Duration = Duration::from_millis(500);
 /// A person takes longer.
 const TICKS_OF_A_PERSON: u32 = 4;
-
-/// How the thread gets on.
-enum News {
-    /// The question is on its way to the screen.
-    Asked {
-        bus: Connection,
-        prompt: OwnedObjectPath,
-    },
-    Ended(Result<End, VaultError>),
-}
+/// How long the service may take to put its question away.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What the bus tells of the end.
+#[derive(Debug, Clone, Copy)]
 enum End {
     Open,
     Unlocked,
     Dismissed,
 }
 
-/// One question at a time.
+/// How the question is getting on.
 #[derive(Debug, Default)]
-pub(super) struct Question(AtomicBool);
+struct Standing {
+    is_asked: bool,
+    /// How many wait for the answer.
+    waiting: usize,
+    shown: Option<Shown>,
+    ended: Option<Result<End, VaultError>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    standing: Mutex<Standing>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, end: Result<End, VaultError>) {
+        let mut standing = self.lock();
+        (standing.is_asked, standing.ended) = (false, Some(end));
+        self.changed.notify_all();
+    }
+}
+
+/// One question at a time: whoever asks while it is on the screen waits for the same answer.
+#[derive(Debug, Default)]
+pub(super) struct Question(Arc<Shared>);
 
 impl Question {
     /// Asks, and waits for the answer.
     pub(super) fn ask(&self, unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
-        if self.0.swap(true, Ordering::Acquire) {
-            let why = "a question to unlock it is on the screen already; answer that one".to_owned();
-            return Err(VaultError::Unavailable { place: Place::Service, why });
+        self.start()?;
+        let answered = self.wait(unlocking);
+        self.0.lock().waiting -= 1;
+        answered
+    }
+
+    fn wait(&self, unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        let mut ticks = 0;
+        let mut was_shown = false;
+        loop {
+            let standing = self.0.lock();
+            let (mut standing, waited) =
+                self.0.changed.wait_timeout(standing, TICK).unwrap_or_else(PoisonError::into_inner);
+            if let Some(ended) = standing.ended.clone() {
+                let shown = standing.shown.as_mut();
+                return Ok(match ended? {
+                    End::Open => Unlocked::Open,
+                    End::Unlocked => Unlocked::Now,
+                    End::Dismissed if shown.is_some_and(|shown| shown.was_seen(ticks)) => Unlocked::Dismissed,
+                    End::Dismissed => Unlocked::NoPrompter,
+                });
+            }
+            if standing.shown.is_some() != was_shown {
+                (was_shown, ticks) = (true, 0);
+            }
+            ticks += u32::from(waited.timed_out());
+            let is_last = standing.waiting == 1;
+            if let Some(early) = stopped_early(unlocking, standing.shown.as_mut(), ticks, is_last)? {
+                return Ok(early);
+            }
         }
-        let asked = ask(unlocking);
-        self.0.store(false, Ordering::Release);
-        asked
+    }
+
+    /// Has it asked, unless it is.
+    fn start(&self) -> Result<(), VaultError> {
+        let mut standing = self.0.lock();
+        if standing.is_asked {
+            standing.waiting += 1;
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.0);
+        let thread = std::thread::Builder::new().name("vault-unlock".to_owned());
+        let started = thread.spawn(move || shared.end(run(&shared)));
+        started.map_err(|error| unavailable(&format!("no thread can be started: {error}")))?;
+        *standing = Standing { is_asked: true, waiting: standing.waiting + 1, shown: None, ended: None };
+        Ok(())
     }
 }
 
-fn ask(unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
-    let (sender, news) = channel();
-    let thread = std::thread::Builder::new().name("vault-unlock".to_owned());
-    let started = thread.spawn(move || {
-        let end = run(&sender);
-        // Nobody listens any more where it was stopped.
-        let _ = sender.send(News::Ended(end));
-    });
-    started.map_err(|error| unavailable(&format!("no thread can be started: {error}")))?;
-    let mut shown = None;
-    let mut ticks = 0;
-    let ended = loop {
-        match news.recv_timeout(TICK) {
-            Ok(News::Asked { bus, prompt }) => {
-                shown = Some(Shown::new(bus, prompt));
-                ticks = 0;
-                continue;
-            }
-            Ok(News::Ended(end)) => break end?,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(unavailable(&"its client ended by a fault; see the log"));
-            }
-            Err(RecvTimeoutError::Timeout) => ticks += 1,
-        }
-        if let Some(early) = stopped_early(unlocking, shown.as_mut(), ticks)? {
-            return Ok(early);
-        }
-    };
-    Ok(match (ended, shown) {
-        (End::Open, _) => Unlocked::Open,
-        (End::Unlocked, _) => Unlocked::Now,
-        (End::Dismissed, Some(shown)) if shown.had_prompter() && ticks >= TICKS_OF_A_PERSON => Unlocked::Dismissed,
-        (End::Dismissed, _) => Unlocked::NoPrompter,
-    })
-}
-
-/// Whether the question ends before it is answered; it is taken away then.
-fn stopped_early(unlocking: &Unlocking, shown: Option<&mut Shown>, ticks: u32) -> Result<Option<Unlocked>, VaultError> {
+/// Whether whoever asked hears something before there is an answer.
+fn stopped_early(
+    unlocking: &Unlocking,
+    shown: Option<&mut Shown>,
+    ticks: u32,
+    is_last: bool,
+) -> Result<Option<Unlocked>, VaultError> {
     let patience = unlocking.patience();
     let is_late = TICK.saturating_mul(ticks) >= patience;
     let Some(shown) = shown else {
@@ -111,7 +142,9 @@ fn stopped_early(unlocking: &Unlocking, shown: Option<&mut Shown>, ticks: u32) -
         };
     };
     if unlocking.is_stopped() || is_late {
-        shown.take_away();
+        if is_last {
+            shown.take_away();
+        }
         return Ok(Some(if is_late { Unlocked::Late(patience) } else { Unlocked::Stopped }));
     }
     shown.look()?;
@@ -119,45 +152,59 @@ fn stopped_early(unlocking: &Unlocking, shown: Option<&mut Shown>, ticks: u32) -
 }
 
 /// A question that is on the screen, or should be.
+#[derive(Debug)]
 struct Shown {
     bus: Connection,
     prompt: OwnedObjectPath,
+    /// Which connection the service has.
+    service: Option<String>,
     is_gnome: bool,
     had_gnome_prompter: bool,
 }
 
 impl Shown {
     fn new(bus: Connection, prompt: OwnedObjectPath) -> Self {
-        let mut shown = Self { bus, prompt, is_gnome: false, had_gnome_prompter: false };
-        shown.is_gnome = shown.has_owner(GNOME);
+        let mut shown = Self { bus, prompt, service: None, is_gnome: false, had_gnome_prompter: false };
+        shown.service = shown.owner(NAME);
+        shown.is_gnome = shown.service.is_some() && shown.owner(GNOME) == shown.service;
         shown
     }
 
-    fn has_owner(&self, name: &str) -> bool {
-        let bus = "org.freedesktop.DBus";
-        let asked = self.bus.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &(name,));
-        asked.and_then(|reply| reply.body().deserialize()).unwrap_or(false)
+    /// Which connection has a name.
+    fn owner(&self, name: &str) -> Option<String> {
+        let asked = self.bus.call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetNameOwner", &(name,));
+        asked.and_then(|reply| reply.body().deserialize()).ok()
     }
 
-    /// Notes who is there, and tells when the keychain is gone.
+    fn note_prompter(&mut self) {
+        self.had_gnome_prompter |= self.is_gnome && self.owner(GNOME_PROMPTER).is_some();
+    }
+
+    /// Notes who is there, and tells when the keychain is gone: no answer comes then.
     fn look(&mut self) -> Result<(), VaultError> {
-        self.had_gnome_prompter |= self.is_gnome && self.has_owner(GNOME_PROMPTER);
-        if self.has_owner(NAME) {
+        self.note_prompter();
+        if self.owner(NAME) == self.service {
             return Ok(());
         }
+        let _ = self.bus.clone().close();
         let why = "it ended while its question was on the screen".to_owned();
         Err(VaultError::Absent { place: Place::Service, why })
     }
 
-    /// Whether something was there that could show it. Keychains other than GNOME's show their questions themselves.
-    fn had_prompter(&self) -> bool {
-        !self.is_gnome || self.had_gnome_prompter
+    /// Whether somebody saw it. GNOME's keychain has a program to show it, which stays for a while; others show it
+    /// themselves, and end it at once where they cannot.
+    fn was_seen(&mut self, ticks: u32) -> bool {
+        self.note_prompter();
+        if self.is_gnome { self.had_gnome_prompter } else { ticks >= TICKS_OF_A_PERSON }
     }
 
-    /// Has the service take the question from the screen. One that hangs is not waited for.
+    /// Has the service take the question from the screen, where it survives that. One that hangs is not waited for.
     fn take_away(&self) {
+        if self.is_gnome {
+            return;
+        }
         let (bus, prompt) = (self.bus.clone(), self.prompt.clone());
-        let (done, is_done) = channel::<()>();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
         let dismiss = move || {
             if let Err(error) = bus.call_method(Some(NAME), prompt.as_str(), Some(PROMPT), "Dismiss", &()) {
                 tracing::debug!(%error, "the keychain keeps its question");
@@ -171,26 +218,27 @@ impl Shown {
     }
 }
 
-fn run(news: &Sender<News>) -> Result<End, VaultError> {
+fn run(shared: &Shared) -> Result<End, VaultError> {
     let bus = Bus::connect()?;
     let keyring = bus.need_default()?;
     if !bus.is_locked(&keyring)? {
         return Ok(End::Open);
     }
     let (_, prompt): (Vec<OwnedObjectPath>, OwnedObjectPath) = bus.ask(PATH, SERVICE, "Unlock", &(vec![&keyring],))?;
-    if prompt.as_str() != "/" && !answer(&bus, &prompt, news)? {
+    if prompt.as_str() != "/" && !answer(&bus, &prompt, shared)? {
         return Ok(End::Dismissed);
     }
     if bus.is_locked(&keyring)? { Err(locked()) } else { Ok(End::Unlocked) }
 }
 
 /// Shows the question and waits for whether it was answered.
-fn answer(bus: &Bus, prompt: &OwnedObjectPath, news: &Sender<News>) -> Result<bool, VaultError> {
+fn answer(bus: &Bus, prompt: &OwnedObjectPath, shared: &Shared) -> Result<bool, VaultError> {
     let told = |error: zbus::Error| bus_fault(&error).unwrap_or_else(|| unavailable(&error));
     let proxy = Proxy::new(&bus.0, NAME, prompt.as_str(), PROMPT).map_err(told)?;
     // Heard from before it is shown, so that a quick end is not missed.
     let mut ends = proxy.receive_signal("Completed").map_err(told)?;
-    let _ = news.send(News::Asked { bus: bus.0.clone(), prompt: prompt.clone() });
+    let shown = Shown::new(bus.0.clone(), prompt.clone());
+    shared.lock().shown = Some(shown);
     proxy.call_method("Prompt", &("",)).map_err(told)?;
     let end = ends.next().ok_or_else(|| unavailable(&"the session bus ended"))?;
     let (dismissed, _): (bool, OwnedValue) = end.body().deserialize().map_err(told)?;

@@ -18,9 +18,9 @@ pub enum Unlocked {
     Dismissed,
     /// The keychain has nothing that could ask: no display, or no program for its question.
     NoPrompter,
-    /// Nobody answered in time; the question is taken away.
+    /// Nobody answered in time. Where the keychain can put its question away, it is gone.
     Late(Duration),
-    /// Whoever asked wants no answer any more; the question is taken away.
+    /// Whoever asked wants no answer any more; the same holds for the question.
     Stopped,
 }
 
@@ -44,7 +44,7 @@ impl Unlocking {
         Self { patience, stopped: Arc::default() }
     }
 
-    /// Takes the question away.
+    /// Waits no longer.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }

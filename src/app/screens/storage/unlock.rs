@@ -41,7 +41,7 @@ impl Screens {
         outcome
     }
 
-    /// Takes that question away.
+    /// Waits for that answer no longer. One that comes all the same counts.
     pub fn stop_unlocking(&self) {
         if let Some(unlocking) = &lock(&self.unlocks).0 {
             unlocking.stop();

@@ -94,7 +94,7 @@ export interface Core {
   plainSecrets(): Promise<PlainSecrets>;
   /** `numbers` null: all that can be moved. Nothing is changed where anything fails. */
   movePlainSecrets(numbers: number[] | null, base: string, place: string | null): Promise<MoveOutcome>;
-  /** The keychain asks on the screen; ends when that is answered, late or taken away. */
+  /** The keychain asks on the screen; ends when that is answered, late, or nobody waits any more. */
   unlockKeychain(): Promise<UnlockOutcome>;
   stopUnlocking(): Promise<void>;
 
