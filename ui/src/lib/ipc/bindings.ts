@@ -103,7 +103,7 @@ export const commands = {
 	movePlainSecrets: (numbers: number[] | null, base: string, place: string | null) => typedError<MoveOutcome, Failed>(__TAURI_INVOKE("move_plain_secrets", { numbers, base, place })),
 	/**  Has the keychain ask to be unlocked, and waits for the answer. */
 	unlockKeychain: () => typedError<UnlockOutcome, Failed>(__TAURI_INVOKE("unlock_keychain")),
-	/**  Takes that question away. */
+	/**  Waits for that answer no longer. */
 	stopUnlocking: () => typedError<null, Failed>(__TAURI_INVOKE("stop_unlocking")),
 	/**  What helps to find a fault, without secrets. */
 	diagnostics: () => typedError<string, Failed>(__TAURI_INVOKE("diagnostics")),
@@ -900,7 +900,7 @@ export type PlainSecret = {
 	number: number,
 	/**  Whose it is. */
 	owner: PlainOwner,
-	/**  The section (`storage.postgres`), the monitor's name, or the webhook's number from 1. */
+	/**  The section of the file (`storage.journal`), the monitor's name, or the webhook's number from 1. */
 	of: string,
 	/**  What it is. */
 	part: PlainPart,
@@ -1406,7 +1406,7 @@ export type UnlockOutcome =
 { outcome: "late"; 
 /**  How long it was waited for. */
 seconds: number } | 
-/**  It was stopped here. */
+/**  Nobody waits any more. */
 { outcome: "stopped" } | 
 /**  The keychain cannot be asked. */
 { outcome: "failed"; 
