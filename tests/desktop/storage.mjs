@@ -81,10 +81,10 @@ export async function keychain(t, { locked = false } = {}) {
   };
 }
 
-/** A Secret Service that refuses everything. */
-export async function refusingKeychain(t) {
+/** A Secret Service of the tests: `refuses` everything, or `asks` and nobody answers (`never`). */
+export async function ownKeychain(t, ...manner) {
   const script = new URL("../support_keychain/service.py", import.meta.url).pathname;
-  const child = start(t.programs.python, [script, "refuses"], { env: t.env, log: `${t.folder}/keyring.log` });
+  const child = start(t.programs.python, [script, ...manner], { env: t.env, log: `${t.folder}/keyring.log` });
   await until("there is a Secret Service", () => hasOwner(t, "org.freedesktop.secrets"));
   return { stop: () => stop(child) };
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configOf } from "../config.mjs";
 import { tree } from "../process.mjs";
 import { httpServer } from "../servers.mjs";
-import { LOGIN, StorageServers, keychain, prompter, refusingKeychain } from "../storage.mjs";
+import { LOGIN, StorageServers, keychain, ownKeychain, prompter } from "../storage.mjs";
 import { assert, equal, until } from "../wait.mjs";
 
 const CARD = "section.cards button";
@@ -239,7 +239,7 @@ export const cases = {
       return page.shows("section[aria-labelledby=secrets-where]", /the system's keychain works/, 3_000).then(() => true, () => false);
     }, { within: 30_000 });
     await keyring.stop();
-    await t.server(refusingKeychain(t));
+    await t.server(ownKeychain(t, "refuses"));
     await unwell("refused-one", /refused: this application is not allowed here/);
     await page.row("wiki", "up").catch(() => undefined);
     await nowhere(t, page, "hunter2");
@@ -307,6 +307,28 @@ export const cases = {
       assert(!JSON.stringify((await page.invoke("storage_draft", { backend: id })).ok).includes("canary"), id);
     }
     assert(!t.logText().includes("canary"), "the log has a secret");
+  },
+
+  "secrets: the app goes on and ends while the keychain asks": async (t) => {
+    const wiki = await watching(t);
+    await t.server(ownKeychain(t, "asks", "never"));
+    const page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/secrets");
+    await page.click("Unlock…", "main button");
+    await page.shows("section[aria-labelledby=secrets-where]", /The keychain asks for its password on the screen/);
+    // Another page, and back: the window that asked is gone, and so is the question.
+    await page.goTo("#/overview");
+    await page.row("wiki", "up");
+    await until("the question is taken away", () => readFileSync(`${t.folder}/keyring.log`, "utf8").includes("taken away"));
+    await page.goTo("#/secrets");
+    await page.click("Unlock…", "main button");
+    await page.shows("section[aria-labelledby=secrets-where]", /The keychain asks for its password on the screen/);
+    const checks = wiki.accepted;
+    await until("checks go on", () => wiki.accepted > checks + 1);
+    await page.keepHeard();
+    await t.desktop.press("Quit");
+    await t.ended(8_000);
   },
 
   "storage: the file is changed by somebody else while the form is open": async (t) => {
