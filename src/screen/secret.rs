@@ -122,7 +122,7 @@ pub enum MoveOutcome {
     },
     /// The vault does not take them; nothing was changed.
     NotKept {
-        /// One word: `locked`, `slow`, `denied`.
+        /// One word: `locked`, `slow`, `denied`; `lost_at_restart` where nobody said that they may go there.
         state: String,
         /// Why, and what to do.
         what: String,

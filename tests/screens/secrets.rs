@@ -32,6 +32,11 @@ fn web_server() -> (SocketAddr, Receiver<String>) {
     (address, requests)
 }
 
+/// The place that memory stands in for.
+fn service() -> Option<String> {
+    Some(Place::Service.word().to_owned())
+}
+
 /// What a monitor sends next, of those that were asked for after this.
 async fn next(requests: &Receiver<String>, wanted: &str) -> String {
     while requests.try_recv().is_ok() {}
@@ -98,17 +103,22 @@ async fn secrets_of_every_place_are_moved_and_servers_get_what_they_got() {
     assert_eq!(plain.secrets[5].line, 3, "where it is written");
 
     // One alone first.
-    let one = screens.move_plain_secrets(Some(vec![7]), plain.base.clone(), None).await.expect("moved");
+    let one = screens.move_plain_secrets(Some(vec![7]), plain.base.clone(), service()).await.expect("moved");
     assert!(matches!(one, MoveOutcome::Moved { count: 1, .. }), "{one:?}");
     let expected = text.replacen("X-Api-Key: canary-8, Accept", "X-Api-Key: \"${secret:twin-x-api-key}\", Accept", 1);
     assert_eq!(house.file(), expected);
     // What was looked at before is another file now.
-    let stale = screens.move_plain_secrets(None, plain.base, None).await.expect("tried");
+    let stale = screens.move_plain_secrets(None, plain.base, service()).await.expect("tried");
     assert!(matches!(stale, MoveOutcome::Conflict { .. }), "{stale:?}");
     assert_eq!(house.file(), expected);
 
+    // Nothing goes from the file to where the next restart takes it, unless a person says so.
     let base = screens.plain_secrets().await.expect("looked").base;
-    let all = screens.move_plain_secrets(None, base, None).await.expect("moved");
+    let lost = screens.move_plain_secrets(None, base.clone(), None).await.expect("tried");
+    let MoveOutcome::NotKept { state, what, .. } = lost else { panic!("{lost:?}") };
+    assert!(state == "lost_at_restart" && what.contains("would not have it any more"), "{what}");
+    assert_eq!((house.file(), house.vault().known().expect("known").len()), (expected.clone(), 1));
+    let all = screens.move_plain_secrets(None, base, service()).await.expect("moved");
     assert!(matches!(all, MoveOutcome::Moved { count: 9, .. }), "{all:?}");
     let after = [
         ("'Bearer canary-1'", "'Bearer ${secret:git-authorization}'"),
@@ -162,7 +172,7 @@ async fn what_only_a_person_can_move_is_told_and_left() {
     let plain = screens.plain_secrets().await.expect("looked");
     let told: Vec<_> = plain.secrets.iter().map(|one| (one.key.as_str(), one.by_hand)).collect();
     assert_eq!(told, [("X-Key", Some(ByHand::UsedElsewhere)), ("Cookie", Some(ByHand::Mixed))]);
-    let tried = screens.move_plain_secrets(None, plain.base, None).await;
+    let tried = screens.move_plain_secrets(None, plain.base, service()).await;
     assert!(matches!(tried, Err(Failed::BadRequest { .. })), "{tried:?}");
     assert_eq!(house.file(), text);
 }
@@ -211,7 +221,7 @@ async fn whatever_fails_leaves_file_and_vault_as_they_were() {
     let house = House::with_vault(&text, Arc::new(Filling(MemoryVault::default(), Mutex::new(3))));
     let screens = house.screens();
     let base = screens.plain_secrets().await.expect("looked").base;
-    let tried = screens.move_plain_secrets(None, base.clone(), None).await.expect("tried");
+    let tried = screens.move_plain_secrets(None, base.clone(), service()).await.expect("tried");
     let MoveOutcome::NotKept { state, what, .. } = tried else { panic!("{tried:?}") };
     assert!(state == "locked" && what.contains("unlock it"), "{what}");
     assert_eq!((house.file(), house.vault().known().expect("known").len()), (text.clone(), 0));
@@ -225,14 +235,14 @@ async fn whatever_fails_leaves_file_and_vault_as_they_were() {
     let _ = std::fs::remove_dir_all(&versions);
     std::fs::write(&versions, "in the way").expect("written");
     let screens = house.screens();
-    let failed = screens.move_plain_secrets(None, base.clone(), None).await;
+    let failed = screens.move_plain_secrets(None, base.clone(), service()).await;
     assert!(matches!(failed, Err(Failed::File { .. })), "{failed:?}");
     assert!(!format!("{failed:?}").contains("canary"), "{failed:?}");
     assert_eq!((house.file(), vault.0.known().expect("known").len()), (text.clone(), 1));
     std::fs::remove_file(&versions).expect("removed");
 
     // A name that is taken is left alone.
-    let moved = screens.move_plain_secrets(None, base, None).await.expect("moved");
+    let moved = screens.move_plain_secrets(None, base, service()).await.expect("moved");
     assert!(matches!(moved, MoveOutcome::Moved { count: 10, .. }), "{moved:?}");
     assert!(house.file().contains("me:${secret:git-password-2}@"), "{}", house.file());
     assert_eq!(vault.get(THEIRS).expect("there").expose_secret(), "of another installation");

@@ -441,7 +441,7 @@ async fn secrets_are_listed_with_their_users_set_and_forgotten_and_never_given()
     // One that stands in the file is moved, and the file names it.
     let plain = screens.plain_secrets().await.expect("looked");
     assert_eq!(plain.secrets.len(), 1);
-    let moved = screens.move_plain_secrets(None, plain.base, None).await.expect("moved");
+    let moved = screens.move_plain_secrets(None, plain.base, Some("service".to_owned())).await.expect("moved");
     assert!(matches!(moved, MoveOutcome::Moved { count: 1, .. }), "{moved:?}");
     assert!(house.file().contains("password: \"${secret:postgres-password}\"} # old"), "{}", house.file());
     assert!(screens.plain_secrets().await.expect("looked").secrets.is_empty());

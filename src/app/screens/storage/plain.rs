@@ -166,6 +166,12 @@ impl Desk<'_> {
         let mut kept_in = None;
         for (at, (name, secret)) in new.iter().enumerate() {
             match vault.keep(name, secret.clone(), place) {
+                // The file will not have it any more: only a person may say that it goes with the next restart.
+                Ok(kept) if place.is_none() && kept.place.is_lost_at_restart() => {
+                    forget(vault, new.keys().take(at + 1));
+                    let (state, what) = ("lost_at_restart".to_owned(), lost_at_restart(kept.place));
+                    return Ok(MoveOutcome::NotKept { state, what, places: other_places(vault) });
+                }
                 Ok(kept) => kept_in = Some(kept.place),
                 Err(error) => {
                     forget(vault, new.keys().take(at));
@@ -218,6 +224,13 @@ impl Desk<'_> {
         }
         Ok(names)
     }
+}
+
+fn lost_at_restart(place: Place) -> String {
+    format!(
+        "only {place} could take it now, which loses it when this machine restarts, and the file would not have it any more; \
+         start the system's keychain, or give the encrypted file a passphrase (HALLMONITOR_VAULT_PASSPHRASE)"
+    )
 }
 
 /// Takes back what nobody names.
