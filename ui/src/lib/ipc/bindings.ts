@@ -777,7 +777,7 @@ place: string;
 lostAtRestart: boolean } | 
 /**  The vault does not take them; nothing was changed. */
 { outcome: "notKept"; 
-/**  One word: `locked`, `slow`, `denied`. */
+/**  One word: `locked`, `slow`, `denied`; `lost_at_restart` where nobody said that they may go there. */
 state: string; 
 /**  Why, and what to do. */
 what: string; 
