@@ -92,6 +92,8 @@ pub(crate) fn builder() -> Builder<Wry> {
             commands::forget_secret,
             commands::plain_secrets,
             commands::move_plain_secrets,
+            commands::unlock_keychain,
+            commands::stop_unlocking,
             commands::diagnostics,
             commands::preferences,
             commands::set_preferences,

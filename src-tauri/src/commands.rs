@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use hallmonitor::screen::{
     About, Board, DayMark, DeadLetters, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec,
-    IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, Number, Parts, PlainSecret, Preferences,
-    ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory, SaveOutcome, Scope,
-    SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome,
-    VaultPlace, VaultSecret, Window,
+    IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, MoveOutcome, Number, Parts, PlainSecrets,
+    Preferences, ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory, SaveOutcome,
+    Scope, SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart, UnlockOutcome,
+    UseOutcome, VaultPlace, VaultSecret, Window,
 };
 use hallmonitor::secret::SecretText;
 use tauri::ipc::Channel;
@@ -362,15 +362,35 @@ pub(crate) async fn forget_secret(core: Core<'_>, name: String) -> Answer<Secret
 /// Secrets that stand in the configuration file.
 #[tauri::command]
 #[specta::specta]
-pub(crate) async fn plain_secrets(core: Core<'_>) -> Answer<Vec<PlainSecret>> {
+pub(crate) async fn plain_secrets(core: Core<'_>) -> Answer<PlainSecrets> {
     core.screens().await?.plain_secrets().await
 }
 
-/// Moves them into the vault.
+/// Moves them into the vault; without numbers all that can be.
 #[tauri::command]
 #[specta::specta]
-pub(crate) async fn move_plain_secrets(core: Core<'_>, place: Option<String>) -> Answer<SecretOutcome> {
-    core.screens().await?.move_plain_secrets(place).await
+pub(crate) async fn move_plain_secrets(
+    core: Core<'_>,
+    numbers: Option<Vec<u32>>,
+    base: String,
+    place: Option<String>,
+) -> Answer<MoveOutcome> {
+    core.screens().await?.move_plain_secrets(numbers, base, place).await
+}
+
+/// Has the keychain ask to be unlocked, and waits for the answer.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn unlock_keychain(core: Core<'_>) -> Answer<UnlockOutcome> {
+    core.screens().await?.unlock_keychain().await
+}
+
+/// Waits for that answer no longer.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn stop_unlocking(core: Core<'_>) -> Answer<()> {
+    core.screens().await?.stop_unlocking();
+    Ok(())
 }
 
 /// What helps to find a fault, without secrets.

@@ -258,6 +258,15 @@ pub(super) enum SecretsCommand {
     /// List the names of the secrets that were set here, never their values.
     List,
     Where(WhereSecret),
+    Unlock(UnlockKeychain),
+}
+
+/// Have the system's keychain ask for its password on the screen, and wait until it is unlocked.
+#[derive(Debug, ArgGroup)]
+pub(super) struct UnlockKeychain {
+    /// Seconds to wait for an answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(super) wait: u64,
 }
 
 /// Keep a secret: what is typed at a hidden prompt or comes on standard input, never an argument.

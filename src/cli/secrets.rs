@@ -1,14 +1,15 @@
-//! `secrets`: sets, forgets and lists what is kept in the vault, and says where. A secret comes in over standard input
+//! `secrets`: sets, forgets and lists what is kept in the vault, says where, and has the keychain unlocked. A secret comes in over standard input
 //! or a hidden prompt, and never goes out.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
 
-use super::args::{ForgetSecret, PlaceWord, Secrets, SecretsCommand, SetSecret, WhereSecret};
+use super::args::{ForgetSecret, PlaceWord, Secrets, SecretsCommand, SetSecret, UnlockKeychain, WhereSecret};
 use super::desk::Desk;
 use super::exit::{Exit, Trouble};
 use super::hidden;
 use super::paint::Tone;
-use crate::secret::{Asking, Look, Place, SecretString, Vault as _, VaultError};
+use crate::secret::{Asking, Look, Place, SecretString, Unlocked, Unlocking, Vault as _, VaultError};
 
 /// Largest secret, in bytes: as much as a value of the configuration may hold.
 const LIMIT: u64 = 64 * 1024;
@@ -24,6 +25,7 @@ pub(super) fn secrets(desk: &mut Desk, secrets: &Secrets) -> Result<Exit, Troubl
         SecretsCommand::Forget(forget) => forget_one(desk, forget),
         SecretsCommand::List => list(desk),
         SecretsCommand::Where(place) => tell_where(desk, place),
+        SecretsCommand::Unlock(unlock) => unlock_keychain(desk, unlock),
     }
 }
 
@@ -181,6 +183,37 @@ fn tell_where_one(desk: &mut Desk, name: &str) -> Result<Exit, Trouble> {
         Some(error) if error.is_missing() => Exit::Down,
         Some(_) => Exit::Unable,
     })
+}
+
+fn unlock_keychain(desk: &mut Desk, wanted: &UnlockKeychain) -> Result<Exit, Trouble> {
+    let ended = desk.vault.unlock(&Unlocking::with_patience(Duration::from_secs(wanted.wait)))?;
+    let place = Place::Service;
+    let (state, said) = match ended {
+        Unlocked::Open => ("open", format!("{place} was not locked.")),
+        Unlocked::Now => ("unlocked", format!("{place} is unlocked.")),
+        Unlocked::Dismissed => ("dismissed", format!("{place} is still locked: its question was put away.")),
+        Unlocked::NoPrompter => (
+            "no_prompter",
+            format!(
+                "{place} is still locked: nothing here can show its question. Run this in the desktop session, sign in \
+                 to the desktop, or keep secrets elsewhere with `hallmonitor secrets set NAME --in file`."
+            ),
+        ),
+        Unlocked::Late(after) => (
+            "late",
+            format!(
+                "{place} is still locked: nobody answered within {} s. Its question may still be on the screen.",
+                after.as_secs()
+            ),
+        ),
+        Unlocked::Stopped => ("stopped", format!("{place} is still locked.")),
+    };
+    if desk.json {
+        desk.out.json(&serde_json::json!({ "in": place, "state": state }))?;
+    } else {
+        writeln!(desk.out, "{said}")?;
+    }
+    Ok(if matches!(ended, Unlocked::Open | Unlocked::Now) { Exit::Fine } else { Exit::Unable })
 }
 
 impl From<PlaceWord> for Place {

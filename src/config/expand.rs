@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
+use super::address::Address;
 use super::problem::quoted;
 use super::vars::Vars;
 use crate::secret::{ExposeSecret, SecretString, Vault, Zeroizing};
@@ -138,32 +139,26 @@ impl<'a> Expander<'a> {
         Ok(Expanded { text: ExpandedText::Made(value), origin })
     }
 
-    /// Whether something of the vault stands in a text where people see it: everywhere, but for an address
-    /// in its user information, between `://` and `@`. What is not there is taken for empty.
+    /// Whether something of the vault stands in a text where people see it: everywhere, but for an address in its user
+    /// information and in its query. What is not there is taken for empty.
     pub(super) fn shows_hidden(&mut self, text: &str, is_address: bool) -> bool {
         // Text that is written wrongly is refused by whoever expands it.
         let Ok(parts) = parts(text) else { return false };
-        let is_hidden = |part: &Part<'_>| matches!(part, Part::Secret(_));
-        let (Some(first), Some(last)) = (parts.iter().position(is_hidden), parts.iter().rposition(is_hidden)) else {
+        if !parts.iter().any(|part| matches!(part, Part::Secret(_))) {
             return false;
-        };
-        let at = parts.iter().skip(last).position(|part| matches!(part, Part::Text(text) if text.contains('@')));
-        let (true, Some(at)) = (is_address, at) else { return true };
-        let scheme = self.joined(&parts[..first]);
-        let Some((_, user)) = scheme.split_once("://") else { return true };
-        let hidden = self.joined(&parts[first..last + at]);
-        let end = match &parts[last + at] {
-            Part::Text(text) => text.split('@').next().unwrap_or_default(),
-            _ => "",
-        };
-        // Each of these ends the user information, so that what follows would be host or path.
-        [user, &hidden, end].iter().any(|text| text.contains(['/', '?', '#']))
+        }
+        // What counts is the address as it is asked: a secret may hold a mark that ends the part it stands in.
+        let (whole, hidden) = self.joined(&parts);
+        let address = Some(&*whole).filter(|_| is_address).and_then(|whole| Address::of(whole));
+        address.is_none_or(|address| !hidden.iter().all(|at| address.hides(at)))
     }
 
-    /// What parts stand for, one after the other; nothing for what is not there.
-    fn joined(&mut self, parts: &[Part<'_>]) -> Zeroizing<String> {
+    /// What parts stand for, one after the other, and where secrets are in it; nothing for what is not there.
+    fn joined(&mut self, parts: &[Part<'_>]) -> (Zeroizing<String>, Vec<Range<usize>>) {
         let mut joined = Zeroizing::new(String::new());
+        let mut hidden = Vec::new();
         for part in parts {
+            let start = joined.len();
             let text = match part {
                 Part::Text(text) => text,
                 Part::Variable { name, default } => self.variable(name, *default).unwrap_or_default(),
@@ -171,8 +166,11 @@ impl<'a> Expander<'a> {
                 Part::Secret(name) => self.secret(name).unwrap_or_default(),
             };
             push(&mut joined, text);
+            if matches!(part, Part::Secret(_)) {
+                hidden.push(start..joined.len());
+            }
         }
-        joined
+        (joined, hidden)
     }
 
     fn variable<'v>(&mut self, name: &str, default: Option<&'v str>) -> Result<&'v str, String>
@@ -213,6 +211,41 @@ impl<'a> Expander<'a> {
 /// Checks how `${…}` is written in a text whose value is not wanted now.
 pub(super) fn check_syntax(text: &str) -> Result<(), String> {
     parts(text).map(drop)
+}
+
+/// What a text of the file is by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It stands for nothing else; this is what it says.
+    Plain(Zeroizing<String>),
+    /// It stands for what is elsewhere.
+    Elsewhere,
+    /// Something of it stands in the file, and something elsewhere.
+    Mixed,
+}
+
+/// Tells whether a text stands in the file for everybody to read.
+pub(super) fn standing(text: &str) -> Standing {
+    let Ok(parts) = parts(text) else { return Standing::Mixed };
+    let is_text = |part: &Part<'_>| match part {
+        Part::Text(text) => !text.is_empty(),
+        Part::Variable { default, .. } => default.is_some_and(|default| !default.is_empty()),
+        Part::File(_) | Part::Secret(_) => false,
+    };
+    let stands_for = |part: &Part<'_>| !matches!(part, Part::Text(_));
+    if !parts.iter().any(is_text) {
+        return Standing::Elsewhere;
+    }
+    if parts.iter().any(stands_for) {
+        return Standing::Mixed;
+    }
+    let mut whole = Zeroizing::new(String::new());
+    parts.iter().for_each(|part| {
+        if let Part::Text(text) = part {
+            push(&mut whole, text)
+        }
+    });
+    Standing::Plain(whole)
 }
 
 /// A file's text without the line ends after it.
@@ -345,6 +378,9 @@ mod tests {
             let vault = MemoryVault::default();
             vault.set("token", "hunter2".to_owned().into()).expect("set");
             vault.set("path", "u:1/hunter2".to_owned().into()).expect("set");
+            vault.set("mark", "hunter#2".to_owned().into()).expect("set");
+            vault.set("query", "?hunter2".to_owned().into()).expect("set");
+            vault.set("user", "u:hunter2@".to_owned().into()).expect("set");
             let vars = [("HOST", "h"), ("SLASH", "/")].into_iter().collect();
             Expander::new(&vars, &vault, Path::new(".")).shows_hidden(text, is_address)
         };
@@ -355,6 +391,10 @@ mod tests {
             "http://u:${secret:token}@h/a@b",
             "https://${secret:token}${HOST}:${secret:token}@${HOST}/?a",
             "http://u:${secret:missing}@h/",
+            "http://h?token=${secret:token}&to=a@b",
+            "http://h/?token=${secret:missing}",
+            "http://h/?token=${secret:path}#x",
+            "http://u:${secret:token}@h/a?key=${secret:token}",
             // A file may hold a host as well; only the vault is for secrets alone.
             "http://u:${file:pw}@h/${file:pw}",
         ] {
@@ -366,8 +406,10 @@ mod tests {
             "http://${secret:token}/",
             "http://u@${secret:token}/",
             "http://h/${secret:token}",
-            "http://h?token=${secret:token}&to=a@b",
-            "http://h/?token=${secret:missing}",
+            "http://h/#${secret:token}",
+            "http://h/?token=${secret:mark}",
+            "http://h${secret:query}",
+            "http://${secret:user}h/",
             "http://${secret:path}@h/",
             "http://u:${secret:token}${SLASH}@h/",
             "http://u:${secret:token}/@h/",

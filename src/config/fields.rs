@@ -213,9 +213,9 @@ fn refuse_hidden(reader: &mut Reader<'_>, spec: &FieldSpec, value: &Node<'_>) ->
     let (what, allowed) = if is_address {
         let what = format!(
             "`{key}` is shown to people: a secret may stand only in its user information, without `/`, `?` \
-             and `#`, or in `headers`"
+             and `#`, in its query, without `#`, or in `headers`"
         );
-        (what, "`https://user:${secret:NAME}@host/`, `${VAR}`")
+        (what, "`https://user:${secret:NAME}@host/`, `https://host/?token=${secret:NAME}`, `${VAR}`")
     } else {
         (format!("`{key}` is shown to people, so that no secret can stand in it"), "text, `${VAR}`, `${file:PATH}`")
     };

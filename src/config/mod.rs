@@ -12,6 +12,7 @@
 //! plain data of it (`entry.rs`). `problem.rs` says what is wrong, `render.rs` shows it, `watch.rs` waits for a change,
 //! `folders.rs` says where the file is when nobody does. `edit/` changes the text in place.
 
+mod address;
 mod duration;
 mod edit;
 mod entry;
@@ -38,8 +39,8 @@ use std::sync::Arc;
 
 pub use self::duration::format_duration;
 pub use self::edit::{
-    ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, SaveError, Saved, SectionValues,
-    Version, Way, Which, Written, WrittenRetention,
+    ByHand, ConfigFile, Conflict, Document, Draft, EditError, FieldProblem, Inherited, Opaque, Owner, PlainPart,
+    PlainSecret, SaveError, Saved, SectionValues, Version, Way, Which, Written, WrittenRetention,
 };
 pub use self::entry::{Entry, GroupEntry, MonitorEntry, OwnRetention, Setting, Source};
 pub use self::folders::{NoFolder, Platform, config_file, data_dir};

@@ -13,6 +13,7 @@
 //! | `history.rs` | results and incidents |
 //! | `form.rs` | fields, drafts, and what comes of saving |
 //! | `place.rs` | preferences, first run, where things are |
+//! | `secret.rs` | what the vault holds, how its places are, what stands readable in the file; never a secret |
 //! | `storage.rs` | where history is kept: cards, forms, a look, what comes of a change |
 //! | `failed.rs` | why there is no answer |
 
@@ -23,6 +24,7 @@ mod form;
 mod history;
 mod number;
 mod place;
+mod secret;
 mod series;
 mod storage;
 
@@ -39,10 +41,14 @@ pub use self::history::{
 };
 pub use self::number::{Millis, Number, Share, clock_time};
 pub use self::place::{About, FirstRun, Language, OnClose, Preferences, Suggestion, Theme};
+pub use self::secret::{
+    ByHand, MoveOutcome, PlainOwner, PlainPart, PlainSecret, PlainSecrets, SecretOutcome, UnlockOutcome, VaultPlace,
+    VaultSecret,
+};
 pub use self::series::{Outage, PartLine, Parts, Series, Unseen};
 pub use self::storage::{
     ConnectionUse, DeadLetter, DeadLetters, HouseRun, KeptTier, LookNews, LookOutcome, OtherPlace, OwnTimes,
-    PlainSecret, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, SecretShown, SecretWish, ShownWith,
-    SizeLimit, SizePart, StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart,
-    StorageState, StoreSpan, TakenApart, UseOutcome, VaultPlace, VaultSecret, Words,
+    RetentionCheck, RetentionDraft, RetentionForm, SecretShown, SecretWish, ShownWith, SizeLimit, SizePart, StorageCard,
+    StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart,
+    UseOutcome, Words,
 };

@@ -9,7 +9,7 @@ use super::keychain::Keychain;
 use super::names::Names;
 use super::passphrase::Passphrase;
 use super::sealed::Sealed;
-use super::{Known, Place, SecretString, Vault, VaultError, check_name};
+use super::{Known, Place, SecretString, Unlocked, Unlocking, Vault, VaultError, check_name};
 use crate::model::UnixMicros;
 
 /// One place of the chain. `may_ask` says whether a person is there who can be asked to unlock it.
@@ -25,6 +25,11 @@ pub(super) trait Link: Debug + Send + Sync {
 
     /// Proves that it can be written to.
     fn look(&self, may_ask: bool) -> Result<(), VaultError>;
+
+    /// Asks a person to unlock it, where it can be locked and shows a question of its own.
+    fn unlock(&self, _unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        Ok(Unlocked::Open)
+    }
 }
 
 /// What a person may be asked.
@@ -247,6 +252,10 @@ impl Vault for Chain {
 
     fn look(&self) -> Vec<Look> {
         Self::look(self)
+    }
+
+    fn unlock(&self, unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        self.link(Place::Service)?.unlock(unlocking)
     }
 }
 

@@ -40,8 +40,8 @@ pub enum VaultError {
     },
     /// A place is there, and is locked.
     #[error(
-        "{place} is locked: {why}; unlock it (sign in to the desktop, or its password program), or keep the secret in \
-         another place with `hallmonitor secrets set NAME --in file`"
+        "{place} is locked: {why}; unlock it (`hallmonitor secrets unlock`, signing in to the desktop, or its password \
+         program), or keep the secret in another place with `hallmonitor secrets set NAME --in file`"
     )]
     Locked {
         /// Which.

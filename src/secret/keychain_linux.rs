@@ -15,17 +15,18 @@ use zbus_secret_service_keyring_store::Store;
 
 use super::chain::Link;
 use super::keychain_shared::{Caller, LOOK, OWNER, no_text};
-use super::{ExposeSecret, Place, SecretString, VaultError};
+use super::question::Question;
+use super::{ExposeSecret, Place, SecretString, Unlocked, Unlocking, VaultError};
 
-const NAME: &str = "org.freedesktop.secrets";
-const PATH: &str = "/org/freedesktop/secrets";
-const SERVICE: &str = "org.freedesktop.Secret.Service";
+pub(super) const NAME: &str = "org.freedesktop.secrets";
+pub(super) const PATH: &str = "/org/freedesktop/secrets";
+pub(super) const SERVICE: &str = "org.freedesktop.Secret.Service";
 const COLLECTION: &str = "org.freedesktop.Secret.Collection";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The Secret Service.
 #[derive(Debug, Default)]
-pub(super) struct Keychain(Caller);
+pub(super) struct Keychain(Caller, Question);
 
 impl Link for Keychain {
     fn place(&self) -> Place {
@@ -62,6 +63,10 @@ impl Link for Keychain {
             remove(LOOK).map(drop)
         })
     }
+
+    fn unlock(&self, unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        self.1.ask(unlocking)
+    }
 }
 
 fn entry(name: &str) -> Result<Entry, VaultError> {
@@ -92,17 +97,17 @@ fn remove(name: &str) -> Result<bool, VaultError> {
 }
 
 /// A connection of our own.
-struct Bus(Connection);
+pub(super) struct Bus(pub(super) Connection);
 
 impl Bus {
-    fn connect() -> Result<Self, VaultError> {
+    pub(super) fn connect() -> Result<Self, VaultError> {
         Connection::session().map(Self).map_err(|error| {
             let why = format!("there is no session bus ({error})");
             VaultError::Absent { place: Place::Service, why }
         })
     }
 
-    fn ask<Q, A>(&self, path: &str, interface: &str, method: &str, question: &Q) -> Result<A, VaultError>
+    pub(super) fn ask<Q, A>(&self, path: &str, interface: &str, method: &str, question: &Q) -> Result<A, VaultError>
     where
         Q: serde::Serialize + DynamicType,
         A: serde::de::DeserializeOwned + zbus::zvariant::Type,
@@ -112,7 +117,7 @@ impl Bus {
         answer.map_err(|error| bus_fault(&error).unwrap_or_else(|| unavailable(&error)))
     }
 
-    fn is_locked(&self, collection: &OwnedObjectPath) -> Result<bool, VaultError> {
+    pub(super) fn is_locked(&self, collection: &OwnedObjectPath) -> Result<bool, VaultError> {
         let value: OwnedValue = self.ask(collection.as_str(), PROPERTIES, "Get", &(COLLECTION, "Locked"))?;
         bool::try_from(value).map_err(|error| unavailable(&error))
     }
@@ -123,13 +128,16 @@ impl Bus {
         Ok(Some(path).filter(|path| path.as_str() != "/"))
     }
 
+    /// The same, where there has to be one.
+    pub(super) fn need_default(&self) -> Result<OwnedObjectPath, VaultError> {
+        let why = "it has no default keyring yet; make one in the desktop's password program (\"Passwords and Keys\", \
+                   KWalletManager), or use `--in file`";
+        self.default()?.ok_or_else(|| VaultError::Unavailable { place: Place::Service, why: why.to_owned() })
+    }
+
     /// Whether a new secret can be kept.
     fn check_default(&self, may_ask: bool) -> Result<(), VaultError> {
-        let Some(default) = self.default()? else {
-            let why = "it has no default keyring yet; make one in the desktop's password program (\"Passwords and \
-                       Keys\", KWalletManager), or use `--in file`";
-            return Err(VaultError::Unavailable { place: Place::Service, why: why.to_owned() });
-        };
+        let default = self.need_default()?;
         if !may_ask && self.is_locked(&default)? {
             return Err(locked());
         }
@@ -152,11 +160,11 @@ impl Bus {
     }
 }
 
-fn locked() -> VaultError {
+pub(super) fn locked() -> VaultError {
     VaultError::Locked { place: Place::Service, why: "it says so".to_owned() }
 }
 
-fn unavailable(error: &dyn ToString) -> VaultError {
+pub(super) fn unavailable(error: &dyn ToString) -> VaultError {
     VaultError::Unavailable { place: Place::Service, why: error.to_string() }
 }
 
@@ -186,7 +194,7 @@ fn fault(name: &str, error: Error) -> VaultError {
 }
 
 /// What a fault of the bus means, where it has a meaning of its own.
-fn bus_fault(error: &zbus::Error) -> Option<VaultError> {
+pub(super) fn bus_fault(error: &zbus::Error) -> Option<VaultError> {
     match error {
         zbus::Error::MethodError(name, what, _) => {
             by_name(name.as_str(), what.as_deref().unwrap_or("without a reason"))

@@ -4,7 +4,7 @@ use keyring::{Entry, Error};
 
 use super::chain::Link;
 use super::keychain_shared::{Caller, LOOK, OWNER, no_text};
-use super::{ExposeSecret, Place, SecretString, VaultError};
+use super::{ExposeSecret, Place, SecretString, Unlocked, Unlocking, VaultError};
 
 /// The system's keychain.
 #[derive(Debug, Default)]
@@ -50,6 +50,11 @@ impl Link for Keychain {
     fn look(&self, may_ask: bool) -> Result<(), VaultError> {
         self.set(LOOK, &"x".into(), may_ask)?;
         self.forget(LOOK, may_ask).map(drop)
+    }
+
+    /// It asks by itself, whenever it is needed.
+    fn unlock(&self, _: &Unlocking) -> Result<Unlocked, VaultError> {
+        self.look(true).map(|()| Unlocked::Open)
     }
 }
 

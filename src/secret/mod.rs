@@ -26,7 +26,8 @@
 //! Keychain calls run on a thread of their own with a time limit (`courier.rs`): the synchronous client cannot be called
 //! inside a runtime, and a question on the screen waits for as long as nobody answers. While one call hangs, others
 //! fail at once, so that no second question appears over the first. Whatever runs without a person shows no question at
-//! all: a locked keychain is recognised before it is asked for more ([`Asking`]).
+//! all: a locked keychain is recognised before it is asked for more ([`Asking`]). The one question that a person asks for
+//! ([`Vault::unlock`]) has a thread and a time limit of its own (`question_linux.rs`), so that nothing else waits for it.
 
 mod chain;
 mod courier;
@@ -42,9 +43,14 @@ mod names;
 mod passphrase;
 mod place;
 mod private;
+#[cfg(target_os = "linux")]
+#[path = "question_linux.rs"]
+mod question;
 mod remember;
 mod sealed;
 mod text;
+mod unlock;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -58,6 +64,8 @@ pub use remember::Remembering;
 pub use secrecy::zeroize::Zeroizing;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use text::{SecretText, wipe};
+pub use unlock::{Unlocked, Unlocking};
+pub use words::names_secret;
 
 use crate::model::UnixMicros;
 
@@ -95,6 +103,15 @@ pub trait Vault: Debug + Send + Sync {
 
     /// Looks at every place by writing to it, the strongest first.
     fn look(&self) -> Vec<Look>;
+
+    /// Has the keychain ask a person to unlock it, and waits until that is answered, late or stopped. A vault that cannot
+    /// be locked is open.
+    ///
+    /// # Errors
+    /// The keychain is not there, does not answer or refuses.
+    fn unlock(&self, _unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        Ok(Unlocked::Open)
+    }
 }
 
 /// What is known of a secret without reading it.

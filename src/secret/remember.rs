@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Kept, Known, Look, Place, SecretString, Vault, VaultError};
+use super::{Kept, Known, Look, Place, SecretString, Unlocked, Unlocking, Vault, VaultError};
 
 /// Gives a secret that it gave before also while its place is locked, slow or gone: what is watched with it has it in
 /// memory anyway, and must not stop because the configuration is read again at such a moment. A place that refuses, or
@@ -65,6 +65,10 @@ impl Vault for Remembering {
 
     fn look(&self) -> Vec<Look> {
         self.vault.look()
+    }
+
+    fn unlock(&self, unlocking: &Unlocking) -> Result<Unlocked, VaultError> {
+        self.vault.unlock(unlocking)
     }
 }
 

@@ -31,16 +31,17 @@ fn echo() -> String {
             let sent = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("none").to_owned();
             let (password, token) = (sent("authorization: "), sent("x-token: "));
             let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
-            let (status, more) = match path.as_str() {
+            let (path, key) = path.split_once("?key=").unwrap_or((&path, "none"));
+            let (status, more) = match path {
                 "/reason" => (format!("401 no {password} {token}"), String::new()),
                 "/redirect" => ("302 Found".to_owned(), format!("Location: /plain/{token}?password={token}\r\n")),
-                "/broken" => (format!("x{token}"), format!("{token}: {password}\r\n")),
+                "/broken" => (format!("x{key}"), format!("{token}: {password}\r\n")),
                 _ => ("401 Unauthorized".to_owned(), String::new()),
             };
             let _ = write!(
                 stream,
                 "HTTP/1.1 {status}\r\n{more}Server: {token}\r\nContent-Type: text/{token}\r\nCache-Control: {password}\r\n\
-                 WWW-Authenticate: Basic realm=\"{password}\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                 X-Key: {key}\r\nWWW-Authenticate: Basic realm=\"{password}\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
                 text.len()
             );
         }
@@ -54,7 +55,7 @@ fn config(server: &str, name: &str) -> String {
         .replace("NAME", name);
     for path in ["plain", "reason", "redirect", "broken"] {
         text += &format!(
-            "        - {{name: {path}, type: http, url: \"http://user:${{secret:{name}}}@{server}/{path}\", interval: 1s, \
+            "        - {{name: {path}, type: http, url: \"http://user:${{secret:{name}}}@{server}/{path}?key=${{secret:{name}}}\", interval: 1s, \
              timeout: 2s, headers: {{x-token: \"${{secret:{name}}}\"}}}}\n"
         );
     }

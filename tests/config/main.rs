@@ -11,6 +11,7 @@ mod examples;
 mod first_run;
 mod hallmonitor_schema;
 mod hostile;
+mod plain;
 mod problems;
 mod reading;
 mod saving;

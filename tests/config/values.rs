@@ -78,7 +78,7 @@ fn an_expanded_value_is_never_shown() {
         }
     }
     for (keys, start) in [
-        ("type: http\nurl: 'http://h/?token=${secret:token}'", "f.yml:7:14: `url` is shown to people"),
+        ("type: http\nurl: 'http://h/?a#token=${secret:token}'", "f.yml:7:14: `url` is shown to people"),
         ("type: http\nurl: http://h/${secret:missing}", "f.yml:7:14: `url` is shown to people"),
         ("type: tcp\ntarget: '${secret:token}:80'", "f.yml:7:17: `target` is shown to people"),
         (
@@ -89,10 +89,12 @@ fn an_expanded_value_is_never_shown() {
     ] {
         assert_error(&monitor(keys), start);
     }
-    // What is written plainly is not shown either.
-    let config = accepted(&monitor("type: http\nurl: http://h/?token=hunter2"));
-    assert!(matches!(&config.monitors[0].kind, Entry::Ready(kind) if kind.target() == "http://h/?…"));
-    assert!(!format!("{config:?}").contains(secret));
+    // A query is sent and not shown, written plainly or not.
+    for url in ["http://h/?token=hunter2", "http://h/?token=${secret:token}&b=@"] {
+        let config = accepted(&monitor(&format!("type: http\nurl: {url}")));
+        assert!(matches!(&config.monitors[0].kind, Entry::Ready(kind) if kind.target() == "http://h/?…"));
+        assert!(!format!("{config:?}").contains(secret));
+    }
     let refused = errors(&monitor("type: http\nurl: http://h/\ntimeout: ${secret:token}"));
     assert!(refused[0].contains("`timeout`: what `${secret:token}` stands for is no length of time"), "{refused:?}");
 }

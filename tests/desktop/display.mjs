@@ -93,6 +93,22 @@ export class Display {
     return { x: number("X"), y: number("Y"), width: number("WIDTH"), height: number("HEIGHT") };
   }
 
+  /** The windows of a program, by its class. */
+  windowsOf(name) {
+    const found = this.#xdotool("search", "--onlyvisible", "--class", name);
+    return found ? found.split("\n") : [];
+  }
+
+  /** Types into whatever has the keyboard. */
+  type(text) {
+    this.#xdotool("type", "--delay", "30", text);
+  }
+
+  /** Presses a key. */
+  press(key) {
+    this.#xdotool("key", "--clearmodifiers", key);
+  }
+
   picture(file) {
     spawnSync("import", ["-window", "root", file], { env: { ...process.env, DISPLAY: this.name }, timeout: 20_000 });
   }

@@ -8,6 +8,8 @@ export class Server {
   #open = new Set();
   accepted = 0;
   port = 0;
+  /** What was asked for last, of one for the web. */
+  last = null;
 
   constructor(make) {
     this.#make = make;
@@ -47,7 +49,12 @@ export class Server {
 }
 
 /** Answers 200, after a time if one is given. */
-export const httpServer = (delay = () => 0) =>
-  new Server(() => http.createServer((_, answer) => setTimeout(() => answer.end("fine\n"), delay()))).start();
+export function httpServer(delay = () => 0) {
+  const server = new Server(() => http.createServer((request, answer) => {
+    server.last = { url: request.url, headers: request.headers };
+    setTimeout(() => answer.end("fine\n"), delay());
+  }));
+  return server.start();
+}
 
 export const tcpServer = () => new Server(() => net.createServer((socket) => socket.end())).start();

@@ -5,6 +5,7 @@
 mod forms;
 mod hostile;
 mod house;
+mod secrets;
 mod storage;
 
 use std::time::Duration;

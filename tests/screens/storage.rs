@@ -9,8 +9,8 @@ use hallmonitor::clock::{Clock as _, SystemClock};
 use hallmonitor::config::{Vars, parse};
 use hallmonitor::model::UnixMicros;
 use hallmonitor::screen::{
-    Failed, FieldError, LookNews, LookOutcome, Millis, RetentionForm, SaveOutcome, SecretOutcome, SecretShown,
-    SecretWish, StorageForm, StoragePart, StoreSpan, UseOutcome,
+    Failed, FieldError, LookNews, LookOutcome, Millis, MoveOutcome, RetentionForm, SaveOutcome, SecretOutcome,
+    SecretShown, SecretWish, StorageForm, StoragePart, StoreSpan, UseOutcome,
 };
 use hallmonitor::secret::{ExposeSecret as _, Kept, Known, Look, MemoryVault, Place, SecretString, Vault, VaultError};
 use hallmonitor::storage::backends::postgres::Postgres;
@@ -542,11 +542,12 @@ async fn secrets_are_listed_with_their_users_set_and_forgotten_and_never_given()
     assert!(screens.set_secret("empty".to_owned(), "".into(), None).await.is_err());
 
     // One that stands in the file is moved, and the file names it.
-    assert_eq!(screens.plain_secrets().await.expect("looked").len(), 1);
-    let moved = screens.move_plain_secrets(None).await.expect("moved");
-    assert!(matches!(moved, SecretOutcome::Done { .. }), "{moved:?}");
+    let plain = screens.plain_secrets().await.expect("looked");
+    assert_eq!(plain.secrets.len(), 1);
+    let moved = screens.move_plain_secrets(None, plain.base, Some("service".to_owned())).await.expect("moved");
+    assert!(matches!(moved, MoveOutcome::Moved { count: 1, .. }), "{moved:?}");
     assert!(house.file().contains("password: \"${secret:postgres-password}\"} # old"), "{}", house.file());
-    assert!(screens.plain_secrets().await.expect("looked").is_empty());
+    assert!(screens.plain_secrets().await.expect("looked").secrets.is_empty());
     assert_eq!(house.vault().get("postgres-password").expect("kept").expose_secret(), "canary-5");
     let now = screens.secrets().await.expect("listed");
     let told: Vec<_> = now.iter().map(|secret| (secret.name.as_str(), secret.used_by.join(","))).collect();

@@ -141,6 +141,13 @@ impl Session {
         command
     }
 
+    /// One test of this binary in a process of this session.
+    pub fn run_test(&self, name: &str, vars: &[(&str, &str)]) -> Said {
+        let own = std::env::current_exe().expect("known");
+        let mut command = self.program(own.to_str().expect("text"));
+        Said::of(&command.args([name, "--nocapture"]).envs(vars.iter().copied()).output().expect("runs"))
+    }
+
     /// The command, as a person runs it.
     pub fn hallmonitor(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_hallmonitor"));
@@ -197,12 +204,19 @@ impl Session {
         assert!(child.wait().expect("ends").success());
     }
 
-    /// Starts a Secret Service of the tests: `hangs` or `refuses`.
+    /// Starts a Secret Service of the tests: `hangs`, `refuses`, or `asks` with how that goes on.
     pub fn start_service(&mut self, manner: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support_keychain/service.py");
+        let said = fs::File::create(self.path("service.log")).expect("made");
         let mut command = self.program("/usr/bin/python3");
-        self.keychain = Some(command.arg(script).arg(manner).spawn().expect("python3 starts"));
+        command.arg(script).args(manner.split(' ')).stdout(said);
+        self.keychain = Some(command.spawn().expect("python3 starts"));
         self.wait_for_service();
+    }
+
+    /// What that service says of its question.
+    pub fn service_said(&self) -> String {
+        fs::read_to_string(self.path("service.log")).expect("there")
     }
 
     pub fn end_keychain(&mut self) {

@@ -18,6 +18,7 @@ use crate::support_keychain::{Said, Session, files_below, until};
 #[path = "../support_keychain/mod.rs"]
 mod support_keychain;
 mod terminal;
+mod unlock;
 
 const FILE: [(&str, &str); 1] = [("HALLMONITOR_VAULT_PASSPHRASE", "open sesame")];
 

@@ -10,18 +10,16 @@ use crate::app::answers::faults_of;
 use crate::app::core::{Core, lock};
 use crate::app::storage::{PATIENCE, report};
 use crate::config::Document;
-use crate::model::FieldKind;
 use crate::screen::Failed;
 use crate::secret::VaultError;
-use crate::storage::offers;
 
 /// What stands in the place of something that nobody else should read.
 const HIDDEN: &str = "(hidden)";
 /// Shorter texts are no secret that could be found again.
 const LEAST: usize = 4;
 
-/// A text without what may be secret in it: the values of secret settings as the file has them, and whatever stands
-/// before the `@` of an address.
+/// A text without what may be secret in it: secrets as the file has them, and whatever stands before the `@` of an
+/// address.
 fn cleaned(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| secret.len() >= LEAST) {
@@ -47,13 +45,7 @@ fn cleaned(text: &str, secrets: &[String]) -> String {
 
 /// Secrets that stand in the file itself.
 fn plain_secrets(document: &Document) -> Vec<String> {
-    let mut secrets = Vec::new();
-    for offer in offers() {
-        let written = document.storage_values(offer.id);
-        let secret = offer.fields.iter().filter(|field| field.kind == FieldKind::Secret);
-        secrets.extend(secret.filter_map(|field| written.get(field.key).cloned()));
-    }
-    secrets
+    document.plain_secrets().iter().map(|plain| plain.secret().to_string()).collect()
 }
 
 fn monitors(core: &Core) -> serde_json::Value {

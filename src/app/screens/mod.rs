@@ -32,7 +32,7 @@ pub use self::live::Interest;
 pub use self::rows::rows_of;
 
 use self::days::FleetDays;
-use self::storage::{Looking, Pasted};
+use self::storage::{Looking, Pasted, Unlocks};
 use super::core::Core;
 use crate::deliver::History;
 use crate::model::{Monitor, MonitorId, Span, UnixMicros};
@@ -53,11 +53,20 @@ pub struct Screens {
     looking: Arc<Mutex<Looking>>,
     /// Held by a look, and by what must not happen beside one.
     look_turn: Arc<tokio::sync::Mutex<()>>,
+    /// The question to unlock the keychain that is on the screen.
+    unlocks: Arc<Mutex<Unlocks>>,
 }
 
 impl Screens {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, fleet: Arc::default(), pasted: Arc::default(), looking: Arc::default(), look_turn: Arc::default() }
+        Self {
+            core,
+            fleet: Arc::default(),
+            pasted: Arc::default(),
+            looking: Arc::default(),
+            look_turn: Arc::default(),
+            unlocks: Arc::default(),
+        }
     }
 
     fn history(&self) -> History {

@@ -5,8 +5,10 @@
 //! out of `patch.rs` (maps), `list.rs` (lists), `write.rs` and `scalar.rs` (new text), and reads the result again: an
 //! edit that would change anything else is refused.
 //!
-//! `backend.rs` changes the `storage` section, `kept.rs` what single monitors say of retention. `file.rs` saves it: not over what somebody else wrote, not what the reader would refuse (`refused.rs`), so that at
-//! every moment a whole file is there (`swap.rs`, `recover.rs`), and with the versions before kept (`versions.rs`).
+//! `backend.rs` changes the `storage` section, `kept.rs` what single monitors say of retention, `plain.rs` finds readable
+//! secrets and has the file name them instead. `file.rs` saves it: not over what somebody else wrote, not what the reader
+//! would refuse (`refused.rs`), so that at every moment a whole file is there (`swap.rs`, `recover.rs`), and with the
+//! versions before kept (`versions.rs`).
 
 mod backend;
 mod document;
@@ -19,6 +21,7 @@ mod meaning;
 mod monitors;
 mod patch;
 mod place;
+mod plain;
 mod recover;
 mod refused;
 mod scalar;
@@ -34,6 +37,7 @@ pub use self::draft::{Draft, Inherited, Opaque, Written};
 pub use self::error::EditError;
 pub use self::file::{ConfigFile, Conflict, SaveError, Saved};
 pub use self::kept::WrittenRetention;
+pub use self::plain::{ByHand, Owner, PlainPart, PlainSecret};
 pub use self::refused::FieldProblem;
 pub use self::swap::Way;
 pub use self::versions::Version;

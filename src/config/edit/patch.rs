@@ -80,7 +80,20 @@ impl<'t> Sheet<'t> {
             let mark = if properties || self.text[..value.end].ends_with(':') { " " } else { ": " };
             return Patch::insert(value.end, format!("{mark}{written}"));
         }
-        // A tag said what the old text means; an anchor stays.
+        self.in_place_of(value, written)
+    }
+
+    /// The one patch that gives a single value another text.
+    pub(super) fn replace_value(&self, value: &Item, in_flow: bool, text: &str) -> Patch {
+        let before = match &value.kind {
+            Kind::Scalar { style, .. } => *style,
+            _ => Style::Absent,
+        };
+        self.in_place_of(value, scalar(text, Setting { flow: in_flow, typed: false, before }))
+    }
+
+    /// A tag said what the old text means; an anchor stays.
+    fn in_place_of(&self, value: &Item, written: String) -> Patch {
         let is_tagged = !self.text[value.start..value.body].contains('&');
         Patch::new(if is_tagged { value.start } else { value.body }..value.end, written)
     }

@@ -4,7 +4,7 @@ use super::meaning::Meaning;
 use super::spans::Item;
 
 /// The sections that have groups: where they belong, and where HallMonitor's own example put them.
-const SECTIONS: [&str; 2] = ["monitoring", "storage"];
+pub(super) const SECTIONS: [&str; 2] = ["monitoring", "storage"];
 
 /// A group: which section, and which item of its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,13 +44,18 @@ pub(super) fn column(text: &str, at: usize) -> usize {
 
 /// The line of a place, from 1, as YAML counts lines.
 pub(super) fn line_number(text: &str, at: usize) -> u32 {
-    let before = &text.as_bytes()[..at];
-    let ends = before.iter().enumerate().filter(|(at, byte)| match byte {
+    u32::try_from(line_ends(&text[..at]).len() + 1).unwrap_or(u32::MAX)
+}
+
+/// Where each line ends, after its line end.
+pub(super) fn line_ends(text: &str) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
         b'\n' => true,
-        b'\r' => before.get(at + 1) != Some(&b'\n'),
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
         _ => false,
     });
-    u32::try_from(ends.count() + 1).unwrap_or(u32::MAX)
+    ends.map(|(at, _)| at + 1).collect()
 }
 
 /// The bytes of a line, counted from 1, without its line end.

@@ -69,6 +69,9 @@ async function attack(only, id) {
     set_secret: { name: ["", "a b", "../x", long, null, 7], text: ["x", ...texts], place: [null, "nowhere", long, 7] },
     forget_secret: { name: ["", "a b", "../x", long, null, 7, "nobody"] },
     plain_secrets: {},
+    move_plain_secrets: { numbers: [[0], [], [-1, 1e9, 0.5], null, 7, long], base: ["of another file", ...texts], place: [null, "nowhere", long, 7] },
+    unlock_keychain: {},
+    stop_unlocking: {},
     prune_storage: {},
     diagnostics: {},
     restore_version: { id: ids },
@@ -120,7 +123,7 @@ const COMMANDS = [
   "acknowledge", "mute", "form_spec", "draft", "check_draft", "save_draft", "remove_monitors", "versions", "restore_version", "first_run",
   "watch", "import_config", "storage_overview", "storage_draft", "check_storage", "take_apart", "use_storage", "stop_looking", "storage_state",
   "show_former", "dead_letters", "retry_letters", "drop_letters", "retention", "check_retention", "save_retention", "secrets", "vault_places", "set_secret",
-  "forget_secret", "plain_secrets", "prune_storage", "diagnostics", "preferences", "set_preferences", "about", "place", "set_place", "close",
+  "forget_secret", "plain_secrets", "move_plain_secrets", "unlock_keychain", "stop_unlocking", "prune_storage", "diagnostics", "preferences", "set_preferences", "about", "place", "set_place", "close",
 ];
 const FORBIDDEN = ["no_such_command", "plugin:fs|read_file", "plugin:shell|open", "plugin:store|load", "plugin:window|close", "plugin:dialog|open", "plugin:dialog|save", "plugin:event|emit"];
 

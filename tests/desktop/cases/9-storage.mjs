@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configOf } from "../config.mjs";
 import { tree } from "../process.mjs";
 import { httpServer } from "../servers.mjs";
-import { StorageServers, keychain } from "../storage.mjs";
+import { LOGIN, StorageServers, keychain, ownKeychain, prompter } from "../storage.mjs";
 import { assert, equal, until } from "../wait.mjs";
 
 const CARD = "section.cards button";
@@ -39,6 +39,12 @@ function filesBelow(folder) {
     const stat = statSync(path, { throwIfNoEntry: false });
     return !stat ? [] : stat.isDirectory() ? filesBelow(path) : stat.isFile() ? [path] : [];
   });
+}
+
+/** When the newest result that can be read was taken. */
+async function newest(page, id) {
+  const { ok } = await page.invoke("results", { id, limit: 1, after: null });
+  return ok?.results[0]?.timeMs ?? 0;
 }
 
 /** Nobody finds a secret in files, logs, arguments or the page. */
@@ -191,6 +197,138 @@ export const cases = {
     await page.click("Discard changes", DIALOG);
     await page.click("Look again", "main button");
     await page.shows("section[aria-labelledby=secrets-where]", /the system's keychain is not there/);
+  },
+
+  "secrets: a keychain that is slow and one that refuses": async (t) => {
+    const wiki = await watching(t);
+    // The honest fallback: a file under a passphrase.
+    t.env = { ...t.env, HALLMONITOR_VAULT_PASSPHRASE: "open sesame" };
+    const keyring = await t.server(keychain(t));
+    const page = await t.open();
+    await page.row("wiki", "up");
+    const { id } = (await page.invoke("board")).ok.rows[0];
+    await page.goTo("#/secrets");
+    await page.shows("section[aria-labelledby=secrets-where]", /the system's keychain works/);
+    const told = [];
+    const unwell = async (name, says) => {
+      await page.click("Look again", "main button");
+      await page.shows("section[aria-labelledby=secrets-where]", says, 30_000);
+      const before = { checks: wiki.accepted, newest: await newest(page, id) };
+      await page.click("Add a secret…", "main button");
+      await page.fill("Name", name);
+      await page.fill("Secret", "hunter2");
+      const asked = Date.now();
+      await page.click("Keep it", DIALOG);
+      const why = await page.shows("dialog[open] [role=alert]", says, 30_000);
+      assert(/restart it|allow Hall Monitor there/.test(why) && /--in file/.test(why), why);
+      told.push(`${name} ${Date.now() - asked} ms`);
+      // Monitoring went on meanwhile, and goes on: checks are made, and results are written.
+      await until("checks go on", () => wiki.accepted > before.checks + 1);
+      await until("results go on being written", async () => (await newest(page, id)) > before.newest + 1_000);
+      assert(!(await page.invoke("secrets")).ok.some((secret) => secret.name === name), "it is kept although it was refused");
+      await page.click("Keep it in the encrypted file", DIALOG);
+      await page.toast(new RegExp(`“${name}” is kept in the encrypted file\\.`));
+      await page.shows("section[aria-labelledby=secrets-list]", new RegExp(`${name}.*in the encrypted file`));
+    };
+
+    keyring.freeze();
+    await unwell("slow-one", /did not answer within 5 s/);
+    keyring.thaw();
+    await until("it is well again", async () => {
+      await page.click("Look again", "main button");
+      return page.shows("section[aria-labelledby=secrets-where]", /the system's keychain works/, 3_000).then(() => true, () => false);
+    }, { within: 30_000 });
+    await keyring.stop();
+    await t.server(ownKeychain(t, "refuses"));
+    await unwell("refused-one", /refused: this application is not allowed here/);
+    await page.row("wiki", "up").catch(() => undefined);
+    await nowhere(t, page, "hunter2");
+    return told.join(", ");
+  },
+
+  "secrets: a locked keychain is unlocked from the window, and what stands in the file is moved": async (t) => {
+    const wiki = await t.server(httpServer());
+    // The kernel's key ring is the machine's: no name of another run is taken for this one's.
+    const name = `m${process.pid}`;
+    t.configure(
+      `# mine\n${configOf([[name, wiki.url]])}`.replace(wiki.url, `"${wiki.url}?token=canary-5" # its key\n          headers: {X-Api-Key: canary-6}`),
+    );
+    await t.withDesktop();
+    await (await keychain(t)).stop();
+    await t.server(keychain(t, { locked: true }));
+    const page = await t.open();
+    await page.row(name, "up");
+    await page.goTo("#/secrets");
+    const where = "section[aria-labelledby=secrets-where]";
+    await page.shows(where, /the system's keychain is locked/);
+    // Nothing on this bus can show the question.
+    await page.click("Unlock…", "main button");
+    await page.shows(where, /Nothing here can show the keychain's question/);
+    await page.shows("section[aria-labelledby=secrets-plain]", /2 secrets stand readable.*token in an address.*monitor “m\d+”.*header X-Api-Key/);
+    assert(!(await page.client.source()).includes("canary"), "the window has a secret");
+
+    await t.server(prompter(t));
+    const question = () => until("the desktop asks", () => t.display.windowsOf("gcr-prompter").length > 0);
+    // Put away by the person.
+    await page.click("Unlock…", "main button");
+    await question();
+    await until("it is put away", () => {
+      t.display.press("Escape");
+      return t.display.windowsOf("gcr-prompter").length === 0;
+    });
+    await page.shows(where, /The question was put away/);
+    // Nobody waits any more. GNOME Keyring does not survive being told to put a question away: it stays, and counts.
+    await page.click("Unlock…", "main button");
+    await question();
+    await page.click("Stop waiting", "main button");
+    await page.shows(where, /Nobody waits for the answer any more/);
+
+    // Moving asks for what is needed, and goes on by itself once it is unlocked.
+    const before = t.fileText();
+    await page.click("Move all into the keychain", "main button");
+    await page.shows("dialog[open]", /The secret could not be kept.*is locked.*monitoring goes on/);
+    equal(t.fileText(), before, "the file after a refusal");
+    await page.click("Unlock…", "dialog[open] button");
+    await question();
+    const checks = wiki.accepted;
+    await until("checks go on while it asks", () => wiki.accepted > checks + 1);
+    t.display.type(LOGIN);
+    t.display.press("Return");
+    await page.toast(/2 secrets moved into the system's keychain\./);
+    const after = t.fileText();
+    assert(after.startsWith("# mine\n"), after);
+    assert(after.includes(`?token=\${secret:${name}-token}" # its key`) && after.includes(`X-Api-Key: "\${secret:${name}-x-api-key}"`), after);
+    assert(!after.includes("canary"), after);
+    await page.shows("section[aria-labelledby=secrets-list]", /m\d+-token.*in the system's keychain · used by m\d+/);
+    await until("the server still gets both", () => wiki.last?.url.endsWith("?token=canary-5") && wiki.last.headers["x-api-key"] === "canary-6");
+    const seen = wiki.accepted;
+    await until("and goes on to", () => wiki.accepted > seen + 1 && wiki.last.headers["x-api-key"] === "canary-6");
+    for (const { id } of (await page.invoke("storage_overview")).ok.cards) {
+      assert(!JSON.stringify((await page.invoke("storage_draft", { backend: id })).ok).includes("canary"), id);
+    }
+    assert(!t.logText().includes("canary"), "the log has a secret");
+  },
+
+  "secrets: the app goes on and ends while the keychain asks": async (t) => {
+    const wiki = await watching(t);
+    await t.server(ownKeychain(t, "asks", "never"));
+    const page = await t.open();
+    await page.row("wiki", "up");
+    await page.goTo("#/secrets");
+    await page.click("Unlock…", "main button");
+    await page.shows("section[aria-labelledby=secrets-where]", /The keychain asks for its password on the screen/);
+    // Another page, and back: the window that asked is gone, and so is the question.
+    await page.goTo("#/overview");
+    await page.row("wiki", "up");
+    await until("the question is taken away", () => readFileSync(`${t.folder}/keyring.log`, "utf8").includes("taken away"));
+    await page.goTo("#/secrets");
+    await page.click("Unlock…", "main button");
+    await page.shows("section[aria-labelledby=secrets-where]", /The keychain asks for its password on the screen/);
+    const checks = wiki.accepted;
+    await until("checks go on", () => wiki.accepted > checks + 1);
+    await page.keepHeard();
+    await t.desktop.press("Quit");
+    await t.ended(8_000);
   },
 
   "storage: the file is changed by somebody else while the form is open": async (t) => {

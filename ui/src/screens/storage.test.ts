@@ -238,6 +238,83 @@ test("a locked keychain says what to do, and another place can be chosen", async
   await screen.findByText(/It is lost when this computer restarts\./);
 });
 
+test("what stands readable in the file is told by its place, and moved alone or all at once", async () => {
+  const core = await open({ scenario: "faults" }, "#/secrets");
+  const panel = await screen.findByRole("region", { name: "5 secrets stand readable in the configuration file" });
+  within(panel).getByText("header Authorization");
+  within(panel).getByText(/monitor “wiki”, line 31 · used in 2 more places/);
+  within(panel).getByText("key in an address");
+  within(panel).getByText(/A part of it comes from elsewhere/);
+  // What only a person can move has no button.
+  expect(within(panel).getAllByRole("button", { name: /^Move:/ })).toHaveLength(4);
+  await expectNoViolations();
+  await fireEvent.click(within(panel).getByRole("button", { name: "Move: header Authorization, monitor “wiki”" }));
+  await screen.findByText("1 secret moved into the system's keychain. The file only names it now.");
+  const rest = await screen.findByRole("region", { name: "4 secrets stand readable in the configuration file" });
+  core.storage.locked = true;
+  await fireEvent.click(within(rest).getByRole("button", { name: "Move all into the keychain" }));
+  const dialog = await screen.findByRole("dialog", { name: "The secret could not be kept" });
+  await expectNoViolations();
+  await fireEvent.click(within(dialog).getByRole("button", { name: "Unlock…" }));
+  await within(dialog).findByText("The keychain asks for its password on the screen.");
+  // Once it is open, what was wanted is done.
+  core.storage.answerUnlock({ outcome: "unlocked" });
+  await screen.findByText(/3 secrets moved into the system's keychain/);
+  const left = await screen.findByRole("region", { name: "1 secret stands readable in the configuration file" });
+  expect(within(left).queryByRole("button")).toBeNull();
+});
+
+test("a file that somebody changed is read again before anything is moved", async () => {
+  const core = await open({ scenario: "faults" }, "#/secrets");
+  const panel = await screen.findByRole("region", { name: /^5 secrets/ });
+  core.storage.movePlainSecrets([0], core.storage.plainSecrets().base, null);
+  await fireEvent.click(within(panel).getByRole("button", { name: "Move all into the keychain" }));
+  await screen.findByText(/was changed meanwhile\. Nothing was moved/);
+  await screen.findByRole("region", { name: /^4 secrets/ });
+});
+
+test.each([
+  ["dismissed", { outcome: "dismissed" }, /The question was put away/],
+  ["not shown", { outcome: "noPrompter" }, /Nothing here can show the keychain's question/],
+  ["late", { outcome: "late", seconds: 120 }, /Nobody answered within 120 seconds/],
+  ["failed", { outcome: "failed", state: "slow", what: "it did not answer within 5 s" }, /did not answer within 5 s/],
+] as const)("a question to unlock that is %s is told, and can be asked again", async (_, outcome, words) => {
+  const core = await open({}, "#/secrets");
+  core.storage.locked = true;
+  await fireEvent.click(await screen.findByRole("button", { name: "Look again" }));
+  await fireEvent.click(await screen.findByRole("button", { name: "Unlock…" }));
+  await screen.findByRole("button", { name: "Stop waiting" });
+  core.storage.answerUnlock(outcome);
+  await screen.findByText(words);
+  await fireEvent.click(screen.getByRole("button", { name: "Unlock…" }));
+  await fireEvent.click(await screen.findByRole("button", { name: "Stop waiting" }));
+  await screen.findByText(/Nobody waits for the answer any more/);
+  await fireEvent.click(screen.getByRole("button", { name: "Unlock…" }));
+  core.storage.answerUnlock({ outcome: "unlocked" });
+  await screen.findByText("new secrets go here");
+  expect(screen.queryByRole("button", { name: "Unlock…" })).toBeNull();
+});
+
+test("ten thousand secrets come by the page and are found by name and user", async () => {
+  const add = vi.spyOn(FakeCore.prototype, "secrets");
+  add.mockImplementation(function (this: FakeCore) {
+    this.storage.addSecrets(10_000);
+    return Promise.resolve(this.storage.secrets());
+  });
+  await open({}, "#/secrets");
+  const section = await screen.findByRole("region", { name: "Secrets" });
+  await within(section).findByText("10,002 secrets");
+  expect(within(section).getAllByRole("listitem")).toHaveLength(100);
+  await fireEvent.click(within(section).getByRole("button", { name: "Show 100 more" }));
+  expect(within(section).getAllByRole("listitem")).toHaveLength(200);
+  const find = within(section).getByRole("searchbox", { name: "Find a secret or who uses it" });
+  await fireEvent.input(find, { target: { value: "OFFICE-vpn" } });
+  await within(section).findByText("1 secret");
+  within(section).getByText("vpn-password");
+  await fireEvent.input(find, { target: { value: "nobody" } });
+  await within(section).findByText(/No secret is called so/);
+});
+
 test("in German every word is there", async () => {
   await open({ preferences: { language: "de" } });
   await screen.findByRole("heading", { level: 1, name: "Wo der Verlauf aufbewahrt wird" });

@@ -11,6 +11,8 @@
 //! | `change.rs` | using a backend |
 //! | `kept.rs` | how long history is kept |
 //! | `secrets.rs` | what the vault holds, where, and who uses it |
+//! | `plain.rs` | secrets that stand readable in the file are moved |
+//! | `unlock.rs` | a person is asked to unlock the keychain |
 //! | `health.rs` | how the one in use is doing; rows that it refused for good |
 
 mod change;
@@ -18,7 +20,9 @@ mod form;
 mod health;
 mod kept;
 mod look;
+mod plain;
 mod secrets;
+mod unlock;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +41,7 @@ use crate::storage::{FieldFace, Like, Offer, Part, offer_of, offers};
 
 pub(super) use self::form::Pasted;
 pub(super) use self::look::Looking;
+pub(super) use self::unlock::Unlocks;
 
 /// The backend of a word.
 fn offer(id: &str) -> Result<&'static Offer, Failed> {

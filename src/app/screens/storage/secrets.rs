@@ -1,19 +1,19 @@
 //! What the vault holds, where, and who uses it. A secret comes in and never goes out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::Screens;
 use super::super::form::Desk;
-use super::{reference, secrets_of, vault_fault};
+use super::vault_fault;
 use crate::app::core::lock;
-use crate::config::{Document, Which};
 use crate::schedule::FirstCheck;
-use crate::screen::{Failed, Millis, OtherPlace, PlainSecret, SecretOutcome, SecretShown, VaultPlace, VaultSecret};
+use crate::screen::{Failed, Millis, OtherPlace, SecretOutcome, VaultPlace, VaultSecret};
 use crate::secret::{Look, Place, SecretString, SecretText, Vault, VaultError};
-use crate::storage::offers;
 
 /// Largest secret, in bytes.
 const LARGEST: usize = 64 * 1024;
+/// Most users of one secret that are told by name.
+const MOST_USERS: usize = 100;
 
 pub(super) fn place_of(word: Option<&str>) -> Result<Option<Place>, Failed> {
     let Some(word) = word else { return Ok(None) };
@@ -36,35 +36,9 @@ fn not_kept(vault: &dyn Vault, error: &VaultError) -> SecretOutcome {
     SecretOutcome::NotKept { state: error.word().to_owned(), what: error.to_string(), places: other_places(vault) }
 }
 
-/// The names of secrets in a text.
-fn named_in(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${secret:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
-}
-
-/// Who uses which secret.
-fn uses(document: &Document) -> BTreeMap<String, BTreeSet<String>> {
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut add = |text: &str, who: &str| {
-        for name in named_in(text) {
-            uses.entry(name.to_owned()).or_default().insert(who.to_owned());
-        }
-    };
-    for offer in offers() {
-        for (key, value) in document.storage_values(offer.id) {
-            add(&value, &format!("storage.{}.{key}", offer.id));
-        }
-    }
-    for name in document.names() {
-        let Ok(draft) = document.draft(Which::Name(name)) else { continue };
-        for value in draft.values.values() {
-            match value {
-                crate::config::Written::Text(text) => add(text, name),
-                crate::config::Written::Map(map) => map.values().for_each(|text| add(text, name)),
-                crate::config::Written::Opaque(_) => {}
-            }
-        }
-    }
-    uses
+fn secret_shown(name: String, place: Option<String>, set_ms: Option<Millis>, users: BTreeSet<String>) -> VaultSecret {
+    let count = u32::try_from(users.len()).unwrap_or(u32::MAX);
+    VaultSecret { name, place, set_ms, users: count, used_by: users.into_iter().take(MOST_USERS).collect() }
 }
 
 fn place_shown(look: &Look, used: Option<Place>) -> VaultPlace {
@@ -79,7 +53,7 @@ fn place_shown(look: &Look, used: Option<Place>) -> VaultPlace {
 
 impl Desk<'_> {
     /// Reads the file again, so that whoever uses a secret has what it is now.
-    fn read_again(&self) {
+    pub(super) fn read_again(&self) {
         let bytes = lock(&self.core.in_force).text.as_bytes().to_vec();
         if let Ok(config) = crate::config::parse(&bytes, &self.core.config_path, &self.core.vars, &*self.core.vault) {
             self.core.apply(&config, FirstCheck::AtOnce);
@@ -94,21 +68,15 @@ impl Screens {
     /// The list of names or the file cannot be read.
     pub async fn secrets(&self) -> Result<Vec<VaultSecret>, Failed> {
         self.at_desk(|desk| {
-            let mut uses = uses(&desk.read()?);
+            let mut uses = desk.read()?.named_secrets();
             let known = desk.core.vault.known().map_err(|error| vault_fault(&error))?;
-            let set = known.into_iter().map(|(name, known)| VaultSecret {
-                place: Some(known.place.map_or("kernel", Place::word).to_owned()),
-                set_ms: known.set.map(Millis::from),
-                used_by: uses.remove(&name).unwrap_or_default().into_iter().collect(),
-                name,
+            let set = known.into_iter().map(|(name, known)| {
+                let users = uses.remove(&name).unwrap_or_default();
+                let place = Some(known.place.map_or("kernel", Place::word).to_owned());
+                secret_shown(name, place, known.set.map(Millis::from), users)
             });
             let mut secrets: Vec<VaultSecret> = set.collect();
-            secrets.extend(uses.into_iter().map(|(name, users)| VaultSecret {
-                name,
-                place: None,
-                set_ms: None,
-                used_by: users.into_iter().collect(),
-            }));
+            secrets.extend(uses.into_iter().map(|(name, users)| secret_shown(name, None, None, users)));
             secrets.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(secrets)
         })
@@ -178,72 +146,5 @@ impl Screens {
             }
         })
         .await
-    }
-
-    /// Secrets of backends that stand in the file for everybody to read.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub async fn plain_secrets(&self) -> Result<Vec<PlainSecret>, Failed> {
-        self.at_desk(|desk| Ok(plain_in(&desk.read()?, &*desk.core.vault))).await
-    }
-
-    /// Moves those secrets into the vault and has the file name them. Gives how many.
-    ///
-    /// # Errors
-    /// The file cannot be read, edited or written, or somebody changed it meanwhile.
-    pub async fn move_plain_secrets(&self, place: Option<String>) -> Result<SecretOutcome, Failed> {
-        let place = place_of(place.as_deref())?;
-        self.at_desk(move |desk| desk.move_plain(place)).await
-    }
-}
-
-fn plain_in(document: &Document, vault: &dyn Vault) -> Vec<PlainSecret> {
-    let of_all = offers().into_iter().flat_map(|offer| {
-        let shown = secrets_of(document, offer, vault).into_iter();
-        shown.filter(|(_, shown)| *shown == SecretShown::Plain).map(|(key, _)| (offer.id, key))
-    });
-    of_all.map(|(backend, key)| PlainSecret { key, backend: backend.to_owned() }).collect()
-}
-
-impl Desk<'_> {
-    fn move_plain(&self, place: Option<Place>) -> Result<SecretOutcome, Failed> {
-        let vault = &*self.core.vault;
-        let mut document = self.read()?;
-        let mut moved: Vec<String> = Vec::new();
-        let mut kept_in = None;
-        for plain in plain_in(&document, vault) {
-            let offer = super::offer(&plain.backend)?;
-            let written = document.storage_values(offer.id).remove(&plain.key).unwrap_or_default();
-            // A part of it stands for something else: that is for a person to take apart.
-            if written.contains("${") || reference(&written).is_some() {
-                continue;
-            }
-            let name = self.name_for(&document, offer, &plain.key, None)?;
-            match vault.keep(&name, SecretString::from(written), place) {
-                Ok(kept) => kept_in = Some(kept.place),
-                Err(error) => {
-                    moved.iter().for_each(|name| _ = vault.forget(name));
-                    return Ok(not_kept(vault, &error));
-                }
-            }
-            moved.push(name.clone());
-            let values = [(plain.key, Some(format!("${{secret:{name}}}")))].into_iter().collect();
-            document = document.set_storage(offer.id, &values).map_err(|error| self.failed(error.into()))?;
-        }
-        let saved = self.file.save(&document, &self.core.vars, vault);
-        match saved {
-            Ok(saved) => {
-                self.core.apply(&saved.config, FirstCheck::AtOnce);
-                Ok(SecretOutcome::Done {
-                    place: kept_in.map(|place| place.word().to_owned()),
-                    lost_at_restart: kept_in.is_some_and(Place::is_lost_at_restart),
-                })
-            }
-            Err(error) => {
-                moved.iter().for_each(|name| _ = vault.forget(name));
-                Err(self.failed(error))
-            }
-        }
     }
 }

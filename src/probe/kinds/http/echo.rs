@@ -10,6 +10,7 @@ use super::basic_auth::{decoded, unescape};
 use super::request::Hop;
 use crate::model::FactKey;
 use crate::probe::Observation;
+use crate::secret::names_secret;
 
 /// Headers whose values are no secrets, and which answers repeat for good reason.
 const OPEN: [HeaderName; 14] = [
@@ -56,7 +57,7 @@ pub(super) fn cut_out(observation: &mut Observation, hop: &Hop) {
 
 /// The secrets of a request, in lower case: names of hosts are read so.
 fn secrets(hop: &Hop) -> Vec<Vec<u8>> {
-    let mut secrets = Vec::new();
+    let mut secrets = secrets_of_query(hop.url.path.query().unwrap_or_default());
     for (name, value) in hop.headers().filter(|(name, _)| !OPEN.contains(name)) {
         let value = value.as_bytes().to_ascii_lowercase();
         // `Bearer TOKEN`, `Basic BASE64`: a server may repeat the second word alone.
@@ -75,6 +76,13 @@ fn secrets(hop: &Hop) -> Vec<Vec<u8>> {
     }
     secrets.retain(|secret| secret.len() >= SHORTEST);
     secrets
+}
+
+/// The values of parameters that are called so, as they stand and as they are meant.
+fn secrets_of_query(query: &str) -> Vec<Vec<u8>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| names_secret(name));
+    let forms = |value: &str| [value.as_bytes().to_ascii_lowercase(), unescape(value).to_ascii_lowercase()];
+    pairs.flat_map(|(_, value)| forms(value)).collect()
 }
 
 fn repeats(text: &str, secrets: &[Vec<u8>]) -> bool {
@@ -124,6 +132,14 @@ mod tests {
         ] {
             assert_eq!(cut("http://Aladdin:open%20sesame@nas/", json!({}), said, "").0, INSTEAD, "{said}");
         }
+    }
+
+    #[test]
+    fn nor_is_what_repeats_a_key_of_the_query() {
+        for said in ["Geheim&1", "x=geheim%261"] {
+            assert_eq!(cut("http://nas/?q=nginx-1&api_key=Geheim%261", json!({}), said, said).0, INSTEAD, "{said}");
+        }
+        assert_eq!(cut("http://nas/?q=nginx-1&api_key=Geheim%261", json!({}), "nginx-1", "").0, "nginx-1");
     }
 
     #[test]

@@ -128,10 +128,11 @@ impl MonitorKind for Http {
         let text = self.url.trim();
         match Url::parse(text) {
             Ok((url, _)) => url.to_string(),
-            // Nothing that may be user information or a query is shown.
+            // Nothing that may be user information or a query is shown; an `@` can stand in both.
             Err(_) => {
-                let text = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
-                text.split(['?', '#']).next().unwrap_or_default().to_owned()
+                let (head, rest) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+                let head = head.rsplit_once('@').map_or(head, |(_, rest)| rest);
+                if rest.contains('@') { String::new() } else { head.to_owned() }
             }
         }
     }
@@ -171,8 +172,9 @@ mod tests {
         assert!(!format!("{http:?}").contains("geheim"));
         let env = ProbeEnv::new(std::sync::Arc::new(crate::clock::SystemClock));
         assert!(!format!("{:?}", http.probe(&env)).contains("geheim"));
-        let broken = self::http(json!({"url": "htp//user:geheim@nas?a=geheim"}));
-        assert!(!broken.target().contains("geheim"));
+        for url in ["htp//user:geheim@nas?a=geheim", "htp//nas?a=b@geheim", "htp//u:?geheim@nas", "htp//u:a?b@geheim"] {
+            assert!(!self::http(json!({"url": url})).target().contains("geheim"), "{url}");
+        }
     }
 
     #[test]

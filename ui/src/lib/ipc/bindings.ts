@@ -98,9 +98,13 @@ export const commands = {
 	/**  Forgets a secret. */
 	forgetSecret: (name: string) => typedError<SecretOutcome, Failed>(__TAURI_INVOKE("forget_secret", { name })),
 	/**  Secrets that stand in the configuration file. */
-	plainSecrets: () => typedError<PlainSecret[], Failed>(__TAURI_INVOKE("plain_secrets")),
-	/**  Moves them into the vault. */
-	movePlainSecrets: (place: string | null) => typedError<SecretOutcome, Failed>(__TAURI_INVOKE("move_plain_secrets", { place })),
+	plainSecrets: () => typedError<PlainSecrets, Failed>(__TAURI_INVOKE("plain_secrets")),
+	/**  Moves them into the vault; without numbers all that can be. */
+	movePlainSecrets: (numbers: number[] | null, base: string, place: string | null) => typedError<MoveOutcome, Failed>(__TAURI_INVOKE("move_plain_secrets", { numbers, base, place })),
+	/**  Has the keychain ask to be unlocked, and waits for the answer. */
+	unlockKeychain: () => typedError<UnlockOutcome, Failed>(__TAURI_INVOKE("unlock_keychain")),
+	/**  Waits for that answer no longer. */
+	stopUnlocking: () => typedError<null, Failed>(__TAURI_INVOKE("stop_unlocking")),
 	/**  What helps to find a fault, without secrets. */
 	diagnostics: () => typedError<string, Failed>(__TAURI_INVOKE("diagnostics")),
 	/**  Preferences of the window. */
@@ -227,6 +231,13 @@ export type BoardRow = {
 	/**  The open incident. */
 	incident: string | null,
 };
+
+/**  Why only a person can move a secret. */
+export type ByHand = 
+/**  A part of it stands for something that is elsewhere. */
+"mixed" | 
+/**  The same text is used where no secret can stand. */
+"usedElsewhere";
 
 /**  The result of one check. */
 export type CheckResult = {
@@ -764,6 +775,29 @@ export type MonitorPage = {
 	firstSeenMs: Millis | null,
 };
 
+/**  What came of moving readable secrets into the vault. */
+export type MoveOutcome = 
+/**  The vault has them, and the file names them. */
+{ outcome: "moved"; 
+/**  How many. */
+count: number; 
+/**  Where they are now. */
+place: string; 
+/**  Whether that place forgets them when the machine restarts. */
+lostAtRestart: boolean } | 
+/**  The vault does not take them; nothing was changed. */
+{ outcome: "notKept"; 
+/**  One word: `locked`, `slow`, `denied`; `lost_at_restart` where nobody said that they may go there. */
+state: string; 
+/**  Why, and what to do. */
+what: string; 
+/**  Other places that could keep them. */
+places: OtherPlace[] } | 
+/**  The file is another one than was looked at; nothing was changed. */
+{ outcome: "conflict"; 
+/**  Tells the content that it has now. */
+theirBase: string };
+
 /**  The window shall go there. */
 export type Navigate = {
 	/**  A place of the window: `#/incidents`. */
@@ -858,12 +892,54 @@ export type PhaseTimes = {
 	totalUs: number | null,
 };
 
+/**  Whose a readable secret is. */
+export type PlainOwner = 
+/**  A section of the file. */
+"section" | 
+/**  A monitor. */
+"monitor" | 
+/**  A webhook. */
+"webhook";
+
+/**  What a readable secret is. */
+export type PlainPart = 
+/**  A setting. */
+"setting" | 
+/**  A header's value. */
+"header" | 
+/**  The password in an address. */
+"password" | 
+/**  A parameter of an address. */
+"parameter" | 
+/**  The end of an address's path. */
+"path";
+
 /**  A secret that stands in the configuration file for everybody to read. */
 export type PlainSecret = {
-	/**  Which key of which backend: `password`. */
+	/**  Which one of them: for moving it alone. */
+	number: number,
+	/**  Whose it is. */
+	owner: PlainOwner,
+	/**  The section of the file (`storage.journal`), the monitor's name, or the webhook's number from 1. */
+	of: string,
+	/**  What it is. */
+	part: PlainPart,
+	/**  The key, the header's or the parameter's name; empty where there is none. */
 	key: string,
-	/**  Which backend. */
-	backend: string,
+	/**  The line it stands in. */
+	line: number,
+	/**  How many others use the same text by an alias. */
+	repeated: number,
+	/**  Why only a person can move it; none where it can be moved here. */
+	byHand: ByHand | null,
+};
+
+/**  The secrets that stand in the configuration file for everybody to read, without the secrets. */
+export type PlainSecrets = {
+	/**  What they are, in the order of the file's sections, monitors and webhooks. */
+	secrets: PlainSecret[],
+	/**  Tells the content of the file that this was read from. */
+	base: string,
 };
 
 /**  What a person set for the window; nothing of it concerns what is watched. */
@@ -1372,6 +1448,29 @@ export type Tier =
 /**  One UTC day. */
 "day";
 
+/**  What came of asking for the keychain to be unlocked. */
+export type UnlockOutcome = 
+/**  It was not locked. */
+{ outcome: "open" } | 
+/**  It was locked, and is no more. */
+{ outcome: "unlocked" } | 
+/**  The question was put away. */
+{ outcome: "dismissed" } | 
+/**  There is nothing that could ask on this screen. */
+{ outcome: "noPrompter" } | 
+/**  Nobody answered in time. */
+{ outcome: "late"; 
+/**  How long it was waited for. */
+seconds: number } | 
+/**  Nobody waits any more. */
+{ outcome: "stopped" } | 
+/**  The keychain cannot be asked. */
+{ outcome: "failed"; 
+/**  One word: `absent`, `slow`, `denied`. */
+state: string; 
+/**  Why, and what to do. */
+what: string };
+
 /**  A span that was not observed. */
 export type Unseen = {
 	/**  From. */
@@ -1447,8 +1546,10 @@ export type VaultSecret = {
 	place: string | null,
 	/**  When it was set. */
 	setMs: Millis | null,
-	/**  Who uses it, as the configuration says: names of monitors, keys of sections. */
+	/**  Who uses it, as the configuration says: names of monitors, keys of sections; the first hundred. */
 	usedBy: string[],
+	/**  How many use it. */
+	users: number,
 };
 
 /**  What one check says. */

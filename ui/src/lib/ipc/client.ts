@@ -2,8 +2,8 @@
 import type {
   About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
   MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
-  DeadLetters, LookNews, LookOutcome, PlainSecret, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, StorageDraft,
-  StorageForm, StorageOverview, StorageState, TakenApart, UseOutcome, VaultPlace, VaultSecret,
+  DeadLetters, LookNews, LookOutcome, MoveOutcome, PlainSecrets, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, StorageDraft,
+  StorageForm, StorageOverview, StorageState, TakenApart, UnlockOutcome, UseOutcome, VaultPlace, VaultSecret,
 } from "./bindings";
 
 /** A call that failed; carries the core's own error. */
@@ -90,8 +90,13 @@ export interface Core {
   /** `place` null: the strongest that is there. */
   setSecret(name: string, text: string, place: string | null): Promise<SecretOutcome>;
   forgetSecret(name: string): Promise<SecretOutcome>;
-  plainSecrets(): Promise<PlainSecret[]>;
-  movePlainSecrets(place: string | null): Promise<SecretOutcome>;
+  /** What stands readable in the file: where, never what. */
+  plainSecrets(): Promise<PlainSecrets>;
+  /** `numbers` null: all that can be moved. Nothing is changed where anything fails. */
+  movePlainSecrets(numbers: number[] | null, base: string, place: string | null): Promise<MoveOutcome>;
+  /** The keychain asks on the screen; ends when that is answered, late, or nobody waits any more. */
+  unlockKeychain(): Promise<UnlockOutcome>;
+  stopUnlocking(): Promise<void>;
 
   /** What helps to find a fault; no secret is in it. */
   diagnostics(): Promise<string>;

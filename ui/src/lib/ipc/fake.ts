@@ -2,10 +2,11 @@
 //
 // In a browser the address chooses: `?fake=0|5|42|200|5000` (how many monitors), `seed`, `scenario` (see `cast.ts`),
 // `hostile` (names that break layouts), `live=0` (nothing changes by itself), `delay` (milliseconds each answer takes),
-// `conflict` (the first save meets another's change), `theme`, `language`, `tray=0`.
+// `conflict` (the first save meets another's change), `locked` (the keychain is), `secrets` (how many more the vault has),
+// `theme`, `language`, `tray=0`.
 import type {
   Acknowledgement, Board, BoardChange, BoardRow, FileVersion, LookNews, MonitorDraft, Navigate, Preferences, RetentionForm, SaveOutcome,
-  SecretOutcome, State, StorageForm, Summary, Why,
+  State, StorageForm, Summary, Why,
 } from "./bindings";
 import { IpcFailure, type Core, type Unsubscribe } from "./client";
 import { cast, type Scenario } from "./fake/cast";
@@ -25,13 +26,16 @@ export type FakeOptions = {
   live: boolean;
   delayMs: number;
   conflict: boolean;
+  locked: boolean;
+  secrets: number;
   tray: boolean;
   preferences: Partial<Preferences>;
   now: () => number;
 };
 
 const USUAL: FakeOptions = {
-  size: 42, seed: 1, scenario: "usual", hostile: false, live: false, delayMs: 0, conflict: false, tray: true,
+  size: 42, seed: 1, scenario: "usual", hostile: false, live: false, delayMs: 0, conflict: false, locked: false,
+  secrets: 0, tray: true,
   preferences: {}, now: () => Date.now(),
 };
 
@@ -72,6 +76,8 @@ export class FakeCore implements Core {
     this.#conflict = this.#options.conflict;
     this.storage = new FakeStorage(scenario === "none" ? "none" : "embedded", scenario === "faults", now);
     this.storage.conflict = this.#options.conflict;
+    this.storage.locked = this.#options.locked;
+    this.storage.addSecrets(this.#options.secrets);
     this.#preferences = {
       theme: "system", language: "system", onClose: "tray", notifications: true, startAtLogin: false,
       ...this.#options.preferences,
@@ -406,12 +412,21 @@ export class FakeCore implements Core {
 
   async plainSecrets() {
     await this.#answer();
-    return [];
+    return this.storage.plainSecrets();
   }
 
-  async movePlainSecrets(): Promise<SecretOutcome> {
+  async movePlainSecrets(numbers: number[] | null, base: string, place: string | null) {
     await this.#answer();
-    return { outcome: "done", place: null, lostAtRestart: false };
+    return this.storage.movePlainSecrets(numbers, base, place);
+  }
+
+  unlockKeychain() {
+    return this.storage.unlock();
+  }
+
+  async stopUnlocking() {
+    await this.#answer();
+    this.storage.stopUnlocking();
   }
 
   /* ---- the window ---- */
@@ -684,6 +699,7 @@ export function optionsOf(query: URLSearchParams): Partial<FakeOptions> {
     size: Number(query.get("fake") ?? USUAL.size), seed: Number(query.get("seed") ?? USUAL.seed),
     scenario: (query.get("scenario") ?? USUAL.scenario) as Scenario, hostile: query.has("hostile"),
     live: query.get("live") !== "0", delayMs: Number(query.get("delay") ?? 0), conflict: query.has("conflict"),
+    locked: query.has("locked"), secrets: Number(query.get("secrets") ?? 0),
     tray: query.get("tray") !== "0", preferences, ...(now ? { now: () => Number(now) } : {}),
   };
 }

@@ -72,7 +72,9 @@ const core: Core = {
   setSecret: (name, text, place) => unwrap(commands.setSecret(name, text, place)),
   forgetSecret: (name) => unwrap(commands.forgetSecret(name)),
   plainSecrets: () => unwrap(commands.plainSecrets()),
-  movePlainSecrets: (place) => unwrap(commands.movePlainSecrets(place)),
+  movePlainSecrets: (numbers, base, place) => unwrap(commands.movePlainSecrets(numbers, base, place)),
+  unlockKeychain: () => unwrap(commands.unlockKeychain()),
+  stopUnlocking: () => done(commands.stopUnlocking()),
 
   diagnostics: () => unwrap(commands.diagnostics()),
   preferences: () => unwrap(commands.preferences()),

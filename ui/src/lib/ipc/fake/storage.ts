@@ -1,11 +1,13 @@
 // Where the fake world keeps its history: four backends, one of which asks for a password. It knows "secret".
 import type {
-  DeadLetters, FieldError, FieldKind, LookNews, LookOutcome, RetentionCheck, RetentionDraft, RetentionForm, OwnTimes, SecretOutcome, SecretShown,
-  StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart, UseOutcome,
+  DeadLetters, FieldError, FieldKind, LookNews, LookOutcome, MoveOutcome, OwnTimes, PlainSecret, PlainSecrets, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, SecretShown,
+  StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan, TakenApart, UnlockOutcome, UseOutcome,
   VaultPlace, VaultSecret, Words,
 } from "../bindings";
 import { IpcFailure } from "../client";
 import { DAY, HOUR, SECOND } from "./world";
+
+const LOCKED = "the Secret Service is locked; unlock it (sign in to the desktop, or its password program)";
 
 const same = (text: string): Words => ({ en: text, de: text });
 const words = (en: string, de: string): Words => ({ en, de });
@@ -101,6 +103,9 @@ export class FakeStorage {
   conflict = false;
   /** The keychain is locked. */
   locked = false;
+  /** What stands readable in the file. */
+  plain: PlainSecret[] = [];
+  #asked: ((outcome: UnlockOutcome) => void) | null = null;
   /** Rows wait because the store does not answer. */
   away: boolean;
   stepMs = 0;
@@ -110,6 +115,13 @@ export class FakeStorage {
     this.#sinceMs = now() - 297 * DAY;
     this.#secrets.set("wiki-token", { text: "x", setMs: now() - 92 * DAY, place: "service" });
     if (away) {
+      this.plain = [
+        { number: 0, owner: "section", of: "storage.postgres", part: "setting", key: "password", line: 12, repeated: 0, byHand: null },
+        { number: 1, owner: "monitor", of: "wiki", part: "header", key: "Authorization", line: 31, repeated: 2, byHand: null },
+        { number: 2, owner: "monitor", of: "router", part: "password", key: "", line: 40, repeated: 0, byHand: null },
+        { number: 3, owner: "monitor", of: "office-vpn", part: "parameter", key: "api_key", line: 52, repeated: 0, byHand: "mixed" },
+        { number: 4, owner: "webhook", of: "1", part: "path", key: "", line: 90, repeated: 0, byHand: null },
+      ];
       this.#letters = [{
         id: "1", atMs: now() - HOUR, contact: inUse, reason: "the row is older than what is kept", row: "result", monitor: "router",
         timeMs: now() - 40 * DAY, retry: false,
@@ -309,18 +321,56 @@ export class FakeStorage {
   }
 
   secrets(): VaultSecret[] {
-    const kept = [...this.#secrets].map(([name, { place, setMs }]) => ({
-      name, place, setMs, usedBy: name === "wiki-token" ? ["wiki"] : [`storage.${name.replace("-", ".")}`],
-    }));
-    const named = { name: "vpn-password", place: null, setMs: null, usedBy: ["office-vpn"] };
+    const kept = [...this.#secrets].map(([name, { place, setMs }]) => {
+      const usedBy = name === "wiki-token" ? ["wiki"] : name.startsWith("m-") ? [name.slice(2)] : [`storage.${name.replace("-", ".")}`];
+      return { name, place, setMs, usedBy, users: usedBy.length };
+    });
+    const named = { name: "vpn-password", place: null, setMs: null, usedBy: ["office-vpn"], users: 1 };
     const all = this.#secrets.has(named.name) ? kept : [...kept, named];
     return all.sort((a, b) => a.name.localeCompare(b.name));
   }
 
+  /** As many more secrets, each of a monitor. */
+  addSecrets(count: number): void {
+    for (let at = 1; at <= count; at += 1) this.#secrets.set(`m-device-${String(at)}`, { text: "secret", setMs: this.#now(), place: "service" });
+  }
+
+  plainSecrets(): PlainSecrets {
+    return { secrets: this.plain, base: String(this.#base) };
+  }
+
+  movePlainSecrets(numbers: number[] | null, base: string, place: string | null): MoveOutcome {
+    if (base !== String(this.#base)) return { outcome: "conflict", theirBase: String(this.#base) };
+    if (this.locked && place === null) {
+      return { outcome: "notKept", state: "locked", what: LOCKED, places: [{ place: "kernel", lostAtRestart: true }] };
+    }
+    const moved = this.plain.filter((secret) => secret.byHand === null && (numbers?.includes(secret.number) ?? true));
+    if (moved.length === 0) throw new IpcFailure({ code: "bad_request", why: "none of these secrets can be moved here" });
+    for (const secret of moved) this.#secrets.set(`${secret.of}-${secret.key || secret.part}`.toLowerCase(), { text: "secret", setMs: this.#now(), place: place ?? "service" });
+    this.plain = this.plain.filter((secret) => !moved.includes(secret)).map((secret, number) => ({ ...secret, number }));
+    this.#base += 1;
+    return { outcome: "moved", count: moved.length, place: place ?? "service", lostAtRestart: place === "kernel" };
+  }
+
+  /** Waits for `answer`, as for a person. */
+  unlock(): Promise<UnlockOutcome> {
+    if (!this.locked) return Promise.resolve({ outcome: "open" });
+    return new Promise((done) => (this.#asked = done));
+  }
+
+  stopUnlocking(): void {
+    this.answerUnlock({ outcome: "stopped" });
+  }
+
+  answerUnlock(outcome: UnlockOutcome): void {
+    if (outcome.outcome === "unlocked") this.locked = false;
+    this.#asked?.(outcome);
+    this.#asked = null;
+  }
+
   places(): VaultPlace[] {
-    const locked = "the Secret Service is locked; unlock it (sign in to the desktop, or its password program)";
     return [
-      { place: "service", state: this.locked ? "locked" : "ready", what: this.locked ? locked : null, isUsed: !this.locked, lostAtRestart: false },
+      { place: "service", state: this.locked ? "locked" : "ready", what: this.locked ? LOCKED : null, isUsed: !this.locked, lostAtRestart: false },
       { place: "kernel", state: "ready", what: null, isUsed: false, lostAtRestart: true },
       {
         place: "file", state: "no_passphrase", what: "the encrypted file needs its passphrase: set HALLMONITOR_VAULT_PASSPHRASE",
