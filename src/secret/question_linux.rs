@@ -4,7 +4,7 @@
 //! keyring is locked. Three ends look the same on the bus, where they only say "dismissed": a person put it away, nothing
 //! could show it, or we took it back. The second is told by who is on the bus, or by no person being so quick.
 //!
-//! Measured: GNOME Keyring (46) ends itself by a failed assertion when it is told to take a question of it away, and
+//! Measured: GNOME Keyring (42.1) ends itself by a failed assertion when it is told to take a question of it away, and
 //! everything that it had unlocked is locked with it. So its question is left where it is, and whoever asks again waits for
 //! the same one. It outlives whoever asked without harm.
 
