@@ -104,6 +104,7 @@ mod tests {
         StoreStatus {
             size_bytes: Some(size),
             parts: SizeParts { results, ..SizeParts::default() },
+            results: None,
             oldest: Some(oldest),
             newest: Some(newest),
             version: String::new(),

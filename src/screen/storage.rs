@@ -380,6 +380,8 @@ pub struct StorageState {
     pub house_fault: Option<String>,
     /// How the limit of its size is kept, where there is one and somebody looked.
     pub size_limit: Option<SizeLimit>,
+    /// About how many results it has, where that is known.
+    pub results: Option<Number>,
     /// Start of its oldest result.
     pub oldest_ms: Option<Millis>,
     /// Version of the engine or server.

@@ -120,6 +120,9 @@ pub struct StoreStatus {
     /// What of it is what.
     #[serde(default)]
     pub parts: SizeParts,
+    /// About how many results it has, where that can be told without reading them.
+    #[serde(default)]
+    pub results: Option<u64>,
     /// Start of the oldest result.
     pub oldest: Option<UnixMicros>,
     /// Start of the newest result.

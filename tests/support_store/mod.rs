@@ -89,6 +89,7 @@ impl<K: Keep> ResultStore for Numbers<K> {
         Ok(StoreStatus {
             size_bytes: None,
             parts: SizeParts::default(),
+            results: None,
             oldest: None,
             newest: None,
             version: "1".to_owned(),

@@ -32,7 +32,11 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
     lines.push(("store", format!("{}, {state}", words::clean(&report.contact))));
     if let Some(store) = &report.store {
         let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
-        lines.push(("holds", format!("{size}; {}", words::clean(&store.version))));
+        let results = store.results.map(|results| match results {
+            1 => "1 result, ".to_owned(),
+            results => format!("about {results} results, "),
+        });
+        lines.push(("holds", format!("{}{size}; {}", results.unwrap_or_default(), words::clean(&store.version))));
         let parts = parts(&store.parts);
         if !parts.is_empty() {
             lines.push(("", parts.join(", ")));

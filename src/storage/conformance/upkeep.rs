@@ -106,6 +106,7 @@ pub(super) async fn the_parts_of_its_size_add_up(mut subject: Subject) {
         let parts = status.parts;
         let tiers = [parts.five_minutes, parts.hour, parts.day];
         assert!(parts.rollups.is_none() || tiers == [None; 3], "rollups are told once: {parts:?}");
+        assert!(status.results.is_none_or(|rows| (600..=2_400).contains(&rows)), "about 1,200 results: {status:?}");
         if capabilities.tells_parts {
             assert!(parts.results.is_some_and(|bytes| bytes > 1_000), "1,200 results are somewhere: {parts:?}");
             let rollups = parts.rollups.or(parts.hour);

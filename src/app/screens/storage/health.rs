@@ -76,6 +76,7 @@ fn state_of(report: StorageReport, now: UnixMicros) -> StorageState {
         dropped: report.dropped,
         condensed: metrics.condensed,
         size_bytes: report.store.as_ref().and_then(|store| store.size_bytes).map(number),
+        results: report.store.as_ref().and_then(|store| store.results).map(number),
         oldest_ms: report.store.as_ref().and_then(|store| store.oldest).map(Millis::from),
         parts: report.store.as_ref().map(|store| parts_of(&store.parts)).unwrap_or_default(),
         house: metrics.house.map(|run| HouseRun {

@@ -2,6 +2,7 @@
 //! few of its monitors have, as if all had as much.
 
 use super::fault::Outcome;
+use super::frame::{self, Kind};
 use super::read::Reader;
 use super::record::{Block, Number, Record, RollupChunk, all_of, chunk_key};
 use super::sealed::Family;
@@ -59,15 +60,38 @@ pub(super) fn parts(reader: &Reader<'_>, live: u64) -> Outcome<SizeParts> {
     })
 }
 
-/// About how many bytes of the live file are results, and rollups by tier.
-fn live_parts(reader: &Reader<'_>) -> Outcome<(u64, [u64; 3])> {
+/// About how many results there are: those of sealed files, and of the live file as many as if all blocks had what those of
+/// a few monitors have.
+pub(super) fn results(reader: &Reader<'_>) -> Outcome<u64> {
+    let sealed: u64 = reader.files.iter().filter(|file| file.family == Family::Results).map(|file| file.rows).sum();
+    let (mut blocks, mut rows) = (0, 0);
+    for number in some_of(reader) {
+        let enough = blocks + ROWS;
+        reader.read.each_in::<Block>(all_of(number), false, |_, value| {
+            blocks += 1;
+            rows += frame::head(Kind::Results, &value).map_or(0, |head| u64::from(head.count));
+            Ok(blocks < enough)
+        })?;
+    }
+    let all = reader.read.len().primary::<Block>()?;
+    Ok(sealed + rows.saturating_mul(all).checked_div(blocks).unwrap_or(0))
+}
+
+/// The monitors that are looked at.
+fn some_of(reader: &Reader<'_>) -> Vec<Number> {
     let mut numbers: Vec<Number> = reader.index.numbers.values().copied().collect();
     numbers.sort_unstable();
+    let each = numbers.len().div_ceil(SOME).max(1);
+    numbers.into_iter().step_by(each).collect()
+}
+
+/// About how many bytes of the live file are results, and rollups by tier.
+fn live_parts(reader: &Reader<'_>) -> Outcome<(u64, [u64; 3])> {
     let (mut blocks, mut chunks) = (Seen::default(), [Seen::default(); 3]);
-    for number in numbers.iter().step_by(numbers.len().div_ceil(SOME).max(1)) {
-        blocks.look::<Block>(&reader.read, all_of(*number))?;
+    for number in some_of(reader) {
+        blocks.look::<Block>(&reader.read, all_of(number))?;
         for (seen, tier) in chunks.iter_mut().zip(Tier::ALL) {
-            let keys = chunk_key(*number, *tier, UnixMicros::MIN)..=chunk_key(*number, *tier, UnixMicros::MAX);
+            let keys = chunk_key(number, *tier, UnixMicros::MIN)..=chunk_key(number, *tier, UnixMicros::MAX);
             seen.look::<RollupChunk>(&reader.read, keys)?;
         }
     }

@@ -244,7 +244,8 @@ impl ResultStore for EmbeddedStore {
             // Of the same files as their parts.
             let size_bytes = size.map(|live| live + reader.files.iter().map(|file| file.bytes).sum::<u64>());
             let parts = size.map(|size| room::parts(reader, size)).transpose()?.unwrap_or_default();
-            Ok(StoreStatus { size_bytes, parts, oldest, newest, version: "native_db 0.8".to_owned() })
+            let results = Some(room::results(reader)?);
+            Ok(StoreStatus { size_bytes, parts, results, oldest, newest, version: "native_db 0.8".to_owned() })
         })
         .await
     }

@@ -36,6 +36,20 @@ async fn hypertables(connection: &mut PgConnection) -> Outcome<Option<[u64; 2]>>
     Ok(Some([counted(row.try_get(0)?), counted(row.try_get(1)?)]))
 }
 
+/// About how many results there are, as the server reckons when it looks after its tables; none before it did, and in
+/// TimescaleDB, which compresses many into one row.
+async fn estimated(connection: &mut PgConnection, engine: Engine) -> Outcome<Option<u64>> {
+    const ROWS: &str = "SELECT sum(c.reltuples) FILTER (WHERE c.reltuples > 0)::int8 FROM pg_class c \
+         JOIN pg_class root ON root.oid = coalesce(pg_partition_root(c.oid), c.oid) \
+         WHERE root.relnamespace = to_regnamespace(quote_ident(current_schema())) AND root.relname = 'result' \
+         AND c.relkind = 'r'";
+    if engine == Engine::Timescale {
+        return Ok(None);
+    }
+    let rows: Option<i64> = sqlx::query_scalar(ROWS).fetch_one(connection).await?;
+    Ok(rows.map(counted))
+}
+
 /// Size, ends and version.
 pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine: Engine) -> Outcome<StoreStatus> {
     const ENDS: &str = concat!(
@@ -62,6 +76,7 @@ pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine:
         };
     }
     let size_bytes = parts.results.map(|_| parts.sum());
+    let results = estimated(connection, engine).await?;
     let end = |at: usize| ends.try_get::<Option<Stamp>, _>(at).map(|end| end.map(|end| end.0));
-    Ok(StoreStatus { size_bytes, parts, oldest: end(0)?, newest: end(1)?, version })
+    Ok(StoreStatus { size_bytes, parts, results, oldest: end(0)?, newest: end(1)?, version })
 }

@@ -1350,6 +1350,8 @@ export type StorageState = {
 	houseFault: string | null,
 	/**  How the limit of its size is kept, where there is one and somebody looked. */
 	sizeLimit: SizeLimit | null,
+	/**  About how many results it has, where that is known. */
+	results: Number | null,
 	/**  Start of its oldest result. */
 	oldestMs: Millis | null,
 	/**  Version of the engine or server. */
