@@ -6,10 +6,11 @@
 //! edit that would change anything else is refused.
 //!
 //! `backend.rs` changes the `storage` section, `kept.rs` what single monitors say of retention, `plain.rs` finds readable
-//! secrets and has the file name them instead. `file.rs` saves it: not over what somebody else wrote, not what the reader
+//! secrets (through aliases: `aliases.rs`) and has the file name them instead. `file.rs` saves it: not over what somebody else wrote, not what the reader
 //! would refuse (`refused.rs`), so that at every moment a whole file is there (`swap.rs`, `recover.rs`), and with the
 //! versions before kept (`versions.rs`).
 
+mod aliases;
 mod backend;
 mod document;
 mod draft;
