@@ -207,6 +207,13 @@ fn maps_of_texts_change_by_key() {
 }
 
 #[test]
+fn a_merge_key_in_quotes_is_a_label_as_any_other() {
+    let text = FILE.replace("\"on\": \"yes\"", "\"<<\": \"yes\"");
+    let after = changed(&text, "router", |d| d.set("labels", Some(Written::from([("Room", "attic")])))).expect("sets");
+    assert_eq!(difference(&text, &after), ["-            \"<<\": \"yes\""]);
+}
+
+#[test]
 fn a_monitor_moves_with_its_comments() {
     assert_change(
         "router",

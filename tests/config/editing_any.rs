@@ -85,7 +85,7 @@ fn text() -> impl Strategy<Value = String> {
         "[a-z]{1,6}",
         select(vec![
             "yes", "1.0", "0x10", "a: b", "#x", "*a", "", "null", "- a", "it's", "\"q\"", "a\nb", "ü 😀", "{a", "[b]",
-            "x,y", "~"
+            "x,y", "~", "<<", "="
         ])
         .prop_map(str::to_owned),
         "(\\PC|[\n\t:#'\"\\\\]){0,8}",

@@ -60,9 +60,10 @@ impl<'i> Tree<'i> {
         let mut merged = Vec::new();
         for pair in value.item.pairs() {
             let Some(own) = self.follow(Value { item: &pair.value, flow }) else { continue };
-            match pair.word() {
-                "<<" => merged.push(own),
-                word => pairs.push((word, own)),
+            if pair.is_merge() {
+                merged.push(own);
+            } else {
+                pairs.push((pair.word(), own));
             }
         }
         if merged.is_empty() {

@@ -363,7 +363,7 @@ fn map_changes(
             if new.is_empty() { Ok(Vec::new()) } else { sheet.add_pairs(value, &new).map_err(unclear) }
         }
         Step::Remove => {
-            let is_gone = |pair: &Pair| pair.word() != "<<" && !map.contains_key(pair.word());
+            let is_gone = |pair: &Pair| !pair.is_merge() && !map.contains_key(pair.word());
             let gone: Vec<usize> = (0..pairs.len()).filter(|at| is_gone(&pairs[*at])).collect();
             sheet.remove_pairs(value, &gone).map_err(unclear)
         }

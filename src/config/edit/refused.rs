@@ -51,7 +51,7 @@ pub(super) fn by_field(document: &Document, refusal: &Refusal) -> Vec<FieldProbl
 /// The key whose place or value covers a place.
 fn field_at(item: &Item, place: usize) -> Option<String> {
     let pair = item.pairs().iter().find(|pair| (pair.key.start..=pair.value.end).contains(&place))?;
-    let word = Some(spelling(pair.word())).filter(|word| word != "<<")?;
+    let word = Some(spelling(pair.word())).filter(|_| !pair.is_merge())?;
     // The tiers are fields of their own.
     let tiers = if word == "retention" { pair.value.pairs() } else { &[] };
     let tier = tiers.iter().find(|pair| (pair.key.start..=pair.value.end).contains(&place));

@@ -100,6 +100,11 @@ impl Pair {
     pub(super) fn word(&self) -> &str {
         self.key.text().unwrap_or_default()
     }
+
+    /// Whether it merges another map into this one: in quotes it is a key as any other.
+    pub(super) fn is_merge(&self) -> bool {
+        matches!(&self.key.kind, Kind::Scalar { text, style: Style::Plain } if text == "<<")
+    }
 }
 
 /// Text and parser do not agree about what stands here (a byte index).
