@@ -28,8 +28,8 @@ use hallmonitor::secret::MemoryVault;
 use hallmonitor::storage::conformance::{self, Outcome};
 use hallmonitor::storage::{
     Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, Face, FieldFace, GapQuery,
-    IncidentQuery, Page, PageCursor, Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor,
-    ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus, Words, missing_rollups_before,
+    IncidentQuery, Page, PageCursor, Piece, Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery,
+    ScanCursor, ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus, Words, missing_rollups_before,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -299,7 +299,8 @@ impl ResultStore for JsonLines {
         self.rows("set_metadata")?.keep(vec![line], "set_metadata")
     }
 
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+    /// All at once, whatever the piece: it holds no more than fits into memory.
+    async fn prune(&self, policy: &Retention, now: UnixMicros, _: Piece<'_>) -> Result<Pruned, StoreError> {
         if let Some(floor) = policy.floor(None, now) {
             let rollups = missing_rollups_before(self, floor).await?;
             self.append(&Batch { rollups, ..Batch::default() }).await?;
@@ -310,7 +311,8 @@ impl ResultStore for JsonLines {
         let floors = tiers.filter_map(|tier| policy.floor(tier, now).map(|floor| Line::Floor(tier, floor)));
         rows.keep(floors.collect(), "prune")?;
         let gone = |before: usize, after: usize| (before - after) as u64;
-        Ok(Pruned { results: gone(before.0, rows.results.len()), rollups: gone(before.1, rows.rollups.len()) })
+        let (results, rollups) = (gone(before.0, rows.results.len()), gone(before.1, rows.rollups.len()));
+        Ok(Pruned { results, rollups, left: None })
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {

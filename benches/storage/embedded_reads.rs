@@ -199,7 +199,7 @@ async fn prune(folder: &Path) {
         }
         gone
     };
-    let (pruned, gone) = tokio::join!(store.prune(&policy, START.plus_us(DAYS * DAY_US)), watch);
+    let (pruned, gone) = tokio::join!(store.prune_all(&policy, START.plus_us(DAYS * DAY_US)), watch);
     let (whole, pruned) = (began.elapsed(), pruned.expect("prunes"));
     let after = size().await;
     store.close().await.expect("closes");

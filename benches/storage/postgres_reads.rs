@@ -62,7 +62,7 @@ async fn prune(settings: &Postgres, folder: &Path) {
     let day = Tier::Day.bucket(START);
     let policy = Retention { raw_days: Some(DAYS as u32 - 1), ..Retention::default() };
     let midnight = START.plus_us(DAYS * DAY_US);
-    store.prune(&policy, midnight.minus_us(Tier::Hour.width_us())).await.expect("prunes");
+    store.prune_all(&policy, midnight.minus_us(Tier::Hour.width_us())).await.expect("prunes");
     let (began, mut pieces, mut longest) = (Instant::now(), 0, Duration::ZERO);
     loop {
         let piece = Instant::now();
@@ -82,7 +82,7 @@ async fn prune(settings: &Postgres, folder: &Path) {
         }
         began.elapsed()
     };
-    let (pruned, gone) = tokio::join!(store.prune(&policy, midnight), watch);
+    let (pruned, gone) = tokio::join!(store.prune_all(&policy, midnight), watch);
     let (whole, pruned) = (began.elapsed(), pruned.expect("prunes"));
     let after = store.check().await.expect("is well").size_bytes.unwrap_or(0);
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

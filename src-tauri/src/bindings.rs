@@ -86,6 +86,7 @@ pub(crate) fn builder() -> Builder<Wry> {
             commands::check_retention,
             commands::save_retention,
             commands::prune_storage,
+            commands::pruning,
             commands::secrets,
             commands::vault_places,
             commands::set_secret,

@@ -326,6 +326,13 @@ pub(crate) async fn prune_storage(core: Core<'_>) -> Answer<Number> {
     core.screens().await?.prune_storage().await.map(|rows| Number(rows as f64))
 }
 
+/// How far a prune is that is at work.
+#[tauri::command]
+#[specta::specta]
+pub(crate) async fn pruning(core: Core<'_>) -> Answer<Option<PruneShown>> {
+    Ok(core.screens().await?.pruning())
+}
+
 /// What the vault holds, without any secret.
 #[tauri::command]
 #[specta::specta]

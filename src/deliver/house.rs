@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use super::cut::Cut;
 use super::deliverer::guarded;
-use super::metrics::{HouseRun, SizeLimit};
+use super::metrics::{HouseRun, Pruning, SizeLimit};
 use super::shared::{Shared, lock};
 use crate::clock::{Clock, Mono};
 use crate::model::Tier;
-use crate::storage::{Pruned, ResultStore, Retention, StoreError};
+use crate::storage::{Piece, Pruned, ResultStore, Retention, StoreError};
 
 /// Between two times that what is older goes.
 const EVERY_US: u64 = Tier::Hour.width_us();
 /// The same after a fault.
 const AGAIN_US: u64 = 600_000_000;
+/// How long rows that come in have to wait for a prune before it lets them by.
+const PIECE: Duration = Duration::from_secs(1);
 /// Where the store remembers what its limit took.
 pub(super) const CUT: &str = "size_cut";
 
@@ -39,8 +41,19 @@ impl Kept<'_> {
 struct Run {
     took_us: u64,
     pruned: Pruned,
-    /// Whether what is older went.
-    is_pruned: bool,
+    at: At,
+}
+
+/// What a run is at.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// What is older than it is kept goes.
+    #[default]
+    Old,
+    /// That is gone; the store does what it has to of its own.
+    Own,
+    /// What its limit takes goes.
+    Limit,
 }
 
 /// When it is to be done, and how far it is.
@@ -48,6 +61,8 @@ struct Run {
 pub(super) struct House {
     next: Option<Mono>,
     run: Option<Run>,
+    /// Whether a prune goes on at the next turn.
+    is_underway: bool,
     /// What the store remembers; none before it was asked.
     cut: Option<Option<Cut>>,
 }
@@ -61,58 +76,82 @@ impl House {
     /// Does a little; whether there is more to do.
     pub(super) async fn turn(&mut self, kept: &Kept<'_>, mut retention: Retention) -> Result<bool, StoreError> {
         let begun = kept.clock.mono();
-        if self.next.is_none_or(|next| next <= begun) {
-            self.run.get_or_insert_default().is_pruned = false;
-            self.next = Some(begun.plus_us(AGAIN_US));
-            self.prune(kept, &mut retention).await?;
-            self.next = Some(begun.plus_us(EVERY_US));
-        }
-        let mut more = kept.guarded(kept.store.tend(kept.clock.wall())).await?;
-        let is_pruned = self.run.as_ref().is_some_and(|run| run.is_pruned);
-        // Only now its size tells what it takes.
-        if !more && is_pruned && self.cut_more(kept, &retention).await? {
-            let rows = self.prune(kept, &mut retention).await?;
-            // Written down with what is seen at the next look.
-            if let Some(Some(cut)) = &mut self.cut {
-                cut.gone(rows);
-            }
-            more = true;
-        }
+        let more = self.step(kept, &mut retention, begun).await?;
         if let Some(run) = &mut self.run {
             run.took_us += kept.clock.mono().since_us(begun);
         }
-        let ended = if more { None } else { self.run.take_if(|run| run.is_pruned) };
+        let ended = if more { None } else { self.run.take_if(|run| run.at != At::Old) };
         let mut counters = lock(&kept.shared.counters);
         if let Some(run) = ended {
-            let Run { took_us, pruned: Pruned { results, rollups }, .. } = run;
+            let Run { took_us, pruned: Pruned { results, rollups, .. }, .. } = run;
             counters.house_runs += 1;
             counters.house = Some(HouseRun { ended: kept.clock.wall(), took_us, results, rollups });
         }
-        if self.run.as_ref().is_none_or(|run| run.is_pruned) {
+        if self.is_underway || self.run.as_ref().is_none_or(|run| run.at != At::Old) {
             counters.house_fault = None;
         }
         Ok(more)
     }
 
-    /// Drops what is not kept, and what the limit takes; gives the number of results that went.
-    async fn prune(&mut self, kept: &Kept<'_>, retention: &mut Retention) -> Result<u64, StoreError> {
+    async fn step(&mut self, kept: &Kept<'_>, retention: &mut Retention, begun: Mono) -> Result<bool, StoreError> {
+        let is_due = self.next.is_none_or(|next| next <= begun);
+        if is_due {
+            self.run.get_or_insert_default().at = At::Old;
+        }
+        if is_due || self.is_underway {
+            self.next = Some(begun.plus_us(AGAIN_US));
+            if !self.prune(kept, retention).await? {
+                return Ok(true);
+            }
+            self.next = Some(begun.plus_us(EVERY_US));
+        }
+        let more = kept.guarded(kept.store.tend(kept.clock.wall())).await?;
+        let is_pruned = self.run.as_ref().is_some_and(|run| run.at != At::Old);
+        // Only now its size tells what it takes.
+        if more || !is_pruned || !self.cut_more(kept, retention).await? {
+            return Ok(more);
+        }
+        self.run.get_or_insert_default().at = At::Limit;
+        self.prune(kept, retention).await?;
+        Ok(true)
+    }
+
+    /// Drops a piece of what is not kept, and of what the limit takes; whether that is all.
+    async fn prune(&mut self, kept: &Kept<'_>, retention: &mut Retention) -> Result<bool, StoreError> {
+        self.is_underway = false;
         if limit(kept, retention).is_some() {
             retention.results_from = self.known(kept).await?.as_ref().map(|cut| cut.from);
         }
-        let pruned = kept.guarded(kept.store.prune(retention, kept.clock.wall())).await?;
         let run = self.run.get_or_insert_default();
-        run.is_pruned = true;
+        let so_far = |run: &Run, left| Pruning { left, results: run.pruned.results, rollups: run.pruned.rollups };
+        lock(&kept.shared.counters).pruning.get_or_insert_with(|| so_far(run, None));
+        let piece = Piece::of(kept.clock, PIECE);
+        let pruned = kept.guarded(kept.store.prune(retention, kept.clock.wall(), piece)).await;
+        let mut counters = lock(&kept.shared.counters);
+        let pruned = pruned.inspect_err(|_| counters.pruning = None)?;
         run.pruned.results += pruned.results;
         run.pruned.rollups += pruned.rollups;
-        let mut counters = lock(&kept.shared.counters);
         counters.pruned_results += pruned.results;
         counters.pruned_rollups += pruned.rollups;
-        counters.prunes += 1;
-        drop(counters);
+        self.is_underway = pruned.left.is_some();
+        counters.pruning = pruned.left.map(|left| so_far(run, Some(left)));
         if pruned.results + pruned.rollups > 0 {
             tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
         }
-        Ok(pruned.results)
+        match run.at {
+            // Written down with what is seen at the next look.
+            At::Limit => {
+                if let Some(Some(cut)) = &mut self.cut {
+                    cut.gone(pruned.results);
+                }
+            }
+            At::Old | At::Own if self.is_underway => {}
+            At::Old | At::Own => {
+                run.at = At::Own;
+                counters.prunes += 1;
+            }
+        }
+        Ok(!self.is_underway)
     }
 
     /// Looks at the size; whether more has to go.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Sketch, UnixMicros};
+use crate::storage::PruneLeft;
 
 /// What was brought to a store since the start, and how that went. Quantiles are within 1 % of a true sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,8 +107,9 @@ pub(super) struct Counters {
     pub(super) condensed: u64,
     pub(super) pruned_results: u64,
     pub(super) pruned_rollups: u64,
-    /// How often retention was looked after.
+    /// How often all went that was older than it is kept.
     pub(super) prunes: u64,
+    pub(super) pruning: Option<Pruning>,
     pub(super) house_runs: u64,
     pub(super) house: Option<HouseRun>,
     pub(super) house_fault: Option<HouseFault>,
@@ -155,6 +157,28 @@ impl Counters {
             size_limit: self.size_limit,
         }
     }
+}
+
+/// A prune that is at work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruning {
+    /// What is left of it; none before the store told.
+    pub left: Option<PruneLeft>,
+    /// Results that went so far.
+    pub results: u64,
+    /// Rollups that went so far.
+    pub rollups: u64,
+}
+
+/// How a prune that somebody asked for went ([`Delivery::prune_now`](super::Delivery::prune_now)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PruneNow {
+    /// So many rows went.
+    Done(u64),
+    /// The store could not: why. It is tried again in ten minutes.
+    Failed(String),
+    /// It did not get any further for too long; it is done once the store can.
+    Waits,
 }
 
 /// A store that rows went to before, and what it still waits for.

@@ -57,7 +57,7 @@ use std::time::Duration;
 pub use dead_letters::{DeadLetter, DeadLetters, Letters};
 pub use history::{Backlog, History};
 pub use ledger::{LedgerEntry, read_ledger};
-pub use metrics::{FormerStore, HouseFault, HouseRun, SizeLimit, StorageMetrics};
+pub use metrics::{FormerStore, HouseFault, HouseRun, PruneNow, Pruning, SizeLimit, StorageMetrics};
 pub use open::{ConfiguredStore, OpenStore, StoreSettings};
 pub use shared::DeliveryStatus;
 use shared::lock;
@@ -266,28 +266,42 @@ impl Delivery {
         self.ways.know(others, &self.options);
     }
 
-    /// Has what is older than it is kept dropped now, and waits for that; gives how many rows went. None where the store
-    /// took longer: then it is done once the store can.
-    pub async fn prune_now(&self, within: Duration) -> Option<u64> {
+    /// How far a prune is that is at work, or asked for.
+    #[must_use]
+    pub fn pruning(&self) -> Option<Pruning> {
+        let current = self.ways.current();
+        let pruning = lock(&current.counters).pruning;
+        pruning.or_else(|| current.prune.load(Ordering::Acquire).then(Pruning::default))
+    }
+
+    /// Has what is older than it is kept dropped now, and waits for that as long as it gets any further within `patience`.
+    pub async fn prune_now(&self, patience: Duration) -> PruneNow {
         const LOOK: Duration = Duration::from_millis(50);
         let current = self.ways.current();
-        let counted = || {
+        let look = || {
             let counters = lock(&current.counters);
-            (counters.prunes, counters.pruned_results + counters.pruned_rollups)
+            let gone = counters.pruned_results + counters.pruned_rollups;
+            (counters.prunes, gone, counters.pruning, counters.house_fault.clone())
         };
-        let (before, gone) = counted();
+        let (prunes_before, gone_before, mut last, fault_before) = look();
         current.prune.store(true, Ordering::Release);
         current.wake.notify_one();
         let mut waited = Duration::ZERO;
-        while waited < within {
+        while waited < patience {
             tokio::time::sleep(LOOK).await;
             waited += LOOK;
-            let (prunes, now) = counted();
-            if prunes > before {
-                return Some(now - gone);
+            let (prunes, gone, pruning, fault) = look();
+            if prunes > prunes_before {
+                return PruneNow::Done(gone - gone_before);
+            }
+            if let Some(fault) = fault.filter(|fault| Some(fault) != fault_before.as_ref()) {
+                return PruneNow::Failed(fault.what);
+            }
+            if pruning != last {
+                (last, waited) = (pruning, Duration::ZERO);
             }
         }
-        None
+        PruneNow::Waits
     }
 
     /// Whether a former store is read once somebody asks for it ([`Delivery::ask_former`]).

@@ -48,7 +48,7 @@ pub use self::secret::{
 pub use self::series::{Outage, PartLine, Parts, Series, Unseen};
 pub use self::storage::{
     ConnectionUse, DeadLetter, DeadLetters, HouseRun, KeptTier, LookNews, LookOutcome, OtherPlace, OwnTimes,
-    RetentionCheck, RetentionDraft, RetentionForm, SecretShown, SecretWish, ShownWith, SizeLimit, SizePart,
+    PruneShown, RetentionCheck, RetentionDraft, RetentionForm, SecretShown, SecretWish, ShownWith, SizeLimit, SizePart,
     StorageCard, StorageDraft, StorageField, StorageForm, StorageOverview, StoragePart, StorageState, StoreSpan,
     TakenApart, UseOutcome, Words,
 };

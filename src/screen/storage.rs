@@ -484,6 +484,18 @@ pub struct KeptTier {
     pub written: Option<String>,
 }
 
+/// How far a prune is.
+#[derive(Clone, Debug, PartialEq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneShown {
+    /// What it is at; none where it has not told yet, or waits for the store.
+    pub step: Option<storage::PruneStep>,
+    /// How much of that step is done, of 1.
+    pub share: Number,
+    /// Rows that went so far.
+    pub rows: Number,
+}
+
 /// How long history is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]

@@ -17,6 +17,7 @@
 //! | `held.rs` | rows of several monitors that were read together |
 //! | `estimate.rs` | how much room history will need |
 //! | `retention.rs` | how long history is kept |
+//! | `piece.rs` | a prune in pieces |
 //! | `length.rs` | lengths of time in settings |
 //! | `registry.rs` | the list of backends |
 //! | `backends/` | one folder a backend |
@@ -36,6 +37,7 @@ mod evidence;
 mod face;
 mod held;
 mod length;
+mod piece;
 mod query;
 mod registry;
 mod retention;
@@ -53,6 +55,8 @@ pub use evidence::{missing_rollups, missing_rollups_before};
 pub use face::{Face, FieldFace, Like, Offer, Only, Part, TakenApart, Words};
 pub(crate) use held::{Around, Held};
 pub use length::Length;
+pub(crate) use piece::Resume;
+pub use piece::{Piece, PruneLeft, PruneStep};
 pub use query::{
     Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
     ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, SizeParts, StoreStatus, Uptime, UptimeQuery,
@@ -156,8 +160,13 @@ pub trait ResultStore: ReadRows + Debug {
         Ok(own.zip(value).into_iter().collect())
     }
     /// Drops what is older than the policy keeps of each monitor, and gives the space back. A store that cannot keep
-    /// monitors apart drops what is kept of none ([`Retention::floor`]).
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError>;
+    /// monitors apart drops what is kept of none ([`Retention::floor`]). Where that takes longer than the piece, it stops
+    /// and tells what is left ([`Pruned::left`]); the next call goes on there. Every call gets a little further.
+    async fn prune(&self, policy: &Retention, now: UnixMicros, piece: Piece<'_>) -> Result<Pruned, StoreError>;
+    /// The same to its end, however long it takes.
+    async fn prune_all(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+        self.prune(policy, now, Piece::whole()).await
+    }
     /// Reads everything the store keeps in files of its own and proves every checksum; a store whose server does that
     /// finds nothing to read.
     async fn verify(&self) -> Result<Verified, StoreError> {

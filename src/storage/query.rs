@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::PruneLeft;
 use crate::model::{
     CheckResult, Gap, GapReason, Incident, KnownMonitor, Latency, MonitorId, Rollup, Span, Tier, UnixMicros,
 };
@@ -317,12 +318,14 @@ impl Uptime {
 }
 
 /// What pruning dropped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Results.
     pub results: u64,
     /// Rollups.
     pub rollups: u64,
+    /// What is left for the next piece; none where all is done.
+    pub left: Option<PruneLeft>,
 }
 
 /// What was found when everything was read to prove that it is whole.

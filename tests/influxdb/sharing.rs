@@ -20,7 +20,7 @@ fn two_instances_share_buckets_and_never_mix() {
         assert_eq!(suite::everything(&*two, monitor).await, of_two);
         let one = settings.open(&env_of(1)).await.expect("opens");
         assert!(one.monitors().await.expect("reads").is_empty());
-        let pruned = two.prune(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
+        let pruned = two.prune_all(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
         assert_eq!(pruned.results, 300);
     });
 }
@@ -57,7 +57,7 @@ fn a_token_for_the_two_buckets_is_enough() {
         let all = rows(4, 3 * 1_440);
         store.append(&batch(&all)).await.expect("appends");
         assert_eq!(read(&*store, None).await.expect("reads"), all);
-        let pruned = store.prune(&Retention::default(), start().plus_us(33 * DAY)).await.expect("deletes");
+        let pruned = store.prune_all(&Retention::default(), start().plus_us(33 * DAY)).await.expect("deletes");
         assert_eq!(pruned.results, all.len() as u64);
         store.forget(all[0].monitor).await.expect("forgets");
         store.check().await.expect("checks");

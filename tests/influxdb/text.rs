@@ -229,7 +229,7 @@ async fn everything(store: &dyn ResultStore) {
         day_days: Some(1),
         ..Retention::default()
     };
-    let pruned = store.prune(&policy, now).await.expect("prunes");
+    let pruned = store.prune_all(&policy, now).await.expect("prunes");
     assert!(pruned.results > 0 && pruned.rollups > 0, "{pruned:?}");
     assert_eq!(store.gaps(&GapQuery { monitor: None, span: EVER }).await.expect("reads").len(), 1);
     store.append(&batch(&all)).await.expect("what is given up is left out");

@@ -21,18 +21,18 @@ fn a_bucket_of_ours_keeps_as_long_as_whoever_keeps_longest_and_a_month_more() {
         let two = settings.open(&env_of(2)).await.expect("opens");
         assert_eq!(keeps_s("retained").await, 0, "nothing is dropped before it is known for how long it is wanted");
         let days = |raw_days| Retention { raw_days, ..Retention::default() };
-        one.prune(&days(Some(30)), now()).await.expect("prunes");
+        one.prune_all(&days(Some(30)), now()).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 60 * 86_400);
-        two.prune(&days(Some(100)), now()).await.expect("prunes");
+        two.prune_all(&days(Some(100)), now()).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 130 * 86_400);
-        one.prune(&days(Some(7)), now()).await.expect("prunes");
+        one.prune_all(&days(Some(7)), now()).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 130 * 86_400, "the other one wants more");
-        two.prune(&days(None), now()).await.expect("prunes");
+        two.prune_all(&days(None), now()).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 0, "for ever");
-        two.prune(&days(Some(10)), now()).await.expect("prunes");
+        two.prune_all(&days(Some(10)), now()).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 40 * 86_400);
         // A machine whose clock is wrong has nothing dropped by the server's.
-        one.prune(&days(Some(300)), start().plus_us(DAY)).await.expect("prunes");
+        one.prune_all(&days(Some(300)), start().plus_us(DAY)).await.expect("prunes");
         assert_eq!(keeps_s("retained").await, 40 * 86_400);
         assert_eq!(keeps_s("retained_rollup").await, 0);
     });
@@ -45,7 +45,7 @@ fn the_retention_of_somebody_elses_bucket_is_left_alone() {
         for (name, seconds) in [("theirs", 0), ("theirs_too", 400 * 86_400)] {
             server.bucket(name, seconds).await;
             let store = open(&server.settings(name)).await.expect("opens");
-            store.prune(&Retention::default(), now()).await.expect("prunes");
+            store.prune_all(&Retention::default(), now()).await.expect("prunes");
             assert_eq!(keeps_s(name).await, seconds);
         }
     });
@@ -96,7 +96,7 @@ fn what_is_pruned_is_gone_from_the_server_and_nothing_else_is() {
         store.append(&Batch { gaps: gaps.clone(), ..batch(&all) }).await.expect("appends");
         let policy = Retention { raw_days: Some(1), ..Retention::default() };
         // 00:00 of the fourth day is the floor.
-        let pruned = store.prune(&policy, start().plus_us(4 * DAY)).await.expect("prunes");
+        let pruned = store.prune_all(&policy, start().plus_us(4 * DAY)).await.expect("prunes");
         assert_eq!(pruned.results, 3 * 1_440);
         let count = |measurement: &str, bucket: &str, field: &str| {
             format!(

@@ -84,7 +84,7 @@ fn lean_reads_are_as_whole_ones_also_after_pruning() {
         assert!(bare.len() == 100 && bare.iter().all(|rollup| rollup.latency == Latency::default()), "left out");
         assert_same(&*store, &monitors).await;
         let policy = Retention { raw_days: Some(1), hour_days: Some(1), ..Retention::default() };
-        store.prune(&policy, start().plus_us(2 * DAY)).await.expect("prunes");
+        store.prune_all(&policy, start().plus_us(2 * DAY)).await.expect("prunes");
         let left = store.rollup_times_of(&monitors, Tier::Hour, EVER).await.expect("reads");
         assert!(!left.is_empty() && left.iter().all(|rollup| rollup.start >= start().plus_us(DAY)), "obeys the floor");
         assert_same(&*store, &monitors).await;

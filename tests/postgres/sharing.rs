@@ -18,7 +18,7 @@ fn two_instances_share_a_schema_and_never_mix() {
         suite::two_never_mix(&*one, &*two).await;
         // Only when both have given it up the partition goes.
         assert!(partitions("shared", "result_20260301").await);
-        let pruned = two.prune(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
+        let pruned = two.prune_all(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
         assert_eq!(pruned.results, 300);
         assert!(!partitions("shared", "result_20260301").await);
     });
@@ -80,7 +80,7 @@ fn a_user_who_may_only_write_rows_is_enough() {
         store.append(&batch(&all)).await.expect("makes its partitions");
         assert_eq!(read(&*store, None).await.expect("reads"), all);
         let now = start().plus_us(33 * DAY);
-        let pruned = store.prune(&Retention::default(), now).await.expect("drops its partitions");
+        let pruned = store.prune_all(&Retention::default(), now).await.expect("drops its partitions");
         assert_eq!(pruned.results, all.len() as u64);
         assert!(!partitions("least", "result_20260301").await, "the partition is dropped");
         store.check().await.expect("checks");

@@ -196,7 +196,7 @@ fn history_lives_in_hypertables_is_compressed_and_goes_by_chunks() {
 
         // Five days go, their hours stay.
         let policy = Retention { raw_days: Some(7), ..Retention::default() };
-        let pruned = store.prune(&policy, start().plus_us(DAYS * DAY)).await.expect("prunes");
+        let pruned = store.prune_all(&policy, start().plus_us(DAYS * DAY)).await.expect("prunes");
         let floor = start().plus_us(5 * DAY);
         let kept = &all[all.partition_point(|row| row.time < floor)..];
         assert_eq!(pruned.results, (all.len() - kept.len()) as u64);

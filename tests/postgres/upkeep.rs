@@ -65,7 +65,7 @@ fn what_is_pruned_is_unreadable_at_once_and_its_rollups_are_there() {
         store.append(&batch(&all)).await.expect("appends");
         assert_eq!(read(&*other, Some(monitor)).await.expect("reads").len(), all.len());
         let now = start().plus_us(32 * DAY);
-        let pruned = store.prune(&Retention::default(), now).await.expect("prunes");
+        let pruned = store.prune_all(&Retention::default(), now).await.expect("prunes");
         let floor = start().plus_us(2 * DAY);
         let kept = &all[all.partition_point(|row| row.time < floor)..];
         assert_eq!(pruned.results, (all.len() - kept.len()) as u64);
@@ -89,12 +89,12 @@ fn a_reader_does_not_keep_pruning_from_ending() {
         let mut reader = server().admin("reader").await;
         sqlx::raw_sql("BEGIN; SELECT count(*) FROM hallmonitor.result").execute(&mut reader).await.expect("reads");
         let now = start().plus_us(40 * DAY);
-        let pruned = store.prune(&Retention::default(), now).await.expect("prunes");
+        let pruned = store.prune_all(&Retention::default(), now).await.expect("prunes");
         assert_eq!(pruned.results, all.len() as u64);
         assert!(read(&*store, None).await.expect("reads").is_empty());
         assert!(tables("reader").await.iter().any(|table| table == "result_20260301"), "it is in use");
         sqlx::raw_sql("COMMIT").execute(&mut reader).await.expect("ends");
-        store.prune(&Retention::default(), now).await.expect("prunes");
+        store.prune_all(&Retention::default(), now).await.expect("prunes");
         assert!(!tables("reader").await.iter().any(|table| table == "result_20260301"), "dropped the next time");
     });
 }
@@ -141,7 +141,7 @@ fn what_will_go_is_prepared_and_then_goes_with_few_questions() {
         };
         let midnight = start().plus_us(31 * DAY);
         assert!(!store.tend(midnight).await.expect("keeps house"), "nobody said what is kept");
-        let pruned = store.prune(&Retention::default(), midnight.minus_us(180 * MINUTE)).await.expect("prunes");
+        let pruned = store.prune_all(&Retention::default(), midnight.minus_us(180 * MINUTE)).await.expect("prunes");
         assert_eq!(pruned.results, 0);
         assert!(!store.tend(midnight.minus_us(180 * MINUTE)).await.expect("keeps house"), "not so long before");
         assert_eq!(five().await, 0);
@@ -154,7 +154,7 @@ fn what_will_go_is_prepared_and_then_goes_with_few_questions() {
         assert_eq!(read(&*store, Some(monitors[7])).await.expect("reads").len(), 770, "nothing has gone yet");
 
         let since = server.log().len();
-        let pruned = store.prune(&Retention::default(), midnight).await.expect("prunes");
+        let pruned = store.prune_all(&Retention::default(), midnight).await.expect("prunes");
         assert_eq!(pruned.results, 720 * 40);
         let log = server.log();
         let raised = log[since..].find("INSERT INTO floor").expect("the floors rise");
@@ -191,7 +191,7 @@ fn what_is_missing_is_made_before_it_goes_of_many_monitors_at_once() {
             expected.extend(rollups);
         }
         let since = server.log().len();
-        store.prune(&Retention::default(), start().plus_us(31 * DAY)).await.expect("prunes");
+        store.prune_all(&Retention::default(), start().plus_us(31 * DAY)).await.expect("prunes");
         assert!(told(&server, since, "") < 60, "{}", &server.log()[since..]);
         let mut made = Vec::new();
         for monitor in &monitors {

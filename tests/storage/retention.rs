@@ -103,7 +103,7 @@ fn each_is_kept_as_long_as_it_says() -> Tested {
         // Some of it sealed, some of it live.
         tend(&*store, day(8).plus_us(60 * MINUTE)).await?;
         let before = sealed_bytes(folder.path(), "results-");
-        store.prune(&policy, now).await?;
+        store.prune_all(&policy, now).await?;
         let kept = [from(&rows[0], DAYS - 9), from(&rows[1], DAYS - 5), from(&rows[2], DAYS - 2)];
         for (monitor, kept) in monitors.iter().zip(&kept) {
             assert_eq!(&results(&*store, *monitor).await?, kept, "at once");
@@ -133,7 +133,7 @@ fn each_is_kept_as_long_as_it_says() -> Tested {
         policy.own.clear();
         policy.own.insert(usual, KeptDays { raw: None, ..policy.usual() });
         store.append(&Batch { results: rows.concat(), ..Batch::default() }).await?;
-        store.prune(&policy, now).await?;
+        store.prune_all(&policy, now).await?;
         tend(&*store, now.plus_us(DAY)).await?;
         let kept = [from(&rows[0], DAYS - 5), from(&rows[1], DAYS - 5), from(&rows[2], DAYS - 2)];
         for (monitor, kept) in monitors.iter().zip(&kept) {
@@ -174,7 +174,7 @@ fn the_room_is_about_what_was_said() -> Tested {
             let results = sealed_bytes(folder.path(), "results-");
             // All of it goes, and is summed up.
             let policy = Retention { raw_days: Some(0), ..Retention::everything() };
-            store.prune(&policy, day(DAYS).plus_us(60 * MINUTE)).await?;
+            store.prune_all(&policy, day(DAYS).plus_us(60 * MINUTE)).await?;
             tend(&*store, day(DAYS + 1).plus_us(60 * MINUTE)).await?;
             Ok::<_, Failed>((results, sealed_bytes(folder.path(), "minutes-"), sealed_bytes(folder.path(), "hours-")))
         })?;
@@ -210,7 +210,7 @@ fn what_goes_is_hidden_at_once() -> Tested {
         let is_hidden = async |store: &dyn ResultStore| store.results(&gone).await.map(|page| page.results.is_empty());
         assert!(!is_hidden(&*store).await?);
         {
-            let mut prune = std::pin::pin!(store.prune(&policy, now));
+            let mut prune = std::pin::pin!(store.prune_all(&policy, now));
             let hidden = async { while !is_hidden(&*store).await.expect("reads") {} };
             tokio::select! {
                 biased;
@@ -226,7 +226,7 @@ fn what_goes_is_hidden_at_once() -> Tested {
         store = opened(folder.path()).await?;
         assert!(is_hidden(&*store).await?, "shown again after a start");
         assert!(store.tend(day(3).plus_us(60 * MINUTE)).await.is_ok());
-        store.prune(&policy, now).await?;
+        store.prune_all(&policy, now).await?;
         assert!(is_hidden(&*store).await?);
         for monitor in &monitors {
             let rolled = rollups(&*store, *monitor, Tier::FiveMinutes).await?;

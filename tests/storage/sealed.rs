@@ -257,7 +257,7 @@ fn a_day_is_dropped_by_unlinking_its_file() -> Tested {
     runtime().block_on(async {
         let store = with_sealed_days(folder.path(), &rows).await?;
         let policy = Retention { raw_days: Some(2), ..Retention::default() };
-        let pruned = store.prune(&policy, later()).await?;
+        let pruned = store.prune_all(&policy, later()).await?;
         assert_eq!(pruned.results, 3 * 1_440, "a day of three monitors");
         assert_eq!(sealed(folder.path()).len(), 2);
         let kept: Vec<CheckResult> = rows.iter().filter(|row| row.time >= start().plus_us(DAY)).cloned().collect();
@@ -457,7 +457,7 @@ fn numbers_are_not_used_again() -> Tested {
         let before = sealed(folder.path());
         // All files are read, and go; the next ones have another index.
         assert_eq!(read(&*store, None).await?, rows);
-        store.prune(&Retention { raw_days: Some(0), ..Retention::default() }, later()).await?;
+        store.prune_all(&Retention { raw_days: Some(0), ..Retention::default() }, later()).await?;
         tend(&*store, start().plus_us(4 * DAY + HOUR)).await?;
         let kept: Vec<CheckResult> = rows.iter().filter(|row| row.time >= start().plus_us(3 * DAY)).cloned().collect();
         assert_eq!(read(&*store, None).await?, kept);

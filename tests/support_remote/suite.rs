@@ -8,7 +8,8 @@ use std::time::Duration;
 use hallmonitor::model::{CheckResult, MonitorId, Tier};
 use hallmonitor::storage::conformance::Fixture;
 use hallmonitor::storage::{
-    BackendConfig, Batch, GapQuery, IncidentQuery, KeptDays, ResultStore, Retention, RollupQuery, StoreErrorKind,
+    BackendConfig, Batch, GapQuery, IncidentQuery, KeptDays, Piece, PruneStep, ResultStore, Retention, RollupQuery,
+    StoreErrorKind,
 };
 
 use super::{DAY, EVER, MINUTE, batch, delivery, drained, env_of, push, read, start, stopped, stream, until};
@@ -139,7 +140,7 @@ pub async fn two_never_mix(one: &dyn ResultStore, two: &dyn ResultStore) -> (Mon
     assert_eq!(one.check().await.expect("checks").newest, of_one.results.last().map(|row| row.time));
 
     // What one forgets or gives up stays with the other.
-    one.prune(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
+    one.prune_all(&Retention::default(), start().plus_us(40 * DAY)).await.expect("prunes");
     assert!(read(one, None).await.expect("reads").is_empty());
     assert_eq!(everything(two, monitor).await, of_two);
     one.forget(monitor).await.expect("forgets");
@@ -165,8 +166,15 @@ pub async fn each_monitor_is_kept_as_long_as_it_says(config: &BackendConfig, lef
     let from = |rows: &[CheckResult], first: u64| -> Vec<CheckResult> {
         rows.iter().filter(|row| row.time >= day(first)).cloned().collect()
     };
-    let pruned = store.prune(&policy, now).await.expect("prunes");
-    assert_eq!(pruned.results, 720 * (3 + 7 + 10));
+    let (mut results, mut steps) = (0, Vec::new());
+    loop {
+        let pruned = store.prune(&policy, now, Piece::least()).await.expect("prunes");
+        results += pruned.results;
+        let Some(left) = pruned.left else { break };
+        steps.push(left.step);
+    }
+    assert_eq!(results, 720 * (3 + 7 + 10));
+    assert!(steps.len() > 2 && steps.is_sorted_by_key(|step| *step == PruneStep::Dropping), "{steps:?}");
     let kept = [from(&rows[0], 3), from(&rows[1], 7), from(&rows[2], 10)];
     for (monitor, kept) in monitors.iter().zip(&kept) {
         assert_eq!(&read(&*store, Some(*monitor)).await.expect("reads"), kept);
@@ -183,7 +191,7 @@ pub async fn each_monitor_is_kept_as_long_as_it_says(config: &BackendConfig, lef
     policy.own.clear();
     policy.own.insert(usual, KeptDays { raw: None, ..policy.usual() });
     store.append(&batch(&rows.concat())).await.expect("appends");
-    store.prune(&policy, now).await.expect("prunes");
+    store.prune_all(&policy, now).await.expect("prunes");
     let kept = [from(&rows[0], 7), from(&rows[1], 7), from(&rows[2], 10)];
     let again = opened(config).await;
     for (monitor, kept) in monitors.iter().zip(&kept) {

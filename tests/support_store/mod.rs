@@ -7,8 +7,8 @@ use hallmonitor::model::{
     CheckResult, Facts, Gap, Incident, KnownMonitor, MonitorId, Phases, Rollup, Row, UnixMicros, Verdict,
 };
 use hallmonitor::storage::{
-    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows, ResultQuery, ResultStore,
-    Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus,
+    Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Piece, Pruned, ReadRows, ResultQuery,
+    ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError, StoreErrorKind, StoreStatus,
 };
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ impl<K: Keep> ResultStore for Numbers<K> {
     async fn set_metadata(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
         unsupported(K::BACKEND, "set_metadata")
     }
-    async fn prune(&self, _: &Retention, _: UnixMicros) -> Result<Pruned, StoreError> {
+    async fn prune(&self, _: &Retention, _: UnixMicros, _: Piece<'_>) -> Result<Pruned, StoreError> {
         unsupported(K::BACKEND, "prune")
     }
     async fn forget(&self, _: MonitorId) -> Result<(), StoreError> {

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::store::{MemoryStore, Mood, ROW_BYTES};
 use super::{LONG, Shifted, block, options, start, until};
-use crate::deliver::{Delivery, SizeLimit};
-use crate::journal::fixture::{at, check_result};
+use crate::deliver::{Delivery, PruneNow, Pruning, SizeLimit};
+use crate::journal::fixture::{at, check_result, result};
 use crate::model::{MonitorId, Tier, UnixMicros};
 use crate::storage::{KeptDays, Retention, StoreErrorKind};
 
@@ -47,7 +47,7 @@ fn limited(dir: &TempDir, store: &Arc<MemoryStore>, max_bytes: Option<u64>) -> D
 /// Keeps house to its end, now.
 fn keep_house(delivery: &Delivery) -> SizeLimit {
     let before = delivery.metrics().house_runs;
-    assert!(block(delivery.prune_now(LONG)).is_some());
+    assert!(matches!(block(delivery.prune_now(LONG)), PruneNow::Done(_)));
     until("house is kept", || delivery.metrics().house_runs > before);
     delivery.metrics().size_limit.expect("looked")
 }
@@ -79,7 +79,7 @@ fn the_oldest_days_go_until_the_rest_fits() {
     // Nothing is told of a limit that was taken away.
     delivery.set_retention(Retention { max_bytes: None, ..delivery.retention() });
     let runs = delivery.metrics().house_runs;
-    assert!(block(delivery.prune_now(LONG)).is_some());
+    assert!(matches!(block(delivery.prune_now(LONG)), PruneNow::Done(_)));
     until("house is kept", || delivery.metrics().house_runs > runs);
     assert_eq!((delivery.metrics().size_limit, store.kept().results.len() as u64), (None, left));
     assert!(delivery.stop(LONG));
@@ -138,9 +138,52 @@ fn a_store_that_frees_nothing_soon_has_no_limit() {
     store.capabilities.frees_room = false;
     let store = Arc::new(store);
     let delivery = limited(&dir, &store, Some(1));
-    until("kept", || block(delivery.prune_now(LONG)).is_some() && delivery.metrics().house.is_some());
+    until("kept", || {
+        matches!(block(delivery.prune_now(LONG)), PruneNow::Done(_)) && delivery.metrics().house.is_some()
+    });
     assert_eq!(delivery.metrics().size_limit, None);
     assert_eq!(store.kept().results.len() as u64, 2 * DAYS * A_DAY);
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_long_prune_tells_how_far_it_is_and_lets_rows_by() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(false));
+    store.pruned_at_once.store(100, Ordering::SeqCst);
+    let delivery = limited(&dir, &store, None);
+    until("kept once", || delivery.metrics().house_runs > 0);
+    assert_eq!(delivery.pruning(), None);
+    delivery.set_retention(Retention { raw_days: Some(1), ..Retention::everything() });
+    let floor = at(NOW).minus_us(DAY * 1_000_000).floor_to(DAY * 1_000_000);
+    let old = store.kept().results.keys().filter(|(time, _)| *time < floor).count() as u64;
+    let (mut seen, mut brought) = (Vec::new(), 0);
+    let pruned = std::thread::scope(|scope| {
+        let prune = scope.spawn(|| block(delivery.prune_now(LONG)));
+        while !prune.is_finished() {
+            if let Some(pruning) = delivery.pruning().filter(|now| now.left.is_some() && seen.last() != Some(now)) {
+                seen.push(pruning);
+                // A result of now is brought before the prune goes on for long.
+                brought += 1;
+                let row = check_result(3, NOW + brought);
+                let key = (row.time, row.monitor);
+                delivery.journal().push(&result(3, NOW + brought));
+                until("brought", || store.kept().results.contains_key(&key));
+                assert!(brought < 3 || delivery.pruning().is_some(), "it was at work all the while");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        prune.join().expect("ends")
+    });
+    assert_eq!(pruned, PruneNow::Done(old));
+    let gone: Vec<u64> = seen.iter().map(|pruning| pruning.results).collect();
+    assert!(gone.len() > 5 && gone.is_sorted() && gone.iter().all(|gone| *gone < old), "{gone:?}");
+    let share = |pruning: &Pruning| pruning.left.map(|left| (left.of, left.done));
+    assert!(
+        seen.iter().map(share).is_sorted() && seen.iter().map(share).all(|left| left.is_some_and(|left| left.0 == old))
+    );
+    assert_eq!(delivery.pruning(), None);
+    let house = delivery.metrics().house.expect("kept");
+    assert_eq!(house.results, old, "one run, however many pieces");
     assert!(delivery.stop(LONG));
 }
 
@@ -159,7 +202,9 @@ fn house_that_cannot_be_kept_says_why_until_it_can() {
     assert!(fault.what.contains("prune") && fault.at == at(NOW), "{fault:?}");
     assert_eq!(delivery.metrics().house, None);
     store.no_prune.store(false, Ordering::SeqCst);
-    until("kept", || block(delivery.prune_now(LONG)).is_some() && delivery.metrics().house.is_some());
+    until("kept", || {
+        matches!(block(delivery.prune_now(LONG)), PruneNow::Done(_)) && delivery.metrics().house.is_some()
+    });
     assert_eq!(delivery.metrics().house_fault, None);
     store.set_mood(Mood::Failing(StoreErrorKind::Unavailable));
     assert!(Arc::into_inner(delivery).expect("mine").stop(LONG));

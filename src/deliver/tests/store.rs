@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use crate::deliver::OpenStore;
 use crate::model::{CheckResult, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, Tier, UnixMicros};
 use crate::storage::{
-    Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError,
-    StoreErrorKind, StoreStatus,
+    Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page, PageCursor, Piece,
+    PruneLeft, PruneStep, Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage,
+    SizeParts, StoreError, StoreErrorKind, StoreStatus,
 };
 
 /// How the next calls go.
@@ -56,6 +56,10 @@ pub(super) struct MemoryStore {
     pub(super) is_lazy: AtomicBool,
     /// Nothing can be dropped.
     pub(super) no_prune: AtomicBool,
+    /// Most results that one call drops.
+    pub(super) pruned_at_once: AtomicUsize,
+    /// Results that were old when the prune that is at work began.
+    to_prune: AtomicUsize,
 }
 
 /// What a result is said to take.
@@ -75,6 +79,8 @@ impl MemoryStore {
             forgiven: AtomicBool::new(false),
             is_lazy: AtomicBool::new(false),
             no_prune: AtomicBool::new(false),
+            pruned_at_once: AtomicUsize::new(usize::MAX),
+            to_prune: AtomicUsize::new(0),
             capabilities: Capabilities { keeps_history: true, tells_parts: false, frees_room: false, delivery },
         }
     }
@@ -231,7 +237,7 @@ impl ResultStore for MemoryStore {
         Ok(())
     }
 
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+    async fn prune(&self, policy: &Retention, now: UnixMicros, _: Piece<'_>) -> Result<Pruned, StoreError> {
         if self.no_prune.load(Ordering::SeqCst) {
             return Err(StoreError::new(StoreErrorKind::Internal, "memory", "prune", "nothing can be dropped"));
         }
@@ -239,11 +245,20 @@ impl ResultStore for MemoryStore {
             return Ok(Pruned::default());
         }
         let mut kept = self.kept();
-        let before = kept.results.len();
-        kept.results.retain(|(time, of), _| policy.floor_of(*of, None, now).is_none_or(|floor| *time >= floor));
-        let results = (before - kept.results.len()) as u64;
+        let is_old =
+            |(time, of): &&(UnixMicros, MonitorId)| policy.floor_of(*of, None, now).is_some_and(|floor| *time < floor);
+        let old: Vec<_> = kept.results.keys().filter(is_old).copied().collect();
+        let some = &old[..old.len().min(self.pruned_at_once.load(Ordering::SeqCst))];
+        for key in some {
+            kept.results.remove(key);
+        }
+        let results = some.len() as u64;
         kept.owed += results;
-        Ok(Pruned { results, rollups: 0 })
+        let (rest, of) = (old.len() - some.len(), self.to_prune.load(Ordering::SeqCst).max(old.len()));
+        self.to_prune.store(if rest == 0 { 0 } else { of }, Ordering::SeqCst);
+        let left = PruneLeft { step: PruneStep::Dropping, done: (of - rest) as u64, of: of as u64 };
+        let left = (rest > 0).then_some(left);
+        Ok(Pruned { results, left, ..Pruned::default() })
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {

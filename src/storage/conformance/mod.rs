@@ -178,6 +178,7 @@ cases! {
         history forget_drops_one_monitor_only,
         history prune_makes_rollups_first,
         history pruned_rows_stay_away,
+        history prune_goes_on_piece_by_piece,
         history prune_drops_rollups_by_tier,
         history the_parts_of_its_size_add_up,
         history scan_gives_everything_once,

@@ -145,7 +145,7 @@ pub(super) async fn series_survives_its_results(subject: Subject) {
     let now = at(40 * DAY);
     let span = Span::new(at(0), at(5 * DAY));
     let before = (uptime(&subject, monitor, span, now).await, series(&subject, monitor, span, 5, now).await);
-    let pruned = subject.store.prune(&Retention::default(), now).await.expect("prunes");
+    let pruned = subject.store.prune_all(&Retention::default(), now).await.expect("prunes");
     assert_eq!(pruned.results, batch.results.len() as u64);
     assert_eq!(subject.results(None, 100).await, []);
     let after = (uptime(&subject, monitor, span, now).await, series(&subject, monitor, span, 5, now).await);

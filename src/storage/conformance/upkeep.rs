@@ -3,7 +3,7 @@
 use super::model::ModelStore;
 use super::{Batch, DAY, Fixture, HOUR, MINUTE, Subject, day_zero};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
-use crate::storage::{GapQuery, IncidentQuery, Retention, RollupQuery};
+use crate::storage::{GapQuery, IncidentQuery, Piece, PruneLeft, Pruned, Retention, RollupQuery};
 
 const EVER: Span = Span { from: UnixMicros::MIN, to: UnixMicros::MAX };
 
@@ -56,7 +56,7 @@ pub(super) async fn prune_makes_rollups_first(subject: Subject) {
     let rows = fixture.results(monitor, day_zero().plus_us(7 * HOUR), 10 * MINUTE, 3 * 144);
     subject.append_results(&rows).await;
     let now = day_zero().plus_us(32 * DAY + 5 * HOUR);
-    let pruned = subject.store.prune(&Retention::default(), now).await.expect("prunes");
+    let pruned = subject.store.prune_all(&Retention::default(), now).await.expect("prunes");
     // 30 whole days are kept: what began before the third day is gone.
     let floor = day_zero().plus_us(2 * DAY);
     let (old, kept) = rows.split_at(rows.partition_point(|row| row.time < floor));
@@ -68,7 +68,7 @@ pub(super) async fn prune_makes_rollups_first(subject: Subject) {
         assert_eq!(rollups.len(), buckets);
         assert_eq!(rollups.iter().map(|rollup| rollup.checks).sum::<u64>(), old.len() as u64);
     }
-    let again = subject.store.prune(&Retention::default(), now).await.expect("prunes");
+    let again = subject.store.prune_all(&Retention::default(), now).await.expect("prunes");
     assert_eq!((again.results, again.rollups), (0, 0), "pruning twice is as good as once");
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn pruned_rows_stay_away(mut subject: Subject) {
     let gaps = vec![fixture.gap(monitor, day_zero(), HOUR), fixture.gap(monitor, day_zero().plus_us(60 * HOUR), HOUR)];
     subject.append(&Batch { results: rows.clone(), gaps: gaps.clone(), ..Batch::default() }).await;
     let policy = Retention { raw_days: Some(1), ..Retention::default() };
-    subject.store.prune(&policy, day_zero().plus_us(3 * DAY)).await.expect("prunes");
+    subject.store.prune_all(&policy, day_zero().plus_us(3 * DAY)).await.expect("prunes");
     let kept = &rows[rows.partition_point(|row| row.time < day_zero().plus_us(2 * DAY))..];
     // A replay of what is past its time changes nothing.
     subject.append_results(&rows).await;
@@ -91,6 +91,51 @@ pub(super) async fn pruned_rows_stay_away(mut subject: Subject) {
     subject.reopen().await;
     subject.append_results(&rows).await;
     assert_eq!(subject.results(None, 1_000).await, kept);
+}
+
+pub(super) async fn prune_goes_on_piece_by_piece(mut subject: Subject) {
+    const A_DAY: usize = 144;
+    let mut fixture = Fixture::new(66);
+    let monitors = [fixture.monitor(), fixture.monitor(), fixture.monitor()];
+    let of_each = monitors.map(|monitor| fixture.results(monitor, day_zero(), 10 * MINUTE, 6 * A_DAY));
+    let mut rows = of_each.concat();
+    subject.append_results(&rows).await;
+    let policy = Retention { raw_days: Some(2), ..Retention::default() };
+    let (now, floor) = (day_zero().plus_us(6 * DAY + HOUR), day_zero().plus_us(4 * DAY));
+    let (mut pruned, mut last) = (Pruned::default(), None::<PruneLeft>);
+    for piece in 0.. {
+        assert!(piece < 1_000, "it does not come to an end: {last:?}");
+        let some = subject.store.prune(&policy, now, Piece::least()).await.expect("prunes");
+        pruned.results += some.results;
+        let Some(left) = some.left else { break };
+        assert!(left.done <= left.of, "{left:?}");
+        assert!(
+            last.is_none_or(|last| last.step != left.step || (last.done <= left.done && last.of == left.of)),
+            "{last:?}, and then {left:?}"
+        );
+        last = Some(left);
+        // Rows come in between, and a start is not the end of it.
+        let time = day_zero().plus_us(6 * DAY + piece * MINUTE);
+        let news = fixture.results(monitors[0], time, MINUTE, 1);
+        subject.append_results(&news).await;
+        rows.extend(news);
+        if piece == 3 {
+            subject.reopen().await;
+            last = None;
+        }
+    }
+    let (mut kept, old): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.time >= floor);
+    kept.sort_by_key(|row| (row.time, row.monitor));
+    assert_eq!(pruned.results, old.len() as u64);
+    assert_eq!(subject.results(None, 5_000).await, kept);
+    for monitor in monitors {
+        let query = RollupQuery { monitor, tier: Tier::Hour, span: Span::new(UnixMicros::MIN, floor) };
+        let rollups = subject.store.rollups(&query).await.expect("reads");
+        let of_monitor = old.iter().filter(|row| row.monitor == monitor).count() as u64;
+        assert_eq!(rollups.iter().map(|rollup| rollup.checks).sum::<u64>(), of_monitor);
+    }
+    let again = subject.store.prune(&policy, now, Piece::least()).await.expect("prunes");
+    assert_eq!((again.results, again.rollups), (0, 0), "{again:?}");
 }
 
 pub(super) async fn the_parts_of_its_size_add_up(mut subject: Subject) {
@@ -133,7 +178,7 @@ pub(super) async fn prune_drops_rollups_by_tier(subject: Subject) {
         day_days: None,
         ..Retention::default()
     };
-    let pruned = subject.store.prune(&policy, day_zero().plus_us(40 * DAY)).await.expect("prunes");
+    let pruned = subject.store.prune_all(&policy, day_zero().plus_us(40 * DAY)).await.expect("prunes");
     assert_eq!(pruned.rollups, 30 + 20);
     for (tier, left) in [(Tier::FiveMinutes, 10), (Tier::Hour, 20), (Tier::Day, 40)] {
         let query = RollupQuery { monitor, tier, span: EVER };

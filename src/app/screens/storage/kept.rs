@@ -8,10 +8,12 @@ use super::super::form::{Desk, base_of};
 use crate::app::core::lock;
 use crate::app::storage::expected_of;
 use crate::config::{Config, Document, EditError, FieldProblem, SaveError, SectionValues, Severity, Which};
+use crate::deliver::PruneNow;
 use crate::model::{MonitorId, clean_text};
 use crate::record::BoardRow;
 use crate::screen::{
-    Failed, FieldError, KeptTier, Number, OwnTimes, RetentionCheck, RetentionDraft, RetentionForm, SaveOutcome,
+    Failed, FieldError, KeptTier, Number, OwnTimes, PruneShown, RetentionCheck, RetentionDraft, RetentionForm,
+    SaveOutcome,
 };
 use crate::storage::Retention;
 
@@ -151,13 +153,29 @@ impl Desk<'_> {
 }
 
 impl Screens {
-    /// Drops what is older than it is kept, now; gives how many rows went.
+    /// Drops what is older than it is kept, now; gives how many rows went. [`Screens::pruning`] tells how far that is.
     ///
     /// # Errors
-    /// The store takes longer than a person waits: it goes on, or is done once the store can.
+    /// The store cannot, or does not get any further for longer than a person waits: it is done once the store can.
     pub async fn prune_storage(&self) -> Result<u64, Failed> {
-        let why = || "the store takes its time; what is older goes once it can".to_owned();
-        self.core.delivery.prune_now(PATIENCE).await.ok_or_else(|| Failed::Busy { why: why() })
+        match self.core.delivery.prune_now(PATIENCE).await {
+            PruneNow::Done(rows) => Ok(rows),
+            PruneNow::Failed(why) => Err(Failed::Storage { what: format!("{why}; it is tried again in ten minutes") }),
+            PruneNow::Waits => {
+                Err(Failed::Busy { why: "the store takes its time; what is older goes once it can".to_owned() })
+            }
+        }
+    }
+
+    /// How far a prune is that is at work, whoever asked for it.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts of rows are below 2^53")]
+    pub fn pruning(&self) -> Option<PruneShown> {
+        self.core.delivery.pruning().map(|pruning| PruneShown {
+            step: pruning.left.map(|left| left.step),
+            share: Number(pruning.left.map_or(0.0, |left| left.done as f64 / left.of.max(1) as f64)),
+            rows: Number((pruning.results + pruning.rollups) as f64),
+        })
     }
 
     /// How long history is kept, as it is written.

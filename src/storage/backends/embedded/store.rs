@@ -22,8 +22,8 @@ use crate::model::{
 };
 use crate::storage::{
     Backend as _, BackendId, Batch, Capabilities, DeliveryHint, FUTURE_TOLERANCE_US, GapQuery, IncidentQuery, Page,
-    Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError,
-    StoreErrorKind, StoreStatus, Verified, missing_rollups,
+    Piece, PruneLeft, PruneStep, Pruned, ReadRows, ResultQuery, ResultStore, Resume, Retention, RollupQuery,
+    ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus, Verified, missing_rollups,
 };
 
 /// Reads at the same time: more would only wait for the same disk, each on a thread of its own.
@@ -40,6 +40,8 @@ pub(super) struct EmbeddedStore {
     reading: Arc<Semaphore>,
     /// Whether reads also see what is about to be dropped.
     beneath: bool,
+    /// Up to which monitor, and which of its days, the rollups of what goes were made.
+    resume: Arc<Resume<(MonitorId, UnixMicros)>>,
 }
 
 impl EmbeddedStore {
@@ -58,17 +60,29 @@ impl EmbeddedStore {
             writing: Arc::new(Mutex::new(())),
             reading: Arc::new(Semaphore::new(READERS)),
             beneath: false,
+            resume: Arc::default(),
         })
     }
 
-    /// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time.
-    async fn roll_up(&self, policy: &Retention, now: UnixMicros) -> Result<(), StoreError> {
-        let Some(highest) = policy.highest_floor(None, now) else { return Ok(()) };
-        let monitors: Vec<MonitorId> =
+    /// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time; tells
+    /// what is left of that.
+    async fn roll_up(
+        &self,
+        policy: &Retention,
+        now: UnixMicros,
+        piece: Piece<'_>,
+    ) -> Result<Option<PruneLeft>, StoreError> {
+        let Some(highest) = policy.highest_floor(None, now) else { return Ok(None) };
+        let mut monitors: Vec<MonitorId> =
             self.reads("prune", move |reader| Ok(reader.with_results(highest)?.into_iter().collect())).await?;
-        for monitor in monitors {
+        monitors.sort_unstable();
+        let (begin, mut day_from) = match self.resume.stage(policy, now) {
+            Some((monitor, from)) => (monitors.partition_point(|other| *other < monitor), from),
+            None => (0, UnixMicros::MIN),
+        };
+        for (nth, &monitor) in monitors.iter().enumerate().skip(begin) {
+            let mut from = std::mem::replace(&mut day_from, UnixMicros::MIN);
             let Some(floor) = policy.floor_of(monitor, None, now) else { continue };
-            let mut from = UnixMicros::MIN;
             let day_after = |from| self.reads("prune", move |reader| upkeep::next_day(reader, monitor, from, floor));
             while let Some(day) = day_after(from).await? {
                 let mut rollups = missing_rollups(self, monitor, day).await?;
@@ -79,9 +93,15 @@ impl EmbeddedStore {
                     self.append(&Batch { rollups, ..Batch::default() }).await?;
                 }
                 from = day.to;
+                self.resume.note(policy, now, (monitor, from));
+                if piece.is_over() {
+                    let (done, of) = (nth as u64, monitors.len() as u64);
+                    return Ok(Some(PruneLeft { step: PruneStep::SummingUp, done, of }));
+                }
             }
         }
-        Ok(())
+        self.resume.clear();
+        Ok(None)
     }
 
     async fn reads<T: Send + 'static>(
@@ -276,10 +296,13 @@ impl ResultStore for EmbeddedStore {
         .await
     }
 
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
+    async fn prune(&self, policy: &Retention, now: UnixMicros, piece: Piece<'_>) -> Result<Pruned, StoreError> {
         let hidden = policy.clone();
         self.writes("prune", move |file| upkeep::hide(file, &hidden, now)).await?;
-        Self { beneath: true, ..self.clone() }.roll_up(policy, now).await?;
+        let beneath = Self { beneath: true, ..self.clone() };
+        if let Some(left) = beneath.roll_up(policy, now, piece).await? {
+            return Ok(Pruned { left: Some(left), ..Pruned::default() });
+        }
         let (policy, shelf) = (policy.clone(), Arc::clone(&self.shelf));
         self.writes("prune", move |file| upkeep::prune(file, &shelf, &policy, now)).await
     }

@@ -21,9 +21,9 @@ use crate::model::{
     CheckResult, Gap, Incident, IncidentId, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
-    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Pruned, ReadRows,
-    ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind, StoreStatus,
-    answer,
+    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Piece, Pruned, ReadRows,
+    ResultQuery, ResultStore, Resume, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
+    StoreStatus, answer,
 };
 
 /// Rows in one append: a few requests, of which one is made while another is on its way.
@@ -202,6 +202,8 @@ pub(super) struct InfluxStore {
     runtime: Handle,
     /// One writer at a time: what is there already must not change between the look and the write.
     writing: Arc<Mutex<()>>,
+    /// Where the next piece of a prune goes on.
+    pub(super) resume: Arc<Resume<upkeep::Stage>>,
 }
 
 /// A call at work on the store's runtime; ends with whoever waits for it.
@@ -235,7 +237,7 @@ impl InfluxStore {
             client,
         };
         home.load().await?;
-        Ok(Self { home: Arc::new(home), runtime: Handle::current(), writing: Arc::default() })
+        Ok(Self { home: Arc::new(home), runtime: Handle::current(), writing: Arc::default(), resume: Arc::default() })
     }
 
     /// Does work that only reads.
@@ -528,8 +530,8 @@ impl ResultStore for InfluxStore {
             .await
     }
 
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-        upkeep::prune(self, policy, now).await
+    async fn prune(&self, policy: &Retention, now: UnixMicros, piece: Piece<'_>) -> Result<Pruned, StoreError> {
+        upkeep::prune(self, policy, now, piece).await
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {

@@ -8,7 +8,9 @@ use super::read::{self, SMALL_FIELD};
 use super::store::{Home, InfluxStore, floor_key};
 use super::{append, fault, rest};
 use crate::model::{Gap, MonitorId, Span, Tier, UnixMicros};
-use crate::storage::{Batch, Pruned, ResultStore, Retention, StoreError, StoreErrorKind, missing_rollups};
+use crate::storage::{
+    Batch, Piece, PruneLeft, PruneStep, Pruned, ResultStore, Retention, StoreError, StoreErrorKind, missing_rollups,
+};
 
 type Outcome<T> = Result<T, StoreError>;
 
@@ -21,25 +23,63 @@ const RAW_DAYS_KEY: &str = "retention:raw";
 /// How far `now` may be from this machine's clock for the server to be told to drop rows by its own.
 const CLOCKS_AGREE_US: u64 = DAY_US;
 
+/// How far a prune is.
+#[derive(Debug, Clone)]
+pub(super) enum Stage {
+    /// The rollups of the monitors before this one are there, and those of its days before a time.
+    SummedUp(MonitorId, UnixMicros),
+    /// The floors are up, and what is below so many of them is gone.
+    Dropping(usize),
+}
+
 /// Drops what the policy does not keep. The rollups of what goes are made first; then the floors rise, and nobody reads
 /// what is below; then it is deleted.
-pub(super) async fn prune(store: &InfluxStore, policy: &Retention, now: UnixMicros) -> Outcome<Pruned> {
-    let monitors =
-        store.reads(OPERATION, |home| async move { read::monitors_with_rows(&home, OPERATION).await }).await?;
-    roll_up(store, &monitors, policy, now).await?;
-    let raised = policy.clone();
-    store.writes(OPERATION, |home| async move { raise_floors(&home, &monitors, &raised, now).await }).await?;
-    let pruned = store.writes(OPERATION, |home| async move { delete_below(&home).await }).await?;
-    let kept = policy.clone();
-    store.writes(OPERATION, |home| async move { keep_retention(&home, &kept, now).await }).await?;
+pub(super) async fn prune(
+    store: &InfluxStore,
+    policy: &Retention,
+    now: UnixMicros,
+    piece: Piece<'_>,
+) -> Outcome<Pruned> {
+    let dropped = match store.resume.stage(policy, now) {
+        Some(Stage::Dropping(dropped)) => dropped,
+        _ => {
+            let monitors =
+                store.reads(OPERATION, |home| async move { read::monitors_with_rows(&home, OPERATION).await });
+            let mut monitors = monitors.await?;
+            monitors.sort_unstable();
+            if let Some(left) = roll_up(store, &monitors, policy, now, piece).await? {
+                return Ok(Pruned { left: Some(left), ..Pruned::default() });
+            }
+            let raised = policy.clone();
+            store.writes(OPERATION, |home| async move { raise_floors(&home, &monitors, &raised, now).await }).await?;
+            0
+        }
+    };
+    let pruned = delete_below(store, dropped, policy, now, piece).await?;
+    if pruned.left.is_none() {
+        let kept = policy.clone();
+        store.writes(OPERATION, |home| async move { keep_retention(&home, &kept, now).await }).await?;
+        store.resume.clear();
+    }
     Ok(pruned)
 }
 
-/// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time.
-async fn roll_up(store: &InfluxStore, monitors: &[MonitorId], policy: &Retention, now: UnixMicros) -> Outcome<()> {
-    for &monitor in monitors {
+/// Makes the rollups that are missing for results that are not kept any more, a day of a monitor at a time; tells what is
+/// left of that.
+async fn roll_up(
+    store: &InfluxStore,
+    monitors: &[MonitorId],
+    policy: &Retention,
+    now: UnixMicros,
+    piece: Piece<'_>,
+) -> Outcome<Option<PruneLeft>> {
+    let (begin, mut day_from) = match store.resume.stage(policy, now) {
+        Some(Stage::SummedUp(monitor, from)) => (monitors.partition_point(|other| *other < monitor), from),
+        _ => (0, UnixMicros::MIN),
+    };
+    for (nth, &monitor) in monitors.iter().enumerate().skip(begin) {
+        let mut from = std::mem::replace(&mut day_from, UnixMicros::MIN);
         let Some(floor) = policy.floor_of(monitor, None, now) else { continue };
-        let mut from = UnixMicros::MIN;
         loop {
             let span = Span::new(from, floor);
             let first = store
@@ -54,9 +94,14 @@ async fn roll_up(store: &InfluxStore, monitors: &[MonitorId], policy: &Retention
                 store.append(&Batch { rollups, ..Batch::default() }).await?;
             }
             from = day.to;
+            store.resume.note(policy, now, Stage::SummedUp(monitor, from));
+            if piece.is_over() {
+                let (done, of) = (nth as u64, monitors.len() as u64);
+                return Ok(Some(PruneLeft { step: PruneStep::SummingUp, done, of }));
+            }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn tiers() -> impl Iterator<Item = Option<Tier>> {
@@ -87,20 +132,33 @@ async fn raise_floors(home: &Home, monitors: &[MonitorId], policy: &Retention, n
     Ok(())
 }
 
-/// Deletes what of this instance is below the floors, and tells how much it was.
-async fn delete_below(home: &Home) -> Outcome<Pruned> {
-    let floors = home.known().floors.clone();
+/// Deletes what of this instance is below the floors, but for the first so many of them; tells how much it was.
+async fn delete_below(
+    store: &InfluxStore,
+    dropped: usize,
+    policy: &Retention,
+    now: UnixMicros,
+    piece: Piece<'_>,
+) -> Outcome<Pruned> {
+    let floors = store.home.known().floors.clone();
+    let of_all = tiers().map(|tier| (tier, None, floors.lowest(tier)));
+    let of_one = floors.own().into_iter().map(|(tier, monitor, floor)| (tier, Some(monitor), floor));
+    let all: Vec<(Option<Tier>, Option<MonitorId>, UnixMicros)> = of_all.chain(of_one).collect();
     let mut pruned = Pruned::default();
-    for tier in tiers() {
-        let there = delete_rows(home, tier, None, floors.lowest(tier)).await?;
-        *counted(&mut pruned, tier) += there;
-    }
-    delete_gaps(home, None, floors.lowest(None)).await?;
-    for (tier, monitor, floor) in floors.own() {
-        let there = delete_rows(home, tier, Some(monitor), floor).await?;
-        *counted(&mut pruned, tier) += there;
-        if tier.is_none() {
-            delete_gaps(home, Some(monitor), floor).await?;
+    for (nth, &(tier, monitor, floor)) in all.iter().enumerate().skip(dropped) {
+        let deleted = store.writes(OPERATION, move |home| async move {
+            let there = delete_rows(&home, tier, monitor, floor).await?;
+            if tier.is_none() {
+                delete_gaps(&home, monitor, floor).await?;
+            }
+            Ok(there)
+        });
+        *counted(&mut pruned, tier) += deleted.await?;
+        let done = nth + 1;
+        store.resume.note(policy, now, Stage::Dropping(done));
+        if piece.is_over() && done < all.len() {
+            pruned.left = Some(PruneLeft { step: PruneStep::Dropping, done: done as u64, of: all.len() as u64 });
+            break;
         }
     }
     Ok(pruned)

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{CheckResult, FieldSpec, Gap, Incident, IncidentId, KnownMonitor, MonitorId, Rollup, UnixMicros};
 use crate::storage::{
-    Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, Face, GapQuery, IncidentQuery, Page, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError,
+    Backend, BackendEnv, BackendId, Batch, Capabilities, DeliveryHint, Face, GapQuery, IncidentQuery, Page, Piece,
+    Pruned, ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, SizeParts, StoreError,
     StoreErrorKind, StoreStatus, Words,
 };
 
@@ -165,7 +165,7 @@ impl ResultStore for Memory {
         Ok(())
     }
 
-    async fn prune(&self, _policy: &Retention, _now: UnixMicros) -> Result<Pruned, StoreError> {
+    async fn prune(&self, _policy: &Retention, _now: UnixMicros, _piece: Piece<'_>) -> Result<Pruned, StoreError> {
         self.held("prune").map(|_| Pruned::default())
     }
 

@@ -28,9 +28,9 @@ use crate::model::{
     CheckResult, Gap, Incident, InstanceId, KnownMonitor, MonitorId, Rollup, Span, Tier, Times, UnixMicros,
 };
 use crate::storage::{
-    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, PoolUse, Pruned,
-    ReadRows, ResultQuery, ResultStore, Retention, RollupQuery, ScanCursor, ScanPage, StoreError, StoreErrorKind,
-    StoreStatus,
+    Backend as _, BackendId, Batch, Capabilities, DeliveryHint, GapQuery, IncidentQuery, Page, Piece, PoolUse, Pruned,
+    ReadRows, ResultQuery, ResultStore, Resume, Retention, RollupQuery, ScanCursor, ScanPage, StoreError,
+    StoreErrorKind, StoreStatus,
 };
 
 /// Rows in one append: about where larger ones are no faster.
@@ -72,6 +72,8 @@ pub(super) struct PostgresStore {
     writing: Arc<Mutex<()>>,
     /// What was kept when it was pruned last: by that one can tell what will go.
     kept: Arc<Lock<Option<Retention>>>,
+    /// Where the next piece of a prune goes on.
+    pub(super) resume: Arc<Resume<upkeep::Stage>>,
 }
 
 /// A call at work on the store's runtime; ends with whoever waits for it.
@@ -159,7 +161,13 @@ impl PostgresStore {
             closed: AtomicBool::new(false),
             settings,
         };
-        Ok(Self { home: Arc::new(home), runtime: Handle::current(), writing: Arc::default(), kept: Arc::default() })
+        Ok(Self {
+            home: Arc::new(home),
+            runtime: Handle::current(),
+            writing: Arc::default(),
+            kept: Arc::default(),
+            resume: Arc::default(),
+        })
     }
 
     /// Reads with a connection to a replica that knows all we wrote, else to the server itself.
@@ -506,8 +514,8 @@ impl ResultStore for PostgresStore {
         .await
     }
 
-    async fn prune(&self, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-        let pruned = upkeep::prune(self, policy, now).await?;
+    async fn prune(&self, policy: &Retention, now: UnixMicros, piece: Piece<'_>) -> Result<Pruned, StoreError> {
+        let pruned = upkeep::prune(self, policy, now, piece).await?;
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(policy.clone());
         Ok(pruned)
     }

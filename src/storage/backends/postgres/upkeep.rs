@@ -10,7 +10,8 @@ use super::store::PostgresStore;
 use super::wire::{Stamp, counted};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
 use crate::storage::{
-    Around, Batch, Held, Pruned, ResultStore, Retention, StoreError, WORTH_FIVE_MINUTES, missing_rollups,
+    Around, Batch, Held, Piece, PruneLeft, PruneStep, Pruned, ResultStore, Retention, StoreError, WORTH_FIVE_MINUTES,
+    missing_rollups,
 };
 
 type Outcome<T> = Result<T, sqlx::Error>;
@@ -25,37 +26,97 @@ const MADE_AT_ONCE: usize = 4_096;
 /// Rows that one statement deletes.
 const DELETED_AT_ONCE: i64 = 20_000;
 
-/// Drops what the policy does not keep. What is missing of the rollups of what goes is made first, mostly it was prepared; then
-/// the floors rise, and nobody reads what is below; then the space is given back.
-pub(super) async fn prune(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<Pruned, StoreError> {
-    roll_up(store, policy, now).await?;
-    let raised = policy.clone();
-    store
-        .writes("prune", move |mut connection, home| async move {
-            raise_floors(&mut connection, home.instance, &raised, now).await
-        })
-        .await?;
-    let mut pruned = Pruned { results: count_below(store, RAW).await?, rollups: 0 };
-    for tier in Tier::ALL {
-        pruned.rollups += count_below(store, tier.as_str()).await?;
-    }
-    drop_partitions(store).await?;
-    delete_below(store).await?;
-    let own = delete_own(store).await?;
-    pruned.results += own.results;
-    pruned.rollups += own.rollups;
-    Ok(pruned)
+/// Counts the rollups of instance `$1` that are below the floor of a tier.
+macro_rules! below {
+    ($tier:literal) => {
+        concat!(
+            "SELECT count(*) FROM rollup WHERE tier = '",
+            $tier,
+            "' AND start < floor_of($1, 0, '",
+            $tier,
+            "') AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))"
+        )
+    };
 }
 
-/// Makes the rollups that are missing for results that are not kept any more.
-async fn roll_up(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<(), StoreError> {
-    let Some(due) = Due::of(policy, now) else { return Ok(()) };
-    let mut from = UnixMicros::MIN;
-    while let Some(day) = due.next_day(store, from).await? {
-        make(store, policy, now, day, &due.lacking(store, day).await?).await?;
-        from = day.to;
+/// How far a prune is.
+#[derive(Debug, Clone)]
+pub(super) enum Stage {
+    /// The rollups of the days from the first to the second are there.
+    SummedUp(UnixMicros, UnixMicros),
+    /// Nobody reads any more what goes, which were so many results.
+    Dropping(u64),
+}
+
+/// Drops what the policy does not keep. What is missing of the rollups of what goes is made first, mostly it was prepared; then
+/// the floors rise, and nobody reads what is below; then the space is given back.
+pub(super) async fn prune(
+    store: &PostgresStore,
+    policy: &Retention,
+    now: UnixMicros,
+    piece: Piece<'_>,
+) -> Result<Pruned, StoreError> {
+    let began = match store.resume.stage(policy, now) {
+        Some(Stage::Dropping(began)) => Some(began),
+        _ => {
+            if let Some(left) = roll_up(store, policy, now, piece).await? {
+                return Ok(Pruned { left: Some(left), ..Pruned::default() });
+            }
+            let raised = policy.clone();
+            store
+                .writes("prune", move |mut connection, home| async move {
+                    raise_floors(&mut connection, home.instance, &raised, now).await
+                })
+                .await?;
+            None
+        }
+    };
+    let (results, rollups) = (results_below(store).await?, rollups_below(store).await?);
+    let of = began.unwrap_or(results).max(results);
+    store.resume.note(policy, now, Stage::Dropping(of));
+    drop_partitions(store).await?;
+    if !(delete_results(store, BELOW_ALL, piece).await? && delete_results(store, BELOW_OWN, piece).await?) {
+        // Some went as partitions: only what is left tells how many.
+        let (left, rollups_left) = (results_below(store).await?, rollups_below(store).await?);
+        return Ok(Pruned {
+            results: results.saturating_sub(left),
+            rollups: rollups.saturating_sub(rollups_left),
+            left: Some(PruneLeft { step: PruneStep::Dropping, done: of.saturating_sub(left), of }),
+        });
     }
-    Ok(())
+    delete_rest_below(store).await?;
+    let rollups = rollups + delete_rest_below_own(store).await?;
+    store.resume.clear();
+    Ok(Pruned { results, rollups, left: None })
+}
+
+/// Makes the rollups that are missing for results that are not kept any more; tells what is left of that.
+async fn roll_up(
+    store: &PostgresStore,
+    policy: &Retention,
+    now: UnixMicros,
+    piece: Piece<'_>,
+) -> Result<Option<PruneLeft>, StoreError> {
+    let Some(due) = Due::of(policy, now) else { return Ok(None) };
+    let (mut first, mut from) = match store.resume.stage(policy, now) {
+        Some(Stage::SummedUp(first, from)) => (Some(first), from),
+        _ => (None, UnixMicros::MIN),
+    };
+    while let Some(day) = due.next_day(store, from).await? {
+        let first = *first.get_or_insert(day.from);
+        let lacking = due.lacking(store, day).await?;
+        // A day that was broken off is looked at again: what was made of it is not lacking any more.
+        if make(store, policy, now, day, &lacking, piece).await?.is_whole {
+            from = day.to;
+        }
+        store.resume.note(policy, now, Stage::SummedUp(first, from));
+        if piece.is_over() {
+            let days = |span: u64| span / Tier::Day.width_us();
+            let (done, of) = (days(day.from.since_us(first)), days(due.highest.since_us(first)).max(1));
+            return Ok(Some(PruneLeft { step: PruneStep::SummingUp, done, of }));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the rollups that are missing of results that will soon go, of a few monitors; tells whether there is more to
@@ -68,21 +129,29 @@ pub(super) async fn prepare(store: &PostgresStore, policy: &Retention, now: Unix
         let mut lacking = due.lacking(store, day).await?;
         if !lacking.is_empty() {
             lacking.truncate(PREPARED_AT_ONCE);
-            return make(store, policy, soon, day, &lacking).await.map(|made| made > 0);
+            return make(store, policy, soon, day, &lacking, Piece::whole()).await.map(|made| made.rollups > 0);
         }
         from = day.to;
     }
     Ok(false)
 }
 
-/// Makes what is missing of a day of some monitors, and is kept at a time; gives how many rollups these are.
+/// What was made of a day.
+struct Made {
+    rollups: usize,
+    /// Of all of the monitors.
+    is_whole: bool,
+}
+
+/// Makes what is missing of a day of some monitors, and is kept at a time.
 async fn make(
     store: &PostgresStore,
     policy: &Retention,
     now: UnixMicros,
     day: Span,
     monitors: &[MonitorId],
-) -> Result<usize, StoreError> {
+    piece: Piece<'_>,
+) -> Result<Made, StoreError> {
     let around = Around { results: vec![day], rollups: day, tiers: Tier::ALL };
     let (mut left, mut made) = (monitors, 0);
     while !left.is_empty() {
@@ -102,8 +171,11 @@ async fn make(
             store.append(&batch).await?;
         }
         left = &left[some.len()..];
+        if piece.is_over() {
+            break;
+        }
     }
-    Ok(made)
+    Ok(Made { rollups: made, is_whole: left.is_empty() })
 }
 
 /// Which results are not kept any more.
@@ -243,11 +315,9 @@ async fn raise_floors(
     work.commit().await
 }
 
-/// Deletes what is left below the floors of single monitors, and the floors that the one of all has come up to; gives
-/// what was deleted.
-async fn delete_own(store: &PostgresStore) -> Result<Pruned, StoreError> {
-    const RESULTS: &str = "DELETE FROM result r USING floor f WHERE f.instance = $1 AND f.tier = 'raw' \
-         AND f.monitor <> 0 AND r.monitor = f.monitor AND r.time < f.until";
+/// Deletes what else is below the floors of single monitors, and the floors that the one of all has come up to; gives
+/// how many rollups that were.
+async fn delete_rest_below_own(store: &PostgresStore) -> Result<u64, StoreError> {
     const ROLLUPS: &str = "DELETE FROM rollup r USING floor f WHERE f.instance = $1 AND f.tier = r.tier \
          AND f.monitor <> 0 AND r.monitor = f.monitor AND r.start < f.until";
     const GAPS: &str = "DELETE FROM gap g USING floor f WHERE f.instance = $1 AND f.tier = 'raw' \
@@ -259,22 +329,35 @@ async fn delete_own(store: &PostgresStore) -> Result<Pruned, StoreError> {
             sqlx::query(statement).bind(home.instance).execute(&mut *connection).await.map(|done| done.rows_affected())
         })
     };
-    let pruned = Pruned { results: delete(RESULTS).await?, rollups: delete(ROLLUPS).await? };
+    let rollups = delete(ROLLUPS).await?;
     delete(GAPS).await?;
     delete(FLOORS).await?;
-    Ok(pruned)
+    Ok(rollups)
 }
 
-/// Rows of this instance below the floor of a tier.
-async fn count_below(store: &PostgresStore, tier: &'static str) -> Result<u64, StoreError> {
-    const RESULTS: &str = "SELECT count(*) FROM result WHERE time < floor_of($1, 0, $2) \
+/// Results of this instance that are below their floor.
+async fn results_below(store: &PostgresStore) -> Result<u64, StoreError> {
+    const ALL: &str = "SELECT count(*) FROM result WHERE time < floor_of($1, 0, 'raw') \
          AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
-    const ROLLUPS: &str = "SELECT count(*) FROM rollup WHERE tier = $2 AND start < floor_of($1, 0, $2) \
-         AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
+    const OWN: &str = "SELECT count(*) FROM floor f JOIN result r ON r.monitor = f.monitor AND r.time < f.until \
+         AND r.time >= floor_of($1, 0, 'raw') WHERE f.instance = $1 AND f.tier = 'raw' AND f.monitor <> 0";
+    Ok(count(store, ALL).await? + count(store, OWN).await?)
+}
+
+/// Rollups of this instance that are below the floor of all.
+async fn rollups_below(store: &PostgresStore) -> Result<u64, StoreError> {
+    const OF_TIER: [&str; 3] = [below!("5m"), below!("hour"), below!("day")];
+    let mut all = 0;
+    for read in OF_TIER {
+        all += count(store, read).await?;
+    }
+    Ok(all)
+}
+
+async fn count(store: &PostgresStore, read: &'static str) -> Result<u64, StoreError> {
     let count: i64 = store
         .writes("prune", move |mut connection, home| async move {
-            let read = if tier == RAW { RESULTS } else { ROLLUPS };
-            sqlx::query_scalar(read).bind(home.instance).bind(tier).fetch_one(&mut *connection).await
+            sqlx::query_scalar(read).bind(home.instance).fetch_one(&mut *connection).await
         })
         .await?;
     Ok(counted(count))
@@ -301,12 +384,37 @@ async fn drop_partitions(store: &PostgresStore) -> Result<(), StoreError> {
         .await
 }
 
-/// Deletes what of this instance is left below the floors, a part at a time.
-async fn delete_below(store: &PostgresStore) -> Result<(), StoreError> {
-    const RESULTS: &str = "WITH old AS (SELECT r.monitor, r.time FROM result r WHERE r.time < floor_of($1, 0, 'raw') \
-         AND r.monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1)) LIMIT $2) \
-         DELETE FROM result r USING old WHERE r.monitor = old.monitor AND r.time = old.time \
-         AND r.time < floor_of($1, 0, 'raw')";
+/// Some results of this instance below the floor of all.
+const BELOW_ALL: &str = "WITH old AS (SELECT r.monitor, r.time FROM result r WHERE r.time < floor_of($1, 0, 'raw') \
+     AND r.monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1)) LIMIT $2) \
+     DELETE FROM result r USING old WHERE r.monitor = old.monitor AND r.time = old.time \
+     AND r.time < floor_of($1, 0, 'raw')";
+/// Some below the floors of single monitors.
+const BELOW_OWN: &str = "WITH old AS (SELECT r.monitor, r.time FROM floor f CROSS JOIN LATERAL \
+     (SELECT monitor, time FROM result WHERE monitor = f.monitor AND time < f.until LIMIT $2) r \
+     WHERE f.instance = $1 AND f.tier = 'raw' AND f.monitor <> 0 LIMIT $2) \
+     DELETE FROM result r USING old WHERE r.monitor = old.monitor AND r.time = old.time";
+
+/// Deletes results a part at a time; tells whether these were all.
+async fn delete_results(store: &PostgresStore, statement: &'static str, piece: Piece<'_>) -> Result<bool, StoreError> {
+    loop {
+        let deleted = store
+            .writes("prune", move |mut connection, home| async move {
+                let some = sqlx::query(statement).bind(home.instance).bind(DELETED_AT_ONCE);
+                some.execute(&mut *connection).await.map(|done| done.rows_affected())
+            })
+            .await?;
+        if deleted < DELETED_AT_ONCE.unsigned_abs() {
+            return Ok(true);
+        }
+        if piece.is_over() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Deletes what else of this instance is below the floors.
+async fn delete_rest_below(store: &PostgresStore) -> Result<(), StoreError> {
     const ROLLUPS: [&str; 3] = [
         "DELETE FROM rollup WHERE tier = '5m' AND start < floor_of($1, 0, '5m') \
          AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))",
@@ -317,17 +425,6 @@ async fn delete_below(store: &PostgresStore) -> Result<(), StoreError> {
     ];
     const GAPS: &str = "DELETE FROM gap WHERE ended < floor_of($1, 0, 'raw') \
          AND monitor = ANY(ARRAY(SELECT number FROM monitor WHERE instance = $1))";
-    loop {
-        let deleted = store
-            .writes("prune", |mut connection, home| async move {
-                let some = sqlx::query(RESULTS).bind(home.instance).bind(DELETED_AT_ONCE);
-                some.execute(&mut *connection).await.map(|done| done.rows_affected())
-            })
-            .await?;
-        if deleted < DELETED_AT_ONCE.unsigned_abs() {
-            break;
-        }
-    }
     for rest in ROLLUPS.into_iter().chain([GAPS]) {
         store
             .writes("prune", move |mut connection, home| async move {
