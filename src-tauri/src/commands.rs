@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hallmonitor::screen::{
     About, Board, DayMark, DeadLetters, DraftOf, Failed, FieldError, Figures, FileVersion, FirstRun, FormSpec,
     IncidentPage, LookNews, LookOutcome, Millis, MonitorDraft, MonitorPage, MoveOutcome, Number, Parts, PlainSecrets,
-    Preferences, ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory, SaveOutcome,
-    Scope, SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart, UnlockOutcome,
-    UseOutcome, VaultPlace, VaultSecret, Window,
+    Preferences, PruneShown, ResultCursor, ResultPage, RetentionCheck, RetentionDraft, RetentionForm, RowHistory,
+    SaveOutcome, Scope, SecretOutcome, Series, StorageDraft, StorageForm, StorageOverview, StorageState, TakenApart,
+    UnlockOutcome, UseOutcome, VaultPlace, VaultSecret, Window,
 };
 use hallmonitor::secret::SecretText;
 use tauri::ipc::Channel;

@@ -112,6 +112,30 @@ export const tests = {
     assert.deepEqual(page.complaints, []);
   },
 
+  "a long removal shows how far it is, and again to who comes back": async (browser) => {
+    for (const query of ["theme=light", "theme=dark&language=de"]) {
+      const page = await open(browser, `prune=4000&${query}`, "#/storage");
+      const button = page.getByRole("button", { name: /^(Remove what is older now|Älteres jetzt entfernen)$/ });
+      await button.click();
+      const bar = page.getByRole("progressbar");
+      await bar.waitFor();
+      await page.getByText(/^(Summing up what goes|Fasst zusammen, was geht): \d/).waitFor();
+      await sound(page, `summing up ${query}`);
+      assert.equal(await button.getAttribute("aria-disabled"), "true");
+      await page.evaluate(() => (location.hash = "#/overview"));
+      await page.getByRole("grid").waitFor();
+      await page.evaluate(() => (location.hash = "#/storage"));
+      await page.getByText(/^(Removing|Entfernt): \d/).waitFor();
+      const share = async () => Number(await bar.getAttribute("aria-valuenow"));
+      const before = await share();
+      await page.waitForFunction((before) => Number(document.querySelector("[role=progressbar]")?.ariaValueNow) > before, before);
+      await page.getByText(/rows? so far|bisher/).waitFor();
+      await sound(page, `removing ${query}`);
+      await bar.waitFor({ state: "detached" });
+      assert.notEqual(await button.getAttribute("aria-disabled"), "true");
+    }
+  },
+
   "a monitor gets times of its own by keyboard alone, and the store a limit": async (browser) => {
     for (const theme of THEMES) {
       const page = await open(browser, `fake=300&theme=${theme}`, "#/storage");

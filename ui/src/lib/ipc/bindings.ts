@@ -89,6 +89,8 @@ export const commands = {
 	saveRetention: (form: RetentionForm) => typedError<SaveOutcome, Failed>(__TAURI_INVOKE("save_retention", { form })),
 	/**  Drops what is older than it is kept, now. */
 	pruneStorage: () => typedError<Number, Failed>(__TAURI_INVOKE("prune_storage")),
+	/**  How far a prune is that is at work. */
+	pruning: () => typedError<PruneShown | null, Failed>(__TAURI_INVOKE("pruning")),
 	/**  What the vault holds, without any secret. */
 	secrets: () => typedError<VaultSecret[], Failed>(__TAURI_INVOKE("secrets")),
 	/**  Whether the places of the vault work. */
@@ -955,6 +957,23 @@ export type Preferences = {
 	/**  Whether Hall Monitor starts with the desktop session. */
 	startAtLogin: boolean,
 };
+
+/**  How far a prune is. */
+export type PruneShown = {
+	/**  What it is at; none where it has not told yet, or waits for the store. */
+	step: PruneStep | null,
+	/**  How much of that step is done, of 1. */
+	share: Number,
+	/**  Rows that went so far. */
+	rows: Number,
+};
+
+/**  What a prune does, in this order. */
+export type PruneStep = 
+/**  Makes the rollups of what goes. */
+"summingUp" | 
+/**  Drops what nobody reads any more. */
+"dropping";
 
 /**  Where a page ended; handed back to go on. */
 export type ResultCursor = {

@@ -1,7 +1,7 @@
 // What screens may ask of the core. `tauri.ts` asks the real one, `fake.ts` is an in-memory world of the same types.
 import type {
   About, Board, BoardChange, Failed, Figures, FileVersion, FirstRun, FormSpec, IncidentPage, DayMark, MonitorDraft, FieldError,
-  MonitorPage, Navigate, Parts, Preferences, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
+  MonitorPage, Navigate, Parts, Preferences, PruneShown, ResultCursor, ResultPage, RowHistory, SaveOutcome, Series, Why, Window,
   DeadLetters, LookNews, LookOutcome, MoveOutcome, PlainSecrets, RetentionCheck, RetentionDraft, RetentionForm, SecretOutcome, StorageDraft,
   StorageForm, StorageOverview, StorageState, TakenApart, UnlockOutcome, UseOutcome, VaultPlace, VaultSecret,
 } from "./bindings";
@@ -82,6 +82,8 @@ export interface Core {
   saveRetention(form: RetentionForm): Promise<SaveOutcome>;
   /** Drops what is older than it is kept; how many rows went. */
   pruneStorage(): Promise<number>;
+  /** How far a prune is that is at work, whoever asked for it. */
+  pruning(): Promise<PruneShown | null>;
 
   /** Names and places; never a secret. */
   secrets(): Promise<VaultSecret[]>;

@@ -3,7 +3,7 @@
 // In a browser the address chooses: `?fake=0|5|42|200|5000` (how many monitors), `seed`, `scenario` (see `cast.ts`),
 // `hostile` (names that break layouts), `live=0` (nothing changes by itself), `delay` (milliseconds each answer takes),
 // `conflict` (the first save meets another's change), `locked` (the keychain is), `secrets` (how many more the vault has),
-// `theme`, `language`, `tray=0`.
+// `prune` (milliseconds that one takes), `theme`, `language`, `tray=0`.
 import type {
   Acknowledgement, Board, BoardChange, BoardRow, FileVersion, LookNews, MonitorDraft, Navigate, Preferences, RetentionForm, SaveOutcome,
   State, StorageForm, Summary, Why,
@@ -14,6 +14,7 @@ import { durationMs, errorsOf, formSpec, inherited, targetOf, valuesOf } from ".
 import {
   certificateDays, daysOf, figuresOf, incidentId, incidentsOf, pageOf, partsOf, resultsOf, rowHistoryOf, seriesOf,
 } from "./fake/history";
+import { FakePrune } from "./fake/prune";
 import { at, sequence } from "./fake/random";
 import { FakeStorage, storageNames } from "./fake/storage";
 import { DAY, SECOND, gapAt, lastCheck, latencyUs, spanAt, stateAt, type Actor, type World } from "./fake/world";
@@ -28,6 +29,7 @@ export type FakeOptions = {
   conflict: boolean;
   locked: boolean;
   secrets: number;
+  pruneMs: number;
   tray: boolean;
   preferences: Partial<Preferences>;
   now: () => number;
@@ -35,7 +37,7 @@ export type FakeOptions = {
 
 const USUAL: FakeOptions = {
   size: 42, seed: 1, scenario: "usual", hostile: false, live: false, delayMs: 0, conflict: false, locked: false,
-  secrets: 0, tray: true,
+  secrets: 0, pruneMs: 0, tray: true,
   preferences: {}, now: () => Date.now(),
 };
 
@@ -50,6 +52,7 @@ const SUGGESTIONS = [
 export class FakeCore implements Core {
   readonly #options: FakeOptions;
   readonly #world: World;
+  readonly #prune: FakePrune;
   #revision = 1;
   /** What each monitor's file entry says beyond what the world needs. */
   #values = new Map<string, MonitorDraft["values"]>();
@@ -71,6 +74,7 @@ export class FakeCore implements Core {
 
   constructor(options: Partial<FakeOptions> = {}) {
     this.#options = { ...USUAL, ...options };
+    this.#prune = new FakePrune(this.#options.pruneMs);
     const { size, seed, scenario, hostile, now } = this.#options;
     this.#world = cast(size, seed, scenario, hostile, now());
     this.#conflict = this.#options.conflict;
@@ -387,7 +391,12 @@ export class FakeCore implements Core {
 
   async pruneStorage() {
     await this.#answer();
-    return 1440;
+    return this.#prune.run();
+  }
+
+  async pruning() {
+    await this.#answer();
+    return this.#prune.state;
   }
 
   async secrets() {
@@ -699,7 +708,7 @@ export function optionsOf(query: URLSearchParams): Partial<FakeOptions> {
     size: Number(query.get("fake") ?? USUAL.size), seed: Number(query.get("seed") ?? USUAL.seed),
     scenario: (query.get("scenario") ?? USUAL.scenario) as Scenario, hostile: query.has("hostile"),
     live: query.get("live") !== "0", delayMs: Number(query.get("delay") ?? 0), conflict: query.has("conflict"),
-    locked: query.has("locked"), secrets: Number(query.get("secrets") ?? 0),
+    locked: query.has("locked"), secrets: Number(query.get("secrets") ?? 0), pruneMs: Number(query.get("prune") ?? 0),
     tray: query.get("tray") !== "0", preferences, ...(now ? { now: () => Number(now) } : {}),
   };
 }

@@ -66,6 +66,7 @@ const core: Core = {
   checkRetention: (form) => unwrap(commands.checkRetention(form)),
   saveRetention: (form) => unwrap(commands.saveRetention(form)),
   pruneStorage: () => unwrap(commands.pruneStorage()),
+  pruning: () => unwrap(commands.pruning()),
 
   secrets: () => unwrap(commands.secrets()),
   vaultPlaces: () => unwrap(commands.vaultPlaces()),
