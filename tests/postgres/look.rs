@@ -3,6 +3,7 @@
 use hallmonitor::storage::backends::postgres::Postgres;
 use hallmonitor::storage::{Backend, Step, StepOutcome};
 
+use crate::support_remote::{failed, steps_of};
 use crate::{block, env_of, server};
 
 const STEPS: [&str; 11] = [
@@ -20,19 +21,7 @@ const STEPS: [&str; 11] = [
 ];
 
 async fn steps(settings: &Postgres) -> Vec<Step> {
-    let steps = settings.diagnose(&env_of(1)).await;
-    let names: Vec<_> = steps.iter().map(|step| step.name).collect();
-    assert_eq!(names, [&STEPS[..], &["latency"]].concat(), "every step is told, made or not");
-    steps
-}
-
-/// The step that failed and what it said; those before it passed, those after it are skipped.
-fn failed(steps: &[Step]) -> (&'static str, String) {
-    let at = steps.iter().position(|step| matches!(step.outcome, StepOutcome::Failed { .. })).expect("one failed");
-    assert!(steps[..at].iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })), "{steps:?}");
-    assert!(steps[at + 1..].iter().all(|step| matches!(step.outcome, StepOutcome::Skipped)), "{steps:?}");
-    let StepOutcome::Failed { error } = &steps[at].outcome else { unreachable!("it failed") };
-    (steps[at].name, error.to_string())
+    steps_of(settings, &[&STEPS[..], &["latency"]].concat()).await
 }
 
 #[test]

@@ -15,7 +15,8 @@ use hallmonitor::model::{CheckResult, InstanceId, MonitorId, Row, Span, UnixMicr
 use hallmonitor::secret::MemoryVault;
 use hallmonitor::storage::conformance::Fixture;
 use hallmonitor::storage::{
-    BackendConfig, BackendEnv, Batch, ResultQuery, ResultStore, Retention, StoreError, StoreErrorKind,
+    Backend, BackendConfig, BackendEnv, Batch, ResultQuery, ResultStore, Retention, Step, StepOutcome, StoreError,
+    StoreErrorKind,
 };
 
 pub const MINUTE: u64 = 60_000_000;
@@ -133,4 +134,21 @@ pub fn assert_told(error: &StoreError, kind: StoreErrorKind, parts: &[&str], sec
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
     assert!(!told.contains(secret) && !told.contains("hunter2"), "{told}");
+}
+
+/// The steps of a look: each of these is told, made or not.
+pub async fn steps_of(settings: &impl Backend, expected: &[&str]) -> Vec<Step> {
+    let steps = settings.diagnose(&env_of(1)).await;
+    let names: Vec<_> = steps.iter().map(|step| step.name).collect();
+    assert_eq!(names, expected, "every step is told, made or not");
+    steps
+}
+
+/// The step that failed and what it said; those before it passed, those after it are skipped.
+pub fn failed(steps: &[Step]) -> (&'static str, String) {
+    let at = steps.iter().position(|step| matches!(step.outcome, StepOutcome::Failed { .. })).expect("one failed");
+    assert!(steps[..at].iter().all(|step| matches!(step.outcome, StepOutcome::Ok { .. })), "{steps:?}");
+    assert!(steps[at + 1..].iter().all(|step| matches!(step.outcome, StepOutcome::Skipped)), "{steps:?}");
+    let StepOutcome::Failed { error } = &steps[at].outcome else { unreachable!("it failed") };
+    (steps[at].name, error.to_string())
 }
