@@ -5,6 +5,8 @@
 
 #![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by stopping, and says why")]
 
+#[path = "storage/bad_sector.rs"]
+mod bad_sector;
 #[path = "storage/embedded.rs"]
 mod embedded;
 #[path = "storage/limit.rs"]
@@ -114,5 +116,6 @@ fn main() -> ExitCode {
     trials.extend(limit::trials());
     trials.extend(retention::trials());
     trials.extend(sealed::trials());
+    trials.extend(bad_sector::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

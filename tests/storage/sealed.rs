@@ -15,9 +15,9 @@ use super::{open, runtime};
 
 type Tested = Result<(), Failed>;
 
-const MINUTE: u64 = 60_000_000;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(super) const MINUTE: u64 = 60_000_000;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 /// Three of them, with a quarter of the last day.
 const ROWS: usize = 3 * 1_440 + 360;
 
@@ -44,6 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             numbers_are_not_used_again,
         ),
         Trial::test("embedded::sealed::a_new_live_file_keeps_sealed_days", a_new_live_file_keeps_sealed_days),
+        Trial::test("embedded::sealed::an_index_that_rots_costs_nothing", an_index_that_rots_costs_nothing),
         Trial::test(
             "embedded::sealed::unfinished_and_replaced_files_are_removed",
             unfinished_and_replaced_files_are_removed,
@@ -52,21 +53,21 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Midnight of a day in UTC.
-fn start() -> UnixMicros {
+pub(super) fn start() -> UnixMicros {
     UnixMicros::new(1_772_323_200_000_000)
 }
 
 /// When the first three days are over.
-fn later() -> UnixMicros {
+pub(super) fn later() -> UnixMicros {
     start().plus_us(3 * DAY + 6 * HOUR)
 }
 
-async fn opened(folder: &Path) -> Result<Arc<dyn ResultStore>, StoreError> {
+pub(super) async fn opened(folder: &Path) -> Result<Arc<dyn ResultStore>, StoreError> {
     open("embedded")(folder.to_path_buf()).await
 }
 
 /// Results of three monitors, by time.
-fn life() -> Vec<CheckResult> {
+pub(super) fn life() -> Vec<CheckResult> {
     let mut fixture = Fixture::new(77);
     let mut rows: Vec<CheckResult> = (0..3)
         .flat_map(|_| {
@@ -78,14 +79,14 @@ fn life() -> Vec<CheckResult> {
     rows
 }
 
-async fn append(store: &dyn ResultStore, rows: &[CheckResult]) -> Result<(), StoreError> {
+pub(super) async fn append(store: &dyn ResultStore, rows: &[CheckResult]) -> Result<(), StoreError> {
     for part in rows.chunks(1_000) {
         store.append(&Batch { results: part.to_vec(), ..Batch::default() }).await?;
     }
     Ok(())
 }
 
-async fn read(store: &dyn ResultStore, monitor: Option<MonitorId>) -> Result<Vec<CheckResult>, StoreError> {
+pub(super) async fn read(store: &dyn ResultStore, monitor: Option<MonitorId>) -> Result<Vec<CheckResult>, StoreError> {
     let span = Span::new(UnixMicros::MIN, UnixMicros::MAX);
     let mut query = ResultQuery { monitor, span, limit: 700, after: None };
     let mut all = Vec::new();
@@ -100,7 +101,7 @@ async fn read(store: &dyn ResultStore, monitor: Option<MonitorId>) -> Result<Vec
     }
 }
 
-async fn scanned(store: &dyn ResultStore) -> Result<Vec<CheckResult>, StoreError> {
+pub(super) async fn scanned(store: &dyn ResultStore) -> Result<Vec<CheckResult>, StoreError> {
     let (mut cursor, mut all) = (None, Vec::new());
     loop {
         let page = store.scan(cursor).await?;
@@ -114,7 +115,7 @@ async fn scanned(store: &dyn ResultStore) -> Result<Vec<CheckResult>, StoreError
 }
 
 /// Keeps house until there is nothing more to do; gives the number of steps.
-async fn tend(store: &dyn ResultStore, now: UnixMicros) -> Result<usize, StoreError> {
+pub(super) async fn tend(store: &dyn ResultStore, now: UnixMicros) -> Result<usize, StoreError> {
     let mut steps = 1;
     while store.tend(now).await? {
         steps += 1;
@@ -123,7 +124,7 @@ async fn tend(store: &dyn ResultStore, now: UnixMicros) -> Result<usize, StoreEr
 }
 
 /// A store with rows, of which all days are sealed that are over.
-async fn with_sealed_days(folder: &Path, rows: &[CheckResult]) -> Result<Arc<dyn ResultStore>, StoreError> {
+pub(super) async fn with_sealed_days(folder: &Path, rows: &[CheckResult]) -> Result<Arc<dyn ResultStore>, StoreError> {
     let store = opened(folder).await?;
     append(&*store, rows).await?;
     tend(&*store, later()).await?;
@@ -137,7 +138,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn sealed(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn sealed(folder: &Path) -> Vec<PathBuf> {
     files(folder).into_iter().filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect()
 }
 
@@ -362,7 +363,7 @@ fn flip(file: &mut fs::File, at: u64) -> std::io::Result<()> {
     file.write_all(&[byte[0] ^ 4])
 }
 
-fn kept_aside(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn kept_aside(folder: &Path) -> Vec<PathBuf> {
     files(folder).into_iter().filter(|path| path.to_string_lossy().contains(".corrupt-")).collect()
 }
 
@@ -401,6 +402,40 @@ fn what_cannot_be_merged_is_kept_aside_and_nothing_else_suffers() -> Tested {
         let store = opened(folder.path()).await?;
         tend(&*store, later()).await?;
         assert_eq!(scanned(&*store).await?, rows);
+        Ok::<_, Failed>(())
+    })
+}
+
+/// The index of a day is damaged while the store is open. The day is left out of reads; once house is kept all of it is
+/// there again, and what was forgotten is not.
+fn an_index_that_rots_costs_nothing() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let rows = life();
+    let late = |row: &CheckResult| row.time >= start().plus_us(DAY - HOUR) && row.time < start().plus_us(DAY);
+    let (late, early): (Vec<CheckResult>, Vec<CheckResult>) = rows.iter().cloned().partition(late);
+    runtime().block_on(async {
+        with_sealed_days(folder.path(), &early).await?.close().await?;
+        let store = opened(folder.path()).await?;
+        let path = sealed(folder.path())[0].clone();
+        let length = fs::metadata(&path)?.len();
+        flip(&mut OpenOptions::new().read(true).write(true).open(&path)?, length - 40)?;
+        let in_day = |row: &&CheckResult| row.time < start().plus_us(DAY);
+        let others: Vec<CheckResult> = early.iter().filter(|row| !in_day(row)).cloned().collect();
+        assert!(read(&*store, None).await? == others, "a day is left out");
+        let forgotten = rows[0].monitor;
+        store.forget(forgotten).await?;
+        let kept = |rows: &[CheckResult]| -> Vec<CheckResult> {
+            rows.iter().filter(|row| row.monitor != forgotten).cloned().collect()
+        };
+        append(&*store, &kept(&late)).await?;
+        store.prune_all(&Retention::everything(), later()).await?;
+        tend(&*store, later().plus_us(DAY)).await?;
+        assert!(read(&*store, None).await? == kept(&rows), "the day is back");
+        assert!(matches!(&kept_aside(folder.path())[..], [aside] if fs::metadata(aside)?.len() == length));
+        store.close().await?;
+        let store = opened(folder.path()).await?;
+        assert!(scanned(&*store).await? == kept(&rows), "and stays");
+        assert!(store.verify().await?.damaged.is_empty());
         Ok::<_, Failed>(())
     })
 }

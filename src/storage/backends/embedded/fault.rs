@@ -107,11 +107,13 @@ impl From<DbError> for Fault {
 
 impl From<SealedError> for Fault {
     fn from(error: SealedError) -> Self {
+        if error.damage().is_some() {
+            return Self::new(StoreErrorKind::Corrupt, format!("a sealed file: {error}"));
+        }
         match error {
             // It says nothing about the live file.
             SealedError::Io(error) => Self { reopen: false, ..error.into() },
-            SealedError::Format(_) => Self::new(StoreErrorKind::Incompatible, format!("a sealed file: {error}")),
-            SealedError::Damaged(_) => Self::new(StoreErrorKind::Corrupt, format!("a sealed file: {error}")),
+            other => Self::new(StoreErrorKind::Incompatible, format!("a sealed file: {other}")),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::fault::Outcome;
 use super::frame::{self, Kind};
-use super::read::{Reader, frame_of, time_of};
+use super::read::{Reader, time_of};
 use super::record::{Block, Number, time_in};
 use super::sealed::{Entry, Family, SealedFile};
 use super::shelf::of_family;
@@ -54,7 +54,7 @@ impl Reader<'_> {
                     blocks.extend(newest.block_of(self, place.1, number, time_in(key))?);
                 }
                 Source::Sealed(Sealed(file, entry)) => {
-                    let Some(frame) = frame_of(&file, &entry)? else { continue };
+                    let Some(frame) = file.readable(&entry)? else { continue };
                     newest.add(self.newest_of(entry.monitor, &frame, newest.reach(), limit + 2, depth)?, true);
                 }
             }

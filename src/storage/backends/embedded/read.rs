@@ -16,7 +16,7 @@ use super::record::{
     Block, GapRow, INCIDENT_SLOTS, IncidentRow, Known, Number, RollupChunk, all_of, chunk_key, incident_key, time_in,
     time_key,
 };
-use super::sealed::{Entry, Family, SealedError, SealedFile, of_monitor};
+use super::sealed::{Entry, Family, SealedFile, of_monitor};
 use super::shelf::{Files, Shelf, of_family};
 use super::spread::spread;
 use super::table::Tables;
@@ -71,8 +71,10 @@ impl<'db> Reader<'db> {
 
     /// The results of a sealed block, oldest first.
     pub(super) fn sealed_rows(&mut self, file: &SealedFile, entry: &Entry) -> Outcome<Vec<CheckResult>> {
-        let frame = file.frame(entry)?;
-        self.block(entry.monitor, &frame)
+        match file.readable(entry)? {
+            Some(frame) => self.block(entry.monitor, &frame),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Of the results of a block in a span the newest, oldest first.
@@ -138,7 +140,7 @@ impl<'db> Reader<'db> {
         for file in reaching.take_while(|file| live.as_ref().is_none_or(|live| file.period.to > live.time)) {
             for entry in self.sealed_blocks(file, Some(monitor))?.iter().rev().filter(|entry| entry.first < time) {
                 let before = Span::new(UnixMicros::MIN, time);
-                let Some(frame) = frame_of(file, entry)? else { continue };
+                let Some(frame) = file.readable(entry)? else { continue };
                 if let Some(last) = self.newest_of(monitor, &frame, before, 1, Depth::Whole)?.pop() {
                     // Of two with the same time the sealed one was there first.
                     return Ok(Some(live.filter(|live| live.time > last.time).unwrap_or(last)));
@@ -218,7 +220,7 @@ impl<'db> Reader<'db> {
         for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
             for entry in self.sealed_blocks(file, Some(monitor))? {
                 if entry.first < span.to && entry.last >= span.from {
-                    blocks.extend(frame_of(file, &entry)?.map(|frame| (true, frame)));
+                    blocks.extend(file.readable(&entry)?.map(|frame| (true, frame)));
                 }
             }
         }
@@ -291,7 +293,7 @@ impl<'db> Reader<'db> {
             for file in reaching.filter(|file| file.period.from < span.to && file.period.to > span.from) {
                 for entry in self.sealed_blocks(file, Some(monitor))? {
                     if entry.first < span.to && entry.last >= span.from {
-                        frames.extend(frame_of(file, &entry)?);
+                        frames.extend(file.readable(&entry)?);
                     }
                 }
             }
@@ -404,22 +406,6 @@ impl<'db> Reader<'db> {
         let mut monitors = self.shelf.monitors(until)?;
         monitors.extend(self.index.numbers.keys());
         Ok(monitors)
-    }
-}
-
-/// The frame of a block. One that lies where the disk itself cannot be read any more is reported and left out, as one
-/// that is damaged: a bad sector must not hide all the rest.
-pub(super) fn frame_of(file: &SealedFile, entry: &Entry) -> Outcome<Option<Vec<u8>>> {
-    /// `EIO`, on every system that has it.
-    const UNREADABLE: i32 = 5;
-    match file.frame(entry) {
-        Ok(frame) => Ok(Some(frame)),
-        Err(SealedError::Io(why)) if cfg!(unix) && why.raw_os_error() == Some(UNREADABLE) => {
-            let (file, monitor) = (file.path().display(), entry.monitor);
-            error!(%file, %monitor, %why, "the disk cannot read a block any more: it is left out");
-            Ok(None)
-        }
-        Err(why) => Err(why.into()),
     }
 }
 

@@ -118,9 +118,9 @@ impl Sealing {
                 all.sort_unstable();
                 Ok(Step::Look(all.into()))
             })?,
-            Step::Look(left) => self.look(file, shelf, left, today)?,
+            Step::Look(left) => self.look(file, shelf, left, today, now)?,
             Step::Build(building) => self.build(file, shelf, building, now)?,
-            Step::Clear(sealed, left, seen) => self.clear(file, shelf, sealed, left, seen)?,
+            Step::Clear(sealed, left, seen) => self.clear(file, shelf, (sealed, left, seen), now)?,
             Step::Rewrite(files) => rewrite(file, shelf, files)?,
         };
         if matches!(next, Step::Rest) {
@@ -142,6 +142,7 @@ impl Sealing {
         shelf: &Shelf,
         mut left: VecDeque<MonitorId>,
         today: UnixMicros,
+        now: UnixMicros,
     ) -> Outcome<Step> {
         let some: Vec<MonitorId> = left.drain(..left.len().min(AT_ONCE * 8)).collect();
         let periods = &mut self.periods;
@@ -160,16 +161,20 @@ impl Sealing {
             }
             Ok(())
         })?;
-        if left.is_empty() { self.next_period(file, shelf) } else { Ok(Step::Look(left)) }
+        if left.is_empty() { self.next_period(file, shelf, now) } else { Ok(Step::Look(left)) }
     }
 
     /// Begins the next period, or what comes after the last.
-    fn next_period(&mut self, file: &LiveFile, shelf: &Shelf) -> Outcome<Step> {
+    fn next_period(&mut self, file: &LiveFile, shelf: &Shelf, now: UnixMicros) -> Outcome<Step> {
         let Some((family, from)) = self.periods.pop_first() else {
             return file.with(|live| {
                 let index = live.index();
                 let mut files = VecDeque::new();
                 for sealed in shelf.files().iter() {
+                    let Some(sealed) = &shelf.mended(sealed, |monitor| index.counts(monitor, sealed.sequence), now)?
+                    else {
+                        continue;
+                    };
                     if shelf.index(sealed)?.iter().any(|entry| !index.keeps(entry, sealed)) {
                         files.push_back(Arc::clone(sealed));
                     }
@@ -180,7 +185,12 @@ impl Sealing {
         };
         let period = family.period(from);
         let is_it = |sealed: &&Arc<SealedFile>| sealed.family == family && sealed.period == period;
-        let old = shelf.files().iter().find(is_it).cloned();
+        let there = shelf.files().iter().find(is_it).cloned();
+        let index = file.with(|live| Ok(live.index()))?;
+        let old = there
+            .map(|old| shelf.mended(&old, |monitor| index.counts(monitor, old.sequence), now))
+            .transpose()?
+            .flatten();
         let (left, above) = file.with(|live| {
             let reader = Reader::begin(live, shelf)?;
             let mut monitors: BTreeSet<MonitorId> = reader.index.numbers.keys().copied().collect();
@@ -211,7 +221,7 @@ impl Sealing {
             }
             None if writer.is_empty() => {
                 writer.abandon();
-                return self.next_period(file, shelf);
+                return self.next_period(file, shelf, now);
             }
             _ => shelf.put(writer.finish()?, lacks.then_some(now)),
         };
@@ -224,9 +234,8 @@ impl Sealing {
         &mut self,
         file: &LiveFile,
         shelf: &Shelf,
-        sealed: Arc<SealedFile>,
-        mut left: VecDeque<MonitorId>,
-        seen: Seen,
+        (sealed, mut left, seen): (Arc<SealedFile>, VecDeque<MonitorId>, Seen),
+        now: UnixMicros,
     ) -> Outcome<Step> {
         let some: Vec<MonitorId> = left.drain(..left.len().min(AT_ONCE)).collect();
         file.write(|live| {
@@ -240,7 +249,7 @@ impl Sealing {
             }
             if taken > 0 { writer.commit() } else { Ok(()) }
         })?;
-        if left.is_empty() { self.next_period(file, shelf) } else { Ok(Step::Clear(sealed, left, seen)) }
+        if left.is_empty() { self.next_period(file, shelf, now) } else { Ok(Step::Clear(sealed, left, seen)) }
     }
 }
 
@@ -321,7 +330,8 @@ fn gather(reader: &Reader<'_>, building: &Building, monitor: MonitorId) -> Outco
     let mut sealed = Vec::new();
     if let Some(old) = &building.old {
         for entry in reader.sealed_blocks(old, Some(monitor))? {
-            sealed.push((entry, old.frame(&entry)?));
+            // What cannot be read is damaged: the file is kept aside.
+            sealed.push((entry, old.readable(&entry)?.unwrap_or_default()));
         }
     }
     Ok(Gathered { monitor, live, sealed })
@@ -343,7 +353,8 @@ fn take_rollups(
     let mut there: HashMap<UnixMicros, Rollup> = HashMap::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
         // What cannot be read there is no reason to take anything out here.
-        let Ok(rows) = chunk::decode(&mut writer.packer, monitor, tier, &sealed.frame(entry)?) else { continue };
+        let Some(frame) = sealed.readable(entry)? else { continue };
+        let Ok(rows) = chunk::decode(&mut writer.packer, monitor, tier, &frame) else { continue };
         there.extend(rows.into_iter().map(|row| (row.start, row)));
     }
     let floor = writer.index.floors_of(monitor).of(tier);
@@ -413,7 +424,8 @@ fn times(
     let mut times = HashSet::new();
     for entry in of_monitor(&shelf.index(sealed)?, monitor) {
         // As above.
-        let Ok(rows) = unblock::decode(&mut writer.packer, monitor, &sealed.frame(entry)?) else { continue };
+        let Some(frame) = sealed.readable(entry)? else { continue };
+        let Ok(rows) = unblock::decode(&mut writer.packer, monitor, &frame) else { continue };
         times.extend(rows.iter().map(|row| row.time));
     }
     Ok(times)

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::civil;
 use jiff::tz::TimeZone;
 use thiserror::Error;
+use tracing::error;
 use uuid::Uuid;
 
 use super::frame::{self, Head, Kind};
@@ -27,6 +28,8 @@ const RECORD: usize = 24;
 const LINE: usize = 48;
 /// Longest frame that is believed in.
 const LONGEST: usize = 16 << 20;
+/// What a disk reads, or cannot read, at once.
+const SECTOR: usize = 4_096;
 const SUFFIX: &str = ".sealed";
 /// What a file is called while it is written.
 const UNFINISHED: &str = ".new";
@@ -43,6 +46,17 @@ pub(super) enum SealedError {
     /// Written by another version.
     #[error("it has format {0}, and this version reads format {FORMAT}; use a newer Hall Monitor")]
     Format(u8),
+}
+
+impl SealedError {
+    /// What is wrong with the file itself, where that is it.
+    pub(super) fn damage(&self) -> Option<&'static str> {
+        match self {
+            Self::Damaged(why) => Some(why),
+            Self::Io(why) if is_bad_sector(why) => Some("the disk cannot read it"),
+            Self::Io(_) | Self::Format(_) => None,
+        }
+    }
 }
 
 /// What is sealed together.
@@ -288,6 +302,19 @@ impl SealedFile {
         Ok(read_at(&self.file, entry.offset, entry.length as usize)?)
     }
 
+    /// The same; none where the disk itself cannot be read any more. That is reported and left out, as a block that is
+    /// damaged: a bad sector must not hide all the rest.
+    pub(super) fn readable(&self, entry: &Entry) -> Result<Option<Vec<u8>>, SealedError> {
+        match self.frame(entry) {
+            Err(SealedError::Io(why)) if is_bad_sector(&why) => {
+                let (file, monitor) = (self.path.display(), entry.monitor);
+                error!(%file, %monitor, %why, "the disk cannot read a block any more: it is left out");
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
+
     /// Proves what stands before a frame, which only a salvage reads.
     pub(super) fn prove_record(&self, entry: &Entry) -> Result<(), SealedError> {
         let at = entry.offset.checked_sub(RECORD as u64);
@@ -302,7 +329,7 @@ impl SealedFile {
 /// Reads what can be read of a file whose head, index or end is damaged: every record that is whole. Behind a damaged one
 /// the next is looked for byte by byte.
 pub(super) fn salvage(path: &Path, family: Family) -> io::Result<Vec<(MonitorId, Vec<u8>)>> {
-    let bytes = fs::read(path)?;
+    let bytes = read_around(path)?;
     let mut found = Vec::new();
     let mut at = HEADER;
     while let Some(record) = bytes.get(at..at + RECORD) {
@@ -318,6 +345,29 @@ pub(super) fn salvage(path: &Path, family: Family) -> io::Result<Vec<(MonitorId,
         at = start + length as usize;
     }
     Ok(found)
+}
+
+/// All of a file, with zeros where the disk cannot be read any more.
+fn read_around(path: &Path) -> io::Result<Vec<u8>> {
+    let file = Mutex::new(File::open(path)?);
+    let length = usize::try_from(lock(&file).metadata()?.len()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let most = SECTOR.min(length - bytes.len());
+        match read_at(&file, bytes.len() as u64, most) {
+            Ok(some) => bytes.extend(some),
+            Err(why) if is_bad_sector(&why) => bytes.resize(bytes.len() + most, 0),
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whether the disk itself could not be read.
+fn is_bad_sector(why: &io::Error) -> bool {
+    /// `EIO`, on every system that has it.
+    const UNREADABLE: i32 = 5;
+    cfg!(unix) && why.raw_os_error() == Some(UNREADABLE)
 }
 
 /// What stands before a frame: whose it is, and its length.

@@ -8,9 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, warn};
 
-use super::fault::Outcome;
+use super::fault::{Fault, Outcome};
 use super::sealed::{Entry, Family, Indexes, Name, SealedError, SealedFile, SealedWriter, is_unfinished, salvage};
 use crate::model::{MonitorId, UnixMicros};
+use crate::storage::StoreErrorKind;
 
 /// The files at one moment, by family, oldest first, at most one a period.
 pub(super) type Files = Arc<Vec<Arc<SealedFile>>>;
@@ -27,8 +28,8 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Opens what is there. What was never finished, or is replaced, is removed; a damaged file is kept aside, and what
-    /// can be read of it takes its place.
-    pub(super) fn open(folder: &Path, now: UnixMicros) -> Outcome<Self> {
+    /// can be read of it, and counts of a monitor in a file of its sequence, takes its place.
+    pub(super) fn open(folder: &Path, counts: impl Fn(MonitorId, u64) -> bool, now: UnixMicros) -> Outcome<Self> {
         let mut found: Vec<(Name, PathBuf)> = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -46,13 +47,14 @@ impl Shelf {
         let mut seen = HashSet::new();
         for (name, path) in &found {
             let file = match SealedFile::open(path).and_then(|file| file.read_index().map(|_| file)) {
-                Err(SealedError::Damaged(why)) => {
+                Err(why) if why.damage().is_some() => {
                     // One that this was to replace is whole, and what it has not is still in the live file.
                     let older = |(other, _): &&(Name, PathBuf)| {
                         (other.family, other.period) == (name.family, name.period) && other.sequence < name.sequence
                     };
                     let is_only = found.iter().find(older).is_none();
-                    match mend(path, *name, why, is_only.then_some(next), now)? {
+                    let counts = |monitor| counts(monitor, name.sequence);
+                    match mend(path, (*name, counts), &why, is_only.then_some(next), now)? {
                         Some(file) => file,
                         None => continue,
                     }
@@ -127,16 +129,52 @@ impl Shelf {
     pub(super) fn monitors(&self, until: UnixMicros) -> Outcome<HashSet<MonitorId>> {
         let mut monitors = HashSet::new();
         for file in of_family(&self.files(), Family::Results).iter().filter(|file| file.period.to <= until) {
-            monitors.extend(self.index(file)?.iter().map(|entry| entry.monitor));
+            match self.indexes.of(file) {
+                Ok(index) => monitors.extend(index.iter().map(|entry| entry.monitor)),
+                // It is mended when house is kept next.
+                Err(why) if why.damage().is_some() => {}
+                Err(why) => return Err(why.into()),
+            }
         }
         Ok(monitors)
+    }
+
+    /// A file whose index can be read. One whose index cannot be read any more is kept aside, and what can be found in it
+    /// of the monitors that are kept takes its place; none where that is nothing.
+    pub(super) fn mended(
+        &self,
+        file: &Arc<SealedFile>,
+        keeps: impl Fn(MonitorId) -> bool,
+        now: UnixMicros,
+    ) -> Outcome<Option<Arc<SealedFile>>> {
+        let why = match self.indexes.of(file) {
+            Ok(_) => return Ok(Some(Arc::clone(file))),
+            Err(why) if why.damage().is_some() => why,
+            Err(why) => return Err(why.into()),
+        };
+        let mut writer = self.begin(file.family, file.period.from, 0)?;
+        let frames = salvage(file.path(), file.family)?;
+        frames
+            .iter()
+            .filter(|(monitor, _)| keeps(*monitor))
+            .try_for_each(|(monitor, frame)| writer.add(*monitor, frame))?;
+        error!(file = %file.path().display(), frames = frames.len(), %why, "a sealed file is damaged");
+        if !writer.is_empty() {
+            return Ok(Some(self.put(writer.finish()?, Some(now))));
+        }
+        writer.abandon();
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        *files = Arc::new(files.iter().filter(|other| other.sequence != file.sequence).cloned().collect());
+        drop(files);
+        keep_aside(file, now);
+        Ok(None)
     }
 }
 
 fn keep_aside(file: &SealedFile, now: UnixMicros) {
     let kept = super::file::free_name(file.path(), now);
     match fs::rename(file.path(), &kept) {
-        Ok(()) => error!(kept = %kept.display(), "a block of a sealed file is damaged: the file is kept aside"),
+        Ok(()) => error!(kept = %kept.display(), "something of a sealed file is damaged: the file is kept aside"),
         Err(why) => warn!(file = %file.path().display(), %why, "a damaged sealed file cannot be kept aside"),
     }
 }
@@ -157,10 +195,23 @@ pub(super) fn of_family(files: &[Arc<SealedFile>], family: Family) -> &[Arc<Seal
 
 /// Keeps a damaged file aside and writes what can be read of it to one with this sequence; none where nothing can, or
 /// where none is wanted.
-fn mend(path: &Path, name: Name, why: &str, sequence: Option<u64>, now: UnixMicros) -> Outcome<Option<SealedFile>> {
-    let frames = salvage(path, name.family)?;
+fn mend(
+    path: &Path,
+    (name, counts): (Name, impl Fn(MonitorId) -> bool),
+    why: &SealedError,
+    sequence: Option<u64>,
+    now: UnixMicros,
+) -> Outcome<Option<SealedFile>> {
+    let mut frames = salvage(path, name.family)?;
+    if frames.is_empty() && matches!(why, SealedError::Io(_)) {
+        // A disk of which nothing can be read may come back; a file that is not on the shelf would be written anew.
+        let (file, place) = (path.display(), path.parent().unwrap_or(path).display());
+        let what = format!("{file}: {why}; see to the disk, or move the file out of {place} to go on without it");
+        return Err(Fault::new(StoreErrorKind::Unavailable, what));
+    }
+    frames.retain(|(monitor, _)| counts(*monitor));
     let kept = super::file::free_name(path, now);
-    error!(kept = %kept.display(), frames = frames.len(), why, "a sealed file is damaged: it is kept aside");
+    error!(kept = %kept.display(), frames = frames.len(), %why, "a sealed file is damaged: it is kept aside");
     let mended = match (path.parent(), sequence) {
         (Some(folder), Some(sequence)) if !frames.is_empty() => {
             let mut writer = SealedWriter::begin(folder, name.family, name.period.from, sequence)?;

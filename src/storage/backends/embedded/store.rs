@@ -52,7 +52,9 @@ impl EmbeddedStore {
             fault.during("open")
         };
         let file = LiveFile::open(folder, instance, Arc::clone(&clock)).map_err(told)?;
-        let shelf = Shelf::open(folder, clock.wall()).map_err(told)?;
+        let index = file.with(|live| Ok(live.index())).map_err(told)?;
+        let counts = |monitor, sequence| index.counts(monitor, sequence);
+        let shelf = Shelf::open(folder, counts, clock.wall()).map_err(told)?;
         Ok(Self {
             file: Arc::new(file),
             shelf: Arc::new(shelf),

@@ -216,7 +216,13 @@ pub(super) fn forget(writer: &mut Writer<'_>, shelf: &Shelf, monitor: MonitorId)
     let files = shelf.files();
     let mut sealed = None;
     for file in files.iter() {
-        if !of_monitor(&shelf.index(file)?, monitor).is_empty() {
+        let has_some = match shelf.index(file) {
+            Ok(index) => !of_monitor(&index, monitor).is_empty(),
+            // It may have: what is found there when it is mended is not to come back.
+            Err(fault) if fault.kind == StoreErrorKind::Corrupt => true,
+            Err(fault) => return Err(fault),
+        };
+        if has_some {
             sealed = sealed.max(Some(file.sequence));
         }
     }
@@ -315,8 +321,10 @@ fn scan_sealed(reader: &mut Reader<'_>, key: u128) -> Outcome<ScanPage> {
             None => batch.results = reader.sealed_rows(file, entry)?,
             Some(tier) => {
                 let floor = reader.index.floors_of(entry.monitor).of(tier);
-                let rollups = reader.chunk(entry.monitor, tier, &file.frame(entry)?)?.into_iter();
-                batch.rollups = rollups.filter(|rollup| rollup.start >= floor).collect();
+                let frame = file.readable(entry)?;
+                let rollups =
+                    frame.map(|frame| reader.chunk(entry.monitor, tier, &frame)).transpose()?.unwrap_or_default();
+                batch.rollups = rollups.into_iter().filter(|rollup| rollup.start >= floor).collect();
             }
         }
     }
