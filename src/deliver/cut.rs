@@ -32,11 +32,6 @@ pub(super) struct Cut {
     less_at: UnixMicros,
 }
 
-/// What is measured: results, where they are told apart from what is made of them when they go.
-fn measured(status: &StoreStatus) -> Option<u64> {
-    status.size_bytes.map(|size| status.parts.results.unwrap_or(size))
-}
-
 impl Cut {
     /// So many rows went.
     pub(super) fn gone(&mut self, rows: u64) {
@@ -45,7 +40,7 @@ impl Cut {
 
     /// Notes what has come back.
     pub(super) fn look(&mut self, status: &StoreStatus, now: UnixMicros) {
-        let Some(seen) = measured(status) else { return };
+        let Some((_, seen)) = status.limited() else { return };
         if seen < self.seen {
             self.back = self.back.saturating_add(self.seen - seen);
             self.less_at = now;
@@ -54,7 +49,7 @@ impl Cut {
     }
 
     /// Whether the size tells what was left: as much came back as was reckoned, or something did, and no more comes.
-    fn is_back(&self, now: UnixMicros) -> bool {
+    pub(super) fn is_back(&self, now: UnixMicros) -> bool {
         let least = self.rows.map_or(1, |rows| rows.saturating_mul(LEAST_BYTES));
         let is_still = now.since_us(self.less_at) >= STILL_US;
         self.back >= self.expected - self.expected / 10 || (self.back >= least && is_still)
@@ -63,7 +58,7 @@ impl Cut {
     /// What has to go next so that a store takes at most `limit` bytes: whole UTC days, the oldest first, and never
     /// anything of the last 24 hours. None where nothing has to, nothing may, or what went before is not back yet.
     pub(super) fn next(last: Option<&Self>, limit: u64, status: &StoreStatus, now: UnixMicros) -> Option<Self> {
-        let (size, seen) = (status.size_bytes?, measured(status)?);
+        let (size, seen) = status.limited()?;
         if size <= limit || seen == 0 || last.is_some_and(|last| !last.is_back(now)) {
             return None;
         }
@@ -104,6 +99,7 @@ mod tests {
         StoreStatus {
             size_bytes: Some(size),
             parts: SizeParts { results, ..SizeParts::default() },
+            own: None,
             results: None,
             oldest: Some(oldest),
             newest: Some(newest),

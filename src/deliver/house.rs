@@ -158,11 +158,7 @@ impl House {
     async fn cut_more(&mut self, kept: &Kept<'_>, retention: &Retention) -> Result<bool, StoreError> {
         let Some(limit) = limit(kept, retention) else {
             lock(&kept.shared.counters).size_limit = None;
-            // Another limit begins anew.
-            if self.known(kept).await?.take().is_some() {
-                kept.guarded(kept.store.set_metadata(CUT, b"")).await?;
-            }
-            return Ok(false);
+            return self.let_go(kept).await.map(|()| false);
         };
         let status = kept.guarded(kept.store.check()).await?;
         let now = kept.clock.wall();
@@ -173,7 +169,8 @@ impl House {
         let next = Cut::next(known.as_ref(), limit, &status, now);
         let is_more = next.is_some();
         if let Some(next) = next {
-            tracing::info!(limit, size = status.size_bytes, from = %next.from, "the store is larger than its limit: its oldest results go");
+            let size = status.limited().map(|(size, _)| size);
+            tracing::info!(limit, size, from = %next.from, "the store is larger than its limit: its oldest results go");
             *known = Some(next);
         }
         let cut_to = known.as_ref().map(|cut| cut.from);
@@ -186,9 +183,24 @@ impl House {
         lock(&kept.shared.counters).size_limit = Some(SizeLimit {
             bytes: limit,
             cut_to: cut_to.filter(|from| usual.is_none_or(|usual| usual < *from)),
-            is_over: status.size_bytes.is_some_and(|size| size > limit),
+            is_over: status.limited().is_some_and(|(size, _)| size > limit),
         });
         Ok(is_more)
+    }
+
+    /// Forgets what was cut, so that another limit begins anew: not before its bytes are back, or that one would take what
+    /// is on its way to be free.
+    async fn let_go(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
+        let known = self.known(kept).await?;
+        let Some(cut) = known else { return Ok(()) };
+        let status = kept.guarded(kept.store.check()).await?;
+        let now = kept.clock.wall();
+        cut.look(&status, now);
+        if cut.is_back(now) {
+            *known = None;
+            kept.guarded(kept.store.set_metadata(CUT, b"")).await?;
+        }
+        Ok(())
     }
 
     async fn known(&mut self, kept: &Kept<'_>) -> Result<&mut Option<Cut>, StoreError> {

@@ -132,6 +132,31 @@ fn a_store_that_frees_late_is_not_cut_again_and_again() {
 }
 
 #[test]
+fn a_limit_that_comes_again_does_not_take_what_is_about_to_be_free() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(true));
+    let delivery = limited(&dir, &store, Some(ALL / 2));
+    keep_house(&delivery);
+    let left = store.kept().results.len();
+    let told = |max_bytes| {
+        delivery.set_retention(Retention { max_bytes, ..delivery.retention() });
+        let runs = delivery.metrics().house_runs;
+        assert!(block(delivery.prune_now(LONG)).is_some());
+        until("house is kept", || delivery.metrics().house_runs > runs);
+        delivery.metrics().size_limit
+    };
+    assert_eq!(told(None), None);
+    let again = told(Some(ALL / 2)).expect("looked");
+    assert_eq!((store.kept().results.len(), again.is_over), (left, true), "its bytes are not back: {again:?}");
+    // Once they are, and nobody wanted one meanwhile, another limit begins anew.
+    store.is_lazy.store(false, Ordering::SeqCst);
+    told(None);
+    assert!(store.kept().metadata.get("size_cut").is_some_and(Vec::is_empty));
+    let less = told(Some(ALL / 4)).expect("looked");
+    assert!(store.kept().results.len() < left && !less.is_over, "{less:?}");
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
 fn a_store_that_frees_nothing_soon_has_no_limit() {
     let dir = TempDir::new().expect("folder");
     let mut store = Arc::into_inner(full(false)).expect("mine");

@@ -202,6 +202,7 @@ impl ResultStore for MemoryStore {
         Ok(StoreStatus {
             size_bytes: self.capabilities.frees_room.then_some(rows * ROW_BYTES),
             parts: SizeParts::default(),
+            own: None,
             results: Some(rows),
             oldest: time(kept.results.first_key_value()),
             newest: time(kept.results.last_key_value()),
