@@ -114,7 +114,8 @@ impl SizeParts {
 }
 
 /// What of a store is one's own, where several instances keep their history in it: bytes split by rows, and what somebody
-/// gave up is nobody's until its room is back. It sinks as soon as own rows go, and never rises by what others do.
+/// gave up is nobody's until its room is back. It sinks as soon as own rows go, and does not rise by those of others, come
+/// or gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnShare {
     /// Instances that keep something there, this one among them; 0 where that is not known now.

@@ -5,6 +5,7 @@
 //! its own share sinks at once, and that of the others does not rise.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use sqlx::postgres::PgConnection;
@@ -26,8 +27,9 @@ macro_rules! forgotten {
         "forgotten_rows"
     };
 }
-/// Longest time that the server may reckon, in the words of its settings.
-const WITHIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '5s'";
+/// For who keeps house; and for whoever waits for the state of the store. Compiling the question takes longer than it saves.
+const AT_LEISURE: &str = "BEGIN READ ONLY; SET LOCAL jit = off";
+const QUICKLY: &str = "BEGIN READ ONLY; SET LOCAL jit = off; SET LOCAL statement_timeout = '300ms'";
 
 /// So long a census is taken for true, and so many times as long as it took.
 const FRESH_US: u64 = 60_000_000;
@@ -151,9 +153,9 @@ pub(super) fn worth() -> i64 {
 
 impl Census {
     /// Asks the server; none where that takes it too long, or it does not let us.
-    async fn read(connection: &mut PgConnection, instance: i32, engine: Engine) -> Outcome<Option<Self>> {
-        let mut work = connection.begin_with(WITHIN).await?;
-        let read = Self::read_within(&mut work, instance, engine).await;
+    async fn read(connection: &mut PgConnection, home: &Home, begin: &'static str) -> Outcome<Option<Self>> {
+        let mut work = connection.begin_with(begin).await?;
+        let read = Self::read_within(&mut work, home.instance, home.engine).await;
         work.rollback().await?;
         match read {
             Ok(census) => Ok(Some(census)),
@@ -245,27 +247,68 @@ async fn pieces(connection: &mut PgConnection, engine: Engine) -> Outcome<Vec<Pi
     rows.iter().map(piece).collect()
 }
 
-/// A census that is asked for again and again, and taken now and then.
-#[derive(Debug, Default)]
-pub(super) struct LastCensus(Lock<Option<(Mono, Arc<Option<Census>>)>>);
+/// A census that is asked for again and again. It is taken when house is kept, for as long as a statement may take; when
+/// the state of the store is asked for only where that is quick.
+#[derive(Debug)]
+pub(super) struct LastCensus {
+    taken: Lock<Option<Taken>>,
+    /// Own rows went since, or none was taken.
+    is_old: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+struct Taken {
+    census: Option<Arc<Census>>,
+    /// Whether it is the one before, or none, as another one took too long.
+    is_failed: bool,
+    /// So long nobody tries again.
+    until: Mono,
+}
+
+impl Default for LastCensus {
+    fn default() -> Self {
+        Self { taken: Lock::default(), is_old: AtomicBool::new(true) }
+    }
+}
 
 impl LastCensus {
-    /// Own rows went: the next one is taken anew.
+    /// Own rows went.
     pub(super) fn is_old(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.is_old.store(true, Ordering::Release);
     }
 
-    async fn get(&self, connection: &mut PgConnection, home: &Home) -> Outcome<Arc<Option<Census>>> {
-        let begun = home.clock.mono();
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, census)) = last.filter(|(until, _)| begun < *until) {
-            return Ok(census);
+    /// Takes one where own rows went since the last.
+    pub(super) async fn renew(&self, connection: &mut PgConnection, home: &Home) -> Outcome<()> {
+        if self.is_old.swap(false, Ordering::AcqRel) && is_shared(connection, home.instance).await? {
+            let begun = home.clock.mono();
+            let census = Census::read(connection, home, AT_LEISURE).await?;
+            self.set(home, begun, census.is_none(), census.map(Arc::new));
         }
-        let census = Arc::new(Census::read(connection, home.instance, home.engine).await?);
+        Ok(())
+    }
+
+    async fn get(&self, connection: &mut PgConnection, home: &Home) -> Outcome<Option<Arc<Census>>> {
+        let begun = home.clock.mono();
+        let last = self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_old = self.is_old.load(Ordering::Acquire);
+        let is_good = |last: &&Taken| begun < last.until && (!is_old || last.is_failed);
+        if let Some(last) = last.as_ref().filter(is_good) {
+            return Ok(last.census.clone());
+        }
+        let census = Census::read(connection, home, QUICKLY).await?;
+        let is_failed = census.is_none();
+        if !is_failed {
+            self.is_old.store(false, Ordering::Release);
+        }
+        let census = census.map(Arc::new).or_else(|| last.and_then(|last| last.census));
+        self.set(home, begun, is_failed, census.clone());
+        Ok(census)
+    }
+
+    fn set(&self, home: &Home, begun: Mono, is_failed: bool, census: Option<Arc<Census>>) {
         let now = home.clock.mono();
         let until = now.plus_us(FRESH_US + now.since_us(begun).saturating_mul(RARELY));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((until, Arc::clone(&census)));
-        Ok(census)
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Taken { census, is_failed, until });
     }
 }
 
@@ -275,7 +318,7 @@ pub(super) async fn share(connection: &mut PgConnection, home: &Home, parts: &Si
         return Ok(None);
     }
     let census = home.census.get(connection, home).await?;
-    let (Some(census), Some(_)) = (&*census, parts.results) else { return Ok(Some(OwnShare::default())) };
+    let (Some(census), Some(_)) = (census, parts.results) else { return Ok(Some(OwnShare::default())) };
     Ok(census.share(parts, &pieces(connection, home.engine).await?))
 }
 

@@ -530,10 +530,22 @@ impl ResultStore for PostgresStore {
 
     async fn tend(&self, now: UnixMicros) -> Result<bool, StoreError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match kept {
-            Some(policy) => upkeep::prepare(self, &policy, now).await,
-            None => Ok(false),
+        let Some(policy) = kept else { return Ok(false) };
+        if upkeep::prepare(self, &policy, now).await? {
+            return Ok(true);
         }
+        // While it counts, others write.
+        let home = Arc::clone(&self.home);
+        self.brought("tend", async move {
+            let connection = home.connection().await?;
+            let (mut connection, back) = Lent::of(connection);
+            let renewed = home.census.renew(&mut connection, &home).await;
+            drop(connection);
+            back.into_pool().await;
+            renewed
+        })
+        .await?;
+        Ok(false)
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
