@@ -10,7 +10,7 @@ use super::metrics::{HouseRun, Pruning, SizeLimit};
 use super::shared::{Shared, lock};
 use crate::clock::{Clock, Mono};
 use crate::model::Tier;
-use crate::storage::{Piece, Pruned, ResultStore, Retention, StoreError};
+use crate::storage::{Piece, PruneStep, Pruned, ResultStore, Retention, StoreError};
 
 /// Between two times that what is older goes.
 const EVERY_US: u64 = Tier::Hour.width_us();
@@ -119,8 +119,10 @@ impl House {
     /// Drops a piece of what is not kept, and of what the limit takes; whether that is all.
     async fn prune(&mut self, kept: &Kept<'_>, retention: &mut Retention) -> Result<bool, StoreError> {
         self.is_underway = false;
-        if limit(kept, retention).is_some() {
-            retention.results_from = self.known(kept).await?.as_ref().map(|cut| cut.from);
+        if let Some(limit) = limit(kept, retention) {
+            let known = self.known(kept).await?;
+            *known = known.take().and_then(|cut| cut.under(Some(limit)));
+            retention.results_from = known.as_ref().map(|cut| cut.from);
         }
         let run = self.run.get_or_insert_default();
         let so_far = |run: &Run, left| Pruning { left, results: run.pruned.results, rollups: run.pruned.rollups };
@@ -138,18 +140,18 @@ impl House {
         if pruned.results + pruned.rollups > 0 {
             tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
         }
-        match run.at {
+        let is_dropping = pruned.left.is_none_or(|left| left.step == PruneStep::Dropping);
+        if let Some(Some(cut)) = &mut self.cut
+            && retention.results_from == Some(cut.from)
+            && is_dropping
+            && (run.at == At::Limit || !cut.has_begun())
+        {
             // Written down with what is seen at the next look.
-            At::Limit => {
-                if let Some(Some(cut)) = &mut self.cut {
-                    cut.gone(pruned.results);
-                }
-            }
-            At::Old | At::Own if self.is_underway => {}
-            At::Old | At::Own => {
-                run.at = At::Own;
-                counters.prunes += 1;
-            }
+            cut.gone(pruned.results);
+        }
+        if run.at != At::Limit && !self.is_underway {
+            run.at = At::Own;
+            counters.prunes += 1;
         }
         Ok(!self.is_underway)
     }
@@ -192,15 +194,18 @@ impl House {
     /// is on its way to be free.
     async fn let_go(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
         let known = self.known(kept).await?;
-        let Some(cut) = known else { return Ok(()) };
-        let status = kept.guarded(kept.store.check()).await?;
-        let now = kept.clock.wall();
-        cut.look(&status, now);
-        if cut.is_back(now) {
-            *known = None;
-            kept.guarded(kept.store.set_metadata(CUT, b"")).await?;
+        let Some(last) = known.take() else { return Ok(()) };
+        *known = last.under(None);
+        if let Some(cut) = known {
+            let status = kept.guarded(kept.store.check()).await?;
+            let now = kept.clock.wall();
+            cut.look(&status, now);
+            if !cut.is_back(now) {
+                return Ok(());
+            }
         }
-        Ok(())
+        *known = None;
+        kept.guarded(kept.store.set_metadata(CUT, b"")).await
     }
 
     async fn known(&mut self, kept: &Kept<'_>) -> Result<&mut Option<Cut>, StoreError> {

@@ -189,7 +189,7 @@ fn a_limit_takes_of_the_own_share_alone_and_ends() {
         assert_eq!(keep_house(&delivery).await, Some(told));
         // Once the other gives them up too, the partitions go, and nobody's share changes.
         let policy = Retention { results_from: Some(cut), ..Retention::everything() };
-        small.store.prune(&policy, Then.wall()).await.expect("prunes");
+        small.store.prune_all(&policy, Then.wall()).await.expect("prunes");
         let freed = big.status().await;
         assert!(freed.parts.results < after.parts.results.map(|bytes| bytes * 8 / 10), "{freed:?}");
         assert!(is_about(freed.own.and_then(|own| own.bytes), left), "{freed:?}");
@@ -214,7 +214,7 @@ fn what_others_forget_is_not_our_own() {
         // What remembers a figure of it is taken anew when own rows go.
         let all = Retention { results_from: Some(day(DAYS)), ..Retention::everything() };
         small.store.check().await.expect("is well");
-        small.store.prune(&all, Then.wall()).await.expect("prunes");
+        small.store.prune_all(&all, Then.wall()).await.expect("prunes");
         assert_eq!(small.store.check().await.expect("is well").own, None, "nothing of it is left");
     });
 }

@@ -258,7 +258,7 @@ fn the_own_share_is_told_by_chunks_and_sinks_at_once() {
         assert!(own.bytes <= before.size_bytes && own.bytes > own.results, "{before:?}");
         // Half of the days go: the other one keeps the chunks.
         let policy = Retention { results_from: Some(start().plus_us(3 * DAY)), ..Retention::everything() };
-        let pruned = store.prune(&policy, now).await.expect("prunes");
+        let pruned = store.prune_all(&policy, now).await.expect("prunes");
         assert_eq!(pruned.results, 3 * 48);
         let after = store.check().await.expect("is well");
         assert!(after.parts.results >= Some(all), "nothing is back: {after:?}");

@@ -63,7 +63,7 @@ pub(super) struct Census {
 }
 
 /// A partition or a chunk of results.
-struct Piece {
+struct Part {
     day: i32,
     bytes: u64,
     /// Rows in it as the server counts them, roughly.
@@ -200,13 +200,13 @@ impl Census {
     }
 
     /// The own share; none where nobody else keeps anything here.
-    fn share(&self, parts: &SizeParts, pieces: &[Piece]) -> Option<OwnShare> {
+    fn share(&self, parts: &SizeParts, pieces: &[Part]) -> Option<OwnShare> {
         let had = pieces.iter().filter_map(|piece| self.had.get(&piece.day)).flatten();
         let instances = self.present.iter().chain(had).collect::<BTreeSet<_>>().len();
         if instances < 2 {
             return None;
         }
-        let of_piece = |piece: &Piece| {
+        let of_piece = |piece: &Part| {
             let (own, all) = self.results.get(&piece.day).copied().unwrap_or_default();
             // What nobody's figures tell of yet is not taken for our own.
             part(piece.bytes, own.left, all.ever.max(piece.rows))
@@ -222,7 +222,7 @@ impl Census {
 }
 
 /// Partitions or chunks of results, with their bytes.
-async fn pieces(connection: &mut PgConnection, engine: Engine) -> Outcome<Vec<Piece>> {
+async fn pieces(connection: &mut PgConnection, engine: Engine) -> Outcome<Vec<Part>> {
     const PARTITIONS: &str = "SELECT to_date(right(c.relname, 8), 'YYYYMMDD') - date '1970-01-01', \
          pg_total_relation_size(c.oid)::int8, greatest(pg_stat_get_live_tuples(c.oid), c.reltuples::int8, 0)::int8 \
          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'result'::regclass";
@@ -242,7 +242,7 @@ async fn pieces(connection: &mut PgConnection, engine: Engine) -> Outcome<Vec<Pi
     // The name of the extension's schema is quoted; nothing else comes from outside.
     let rows = sqlx::query(AssertSqlSafe(asked)).fetch_all(connection).await?;
     let piece = |row: &sqlx::postgres::PgRow| {
-        Ok(Piece { day: row.try_get(0)?, bytes: counted(row.try_get(1)?), rows: counted(row.try_get(2)?) })
+        Ok(Part { day: row.try_get(0)?, bytes: counted(row.try_get(1)?), rows: counted(row.try_get(2)?) })
     };
     rows.iter().map(piece).collect()
 }
@@ -343,8 +343,8 @@ mod tests {
         census
     }
 
-    fn days(rows: u64) -> Vec<Piece> {
-        (0..11).map(|day| Piece { day, bytes: MB, rows }).collect()
+    fn days(rows: u64) -> Vec<Part> {
+        (0..11).map(|day| Part { day, bytes: MB, rows }).collect()
     }
 
     fn parts() -> SizeParts {
@@ -381,7 +381,7 @@ mod tests {
         let mut census = two(|_| true);
         census.present.remove(&2);
         assert_eq!(census.share(&parts(), &days(1)).map(|own| own.instances), Some(2), "its rows are there");
-        let later = [Piece { day: 20, bytes: MB, rows: 1 }];
+        let later = [Part { day: 20, bytes: MB, rows: 1 }];
         assert_eq!(census.share(&parts(), &later), None, "nothing of it is left");
     }
 }
