@@ -275,6 +275,7 @@ impl ResultStore for JsonLines {
         Ok(StoreStatus {
             parts: SizeParts::default(),
             size_bytes: rows.file.as_ref().and_then(|file| file.metadata().ok()).map(|meta| meta.len()),
+            own: None,
             results: Some(rows.results.len() as u64),
             oldest: time(rows.results.first_key_value()),
             newest: time(rows.results.last_key_value()),

@@ -361,7 +361,7 @@ const RETENTION: &[Key] = &[
         "maxSize",
         Shape::Size,
         Some("none"),
-        "Most room for the store. When it takes more, the oldest results go before their time, by whole days and never those of the last 24 hours; their figures by hour and day stay. Kept by `embedded` and `postgres`.",
+        "Most room for the store. When it takes more, the oldest results go before their time, by whole days and never those of the last 24 hours; their figures by hour and day stay. Kept by `embedded` and `postgres`; where installations share a schema, each counts its own share.",
     ),
 ];
 

@@ -22,8 +22,14 @@ pub(super) struct Cut {
     pub(super) from: UnixMicros,
     /// About how many bytes they took, as if every day had as many.
     expected: u64,
-    /// How many they were; none before they are gone.
+    /// How many they were; none before the first of them went, or could not be read any more.
     rows: Option<u64>,
+    /// For which limit.
+    #[serde(default)]
+    limit: u64,
+    /// What the cut before this had left.
+    #[serde(default)]
+    before: Option<UnixMicros>,
     /// Bytes at the last look.
     seen: u64,
     /// Bytes that went between looks.
@@ -32,20 +38,29 @@ pub(super) struct Cut {
     less_at: UnixMicros,
 }
 
-/// What is measured: results, where they are told apart from what is made of them when they go.
-fn measured(status: &StoreStatus) -> Option<u64> {
-    status.size_bytes.map(|size| status.parts.results.unwrap_or(size))
-}
-
 impl Cut {
     /// So many rows went.
     pub(super) fn gone(&mut self, rows: u64) {
         self.rows = Some(self.rows.unwrap_or(0).saturating_add(rows));
     }
 
+    /// Whether it has begun; until then it is a plan.
+    pub(super) fn has_begun(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// What is left of it where another limit holds now, or none: of a plan the cut before, as somebody may have thought
+    /// better of it.
+    pub(super) fn under(self, limit: Option<u64>) -> Option<Self> {
+        if self.has_begun() || limit == Some(self.limit) {
+            return Some(self);
+        }
+        self.before.map(|from| Self { from, expected: 0, rows: Some(0), back: 0, before: None, ..self })
+    }
+
     /// Notes what has come back.
     pub(super) fn look(&mut self, status: &StoreStatus, now: UnixMicros) {
-        let Some(seen) = measured(status) else { return };
+        let Some((_, seen)) = status.limited() else { return };
         if seen < self.seen {
             self.back = self.back.saturating_add(self.seen - seen);
             self.less_at = now;
@@ -54,7 +69,7 @@ impl Cut {
     }
 
     /// Whether the size tells what was left: as much came back as was reckoned, or something did, and no more comes.
-    fn is_back(&self, now: UnixMicros) -> bool {
+    pub(super) fn is_back(&self, now: UnixMicros) -> bool {
         let least = self.rows.map_or(1, |rows| rows.saturating_mul(LEAST_BYTES));
         let is_still = now.since_us(self.less_at) >= STILL_US;
         self.back >= self.expected - self.expected / 10 || (self.back >= least && is_still)
@@ -63,7 +78,7 @@ impl Cut {
     /// What has to go next so that a store takes at most `limit` bytes: whole UTC days, the oldest first, and never
     /// anything of the last 24 hours. None where nothing has to, nothing may, or what went before is not back yet.
     pub(super) fn next(last: Option<&Self>, limit: u64, status: &StoreStatus, now: UnixMicros) -> Option<Self> {
-        let (size, seen) = (status.size_bytes?, measured(status)?);
+        let (size, seen) = status.limited()?;
         if size <= limit || seen == 0 || last.is_some_and(|last| !last.is_back(now)) {
             return None;
         }
@@ -82,7 +97,8 @@ impl Cut {
         let long = part(span, too_much, seen).min(span);
         let from = oldest.plus_us(long).floor_to(DAY_US).plus_us(DAY_US).min(latest);
         let expected = part(seen, from.since_us(oldest), span).min(seen);
-        Some(Self { from, expected, rows: None, seen, back: 0, less_at: now })
+        let before = last.map(|last| last.from);
+        Some(Self { from, expected, rows: None, limit, before, seen, back: 0, less_at: now })
     }
 }
 
@@ -104,6 +120,7 @@ mod tests {
         StoreStatus {
             size_bytes: Some(size),
             parts: SizeParts { results, ..SizeParts::default() },
+            own: None,
             results: None,
             oldest: Some(oldest),
             newest: Some(newest),
@@ -160,6 +177,27 @@ mod tests {
         assert!(at(4).is_some_and(|next| next.from > cut.from), "no more comes");
     }
 
+    #[test]
+    fn a_plan_for_another_limit_is_given_up() {
+        let now = day(100);
+        let cut = Cut::next(None, 4 * GB, &status(5 * GB, Some(5 * GB), day(50), now), now).expect("too much");
+        assert_eq!(cut.clone().under(Some(4 * GB)), Some(cut.clone()), "it is what is wanted");
+        assert_eq!((cut.clone().under(Some(6 * GB)), cut.clone().under(None)), (None, None));
+        let mut begun = cut;
+        begun.gone(0);
+        assert_eq!(begun.clone().under(None), Some(begun.clone()), "what has begun is done");
+        begun.gone(1_000_000);
+        let less = status(4 * GB, Some(4 * GB), begun.from, now);
+        begun.look(&less, now);
+        let next = Cut::next(Some(&begun), GB, &less, now).expect("too much again");
+        let left = next.under(Some(2 * GB)).expect("the one before");
+        assert_eq!(left.from, begun.from);
+        assert!(
+            Cut::next(Some(&left), 2 * GB, &less, now).is_some_and(|next| next.from > left.from),
+            "of which all is back"
+        );
+    }
+
     proptest! {
         #[test]
         fn the_last_day_stays_and_days_are_whole(
@@ -171,7 +209,16 @@ mod tests {
         ) {
             let now = day(0).plus_us(now);
             let status = status(size, results, day(0).plus_us(oldest), day(0).plus_us(newest));
-            let last = before.map(|at| Cut { from: day(at), expected: 0, rows: None, seen: 0, back: 0, less_at: now });
+            let last = before.map(|at| Cut {
+                from: day(at),
+                expected: 0,
+                rows: None,
+                limit,
+                before: None,
+                seen: 0,
+                back: 0,
+                less_at: now,
+            });
             if let Some(cut) = Cut::next(last.as_ref(), limit, &status, now) {
                 prop_assert!(size > limit);
                 prop_assert!(cut.from.plus_us(DAY_US) <= now, "of the last 24 hours nothing goes");

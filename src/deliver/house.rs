@@ -10,7 +10,7 @@ use super::metrics::{HouseRun, Pruning, SizeLimit};
 use super::shared::{Shared, lock};
 use crate::clock::{Clock, Mono};
 use crate::model::Tier;
-use crate::storage::{Piece, Pruned, ResultStore, Retention, StoreError};
+use crate::storage::{Piece, PruneStep, Pruned, ResultStore, Retention, StoreError};
 
 /// Between two times that what is older goes.
 const EVERY_US: u64 = Tier::Hour.width_us();
@@ -119,8 +119,10 @@ impl House {
     /// Drops a piece of what is not kept, and of what the limit takes; whether that is all.
     async fn prune(&mut self, kept: &Kept<'_>, retention: &mut Retention) -> Result<bool, StoreError> {
         self.is_underway = false;
-        if limit(kept, retention).is_some() {
-            retention.results_from = self.known(kept).await?.as_ref().map(|cut| cut.from);
+        if let Some(limit) = limit(kept, retention) {
+            let known = self.known(kept).await?;
+            *known = known.take().and_then(|cut| cut.under(Some(limit)));
+            retention.results_from = known.as_ref().map(|cut| cut.from);
         }
         let run = self.run.get_or_insert_default();
         let so_far = |run: &Run, left| Pruning { left, results: run.pruned.results, rollups: run.pruned.rollups };
@@ -138,18 +140,18 @@ impl House {
         if pruned.results + pruned.rollups > 0 {
             tracing::info!(results = pruned.results, rollups = pruned.rollups, "old rows were dropped");
         }
-        match run.at {
+        let is_dropping = pruned.left.is_none_or(|left| left.step == PruneStep::Dropping);
+        if let Some(Some(cut)) = &mut self.cut
+            && retention.results_from == Some(cut.from)
+            && is_dropping
+            && (run.at == At::Limit || !cut.has_begun())
+        {
             // Written down with what is seen at the next look.
-            At::Limit => {
-                if let Some(Some(cut)) = &mut self.cut {
-                    cut.gone(pruned.results);
-                }
-            }
-            At::Old | At::Own if self.is_underway => {}
-            At::Old | At::Own => {
-                run.at = At::Own;
-                counters.prunes += 1;
-            }
+            cut.gone(pruned.results);
+        }
+        if run.at != At::Limit && !self.is_underway {
+            run.at = At::Own;
+            counters.prunes += 1;
         }
         Ok(!self.is_underway)
     }
@@ -158,11 +160,7 @@ impl House {
     async fn cut_more(&mut self, kept: &Kept<'_>, retention: &Retention) -> Result<bool, StoreError> {
         let Some(limit) = limit(kept, retention) else {
             lock(&kept.shared.counters).size_limit = None;
-            // Another limit begins anew.
-            if self.known(kept).await?.take().is_some() {
-                kept.guarded(kept.store.set_metadata(CUT, b"")).await?;
-            }
-            return Ok(false);
+            return self.let_go(kept).await.map(|()| false);
         };
         let status = kept.guarded(kept.store.check()).await?;
         let now = kept.clock.wall();
@@ -173,7 +171,8 @@ impl House {
         let next = Cut::next(known.as_ref(), limit, &status, now);
         let is_more = next.is_some();
         if let Some(next) = next {
-            tracing::info!(limit, size = status.size_bytes, from = %next.from, "the store is larger than its limit: its oldest results go");
+            let size = status.limited().map(|(size, _)| size);
+            tracing::info!(limit, size, from = %next.from, "the store is larger than its limit: its oldest results go");
             *known = Some(next);
         }
         let cut_to = known.as_ref().map(|cut| cut.from);
@@ -186,9 +185,27 @@ impl House {
         lock(&kept.shared.counters).size_limit = Some(SizeLimit {
             bytes: limit,
             cut_to: cut_to.filter(|from| usual.is_none_or(|usual| usual < *from)),
-            is_over: status.size_bytes.is_some_and(|size| size > limit),
+            is_over: status.limited().is_some_and(|(size, _)| size > limit),
         });
         Ok(is_more)
+    }
+
+    /// Forgets what was cut, so that another limit begins anew: not before its bytes are back, or that one would take what
+    /// is on its way to be free.
+    async fn let_go(&mut self, kept: &Kept<'_>) -> Result<(), StoreError> {
+        let known = self.known(kept).await?;
+        let Some(last) = known.take() else { return Ok(()) };
+        *known = last.under(None);
+        if let Some(cut) = known {
+            let status = kept.guarded(kept.store.check()).await?;
+            let now = kept.clock.wall();
+            cut.look(&status, now);
+            if !cut.is_back(now) {
+                return Ok(());
+            }
+        }
+        *known = None;
+        kept.guarded(kept.store.set_metadata(CUT, b"")).await
     }
 
     async fn known(&mut self, kept: &Kept<'_>) -> Result<&mut Option<Cut>, StoreError> {

@@ -372,7 +372,11 @@ pub struct StorageState {
     pub condensed: u64,
     /// Bytes that the store takes, where that is known.
     pub size_bytes: Option<Number>,
-    /// What of it is what, the largest parts of history first; empty where that is not known.
+    /// Whether other installations keep something there too: then a limit counts the own share alone.
+    pub is_shared: bool,
+    /// That share, where it is known.
+    pub own_bytes: Option<Number>,
+    /// What of the whole is what, the largest parts of history first; empty where that is not known.
     pub parts: Vec<SizePart>,
     /// The last time that house was kept to its end.
     pub house: Option<HouseRun>,

@@ -58,9 +58,9 @@ pub use length::Length;
 pub(crate) use piece::Resume;
 pub use piece::{Piece, PruneLeft, PruneStep};
 pub use query::{
-    Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, Page, PageCursor, PoolUse, Pruned,
-    ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, SizeParts, StoreStatus, Uptime, UptimeQuery,
-    Verified,
+    Batch, Bucket, Capabilities, Damage, DeliveryHint, GapQuery, IncidentQuery, OwnShare, Page, PageCursor, PoolUse,
+    Pruned, ResultQuery, RollupQuery, ScanCursor, ScanPage, Series, SeriesQuery, SizeParts, StoreStatus, Uptime,
+    UptimeQuery, Verified,
 };
 pub use registry::{BackendConfig, bring_backend, offer_of, offers};
 pub use retention::{KeptDays, Retention};
@@ -226,7 +226,7 @@ pub trait Backend: Serialize + DeserializeOwned + Debug + Clone + PartialEq + De
     const FACE: Face = Face::plain(Self::ID);
     /// Whether it keeps history at all: what [`Capabilities::keeps_history`] of its stores says.
     const KEEPS_HISTORY: bool = true;
-    /// Whether what [`ResultStore::prune`] drops gives its bytes back within a day, and [`StoreStatus::size_bytes`] tells:
+    /// Whether what [`ResultStore::prune`] drops gives its bytes back within a day, and [`StoreStatus::limited`] tells:
     /// a limit of its size can be kept only then.
     const FREES_ROOM: bool = false;
 

@@ -113,6 +113,19 @@ impl SizeParts {
     }
 }
 
+/// What of a store is one's own, where several instances keep their history in it: bytes split by rows, and what somebody
+/// gave up is nobody's until its room is back. It sinks as soon as own rows go, and does not rise by those of others, come
+/// or gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnShare {
+    /// Instances that keep something there, this one among them; 0 where that is not known now.
+    pub instances: u32,
+    /// About so many of [`StoreStatus::size_bytes`]; none where that is not known now.
+    pub bytes: Option<u64>,
+    /// Of these, results.
+    pub results: Option<u64>,
+}
+
 /// State of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreStatus {
@@ -121,6 +134,9 @@ pub struct StoreStatus {
     /// What of it is what.
     #[serde(default)]
     pub parts: SizeParts,
+    /// What of it is one's own; none where nobody else keeps anything there, or the store does not tell.
+    #[serde(default)]
+    pub own: Option<OwnShare>,
     /// About how many results it has, where that can be told without reading them.
     #[serde(default)]
     pub results: Option<u64>,
@@ -130,6 +146,19 @@ pub struct StoreStatus {
     pub newest: Option<UnixMicros>,
     /// Version of the engine or server.
     pub version: String,
+}
+
+impl StoreStatus {
+    /// What a limit of the size counts: bytes, and of these results where they are told apart. The own share alone where
+    /// several instances keep their history there.
+    #[must_use]
+    pub fn limited(&self) -> Option<(u64, u64)> {
+        let (bytes, results) = match self.own {
+            Some(own) => (own.bytes?, own.results),
+            None => (self.size_bytes?, self.parts.results),
+        };
+        Some((bytes, results.unwrap_or(bytes)))
+    }
 }
 
 /// What a store uses of its connections.

@@ -8,6 +8,7 @@
 //! | `outage.rs` | a server that is frozen, killed or cut off while rows come |
 //! | `replica.rs` | read replicas |
 //! | `sharing.rs` | several instances, and users with few rights |
+//! | `share.rs` | a limit of the size, of the own share |
 //! | `append.rs` | the two ways in |
 //! | `lean.rs` | reads that leave out what nobody asked for |
 //! | `upkeep.rs` | partitions and floors |
@@ -31,6 +32,7 @@ mod protection;
 mod proxy;
 mod refusal;
 mod replica;
+mod share;
 mod sharing;
 #[path = "../support_disk/mod.rs"]
 mod support_disk;

@@ -224,3 +224,50 @@ async fn series_of(store: &dyn hallmonitor::storage::ResultStore, monitor: Monit
     assert_eq!(series.buckets.iter().map(|bucket| bucket.checks).sum::<u64>(), 3 * DAY / (30 * MINUTE));
     series
 }
+
+#[test]
+fn the_own_share_is_told_by_chunks_and_sinks_at_once() {
+    const DAYS: u64 = 6;
+    let server = Server::start();
+    block(async {
+        let settings = server.database("hallmonitor_share").await;
+        let now = start().plus_us(DAYS * DAY);
+        let mut fixture = Fixture::new(9);
+        // One monitor of ours, three of another installation.
+        for (instance, monitors) in [(1, 1), (2, 3)] {
+            let store = settings.open(&env_of(instance)).await.expect("opens");
+            for monitor in (0..monitors).map(|_| fixture.monitor()).collect::<Vec<_>>() {
+                let rows = fixture.results(monitor, start(), 30 * MINUTE, 48 * 6);
+                for part in rows.chunks(server.most_rows()) {
+                    store.append(&batch(part)).await.expect("appends");
+                }
+                let days: Vec<Rollup> = (0..DAYS)
+                    .map(|day| Rollup { checks: 48, ..fixture.rollup(monitor, Tier::Day, start().plus_us(day * DAY)) })
+                    .collect();
+                store.append(&Batch { rollups: days, ..Batch::default() }).await.expect("appends");
+            }
+            let own = store.check().await.expect("is well").own;
+            assert_eq!(own.is_some(), instance == 2, "{own:?}");
+            store.close().await.expect("closes");
+        }
+        let store = open(&settings).await.expect("opens");
+        let before = store.check().await.expect("is well");
+        let (own, all) = (before.own.expect("shared"), before.parts.results.expect("told"));
+        let results = own.results.expect("told");
+        assert!(own.instances == 2 && results.abs_diff(all / 4) <= all / 50, "a quarter: {before:?}");
+        assert!(own.bytes <= before.size_bytes && own.bytes > own.results, "{before:?}");
+        // Half of the days go: the other one keeps the chunks.
+        let policy = Retention { results_from: Some(start().plus_us(3 * DAY)), ..Retention::everything() };
+        let pruned = store.prune_all(&policy, now).await.expect("prunes");
+        assert_eq!(pruned.results, 3 * 48);
+        let after = store.check().await.expect("is well");
+        assert!(after.parts.results >= Some(all), "nothing is back: {after:?}");
+        let left = after.own.and_then(|own| own.results).expect("told");
+        assert!(left.abs_diff(results / 2) <= results / 20, "{left} of {results}");
+        store.close().await.expect("closes");
+        let other = settings.open(&env_of(2)).await.expect("opens");
+        let share = other.check().await.expect("is well").own.and_then(|own| own.results).expect("told");
+        assert!(share.abs_diff(all - results) <= all / 25, "what went is not the other's now: {share} of {all}");
+        other.close().await.expect("closes");
+    });
+}

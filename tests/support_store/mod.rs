@@ -89,6 +89,7 @@ impl<K: Keep> ResultStore for Numbers<K> {
         Ok(StoreStatus {
             size_bytes: None,
             parts: SizeParts::default(),
+            own: None,
             results: None,
             oldest: None,
             newest: None,

@@ -9,7 +9,7 @@ use crate::cli::paint::Tone;
 use crate::cli::words;
 use crate::control::{Answer, Request, StorageReport};
 use crate::deliver::{FormerStore, StorageMetrics};
-use crate::storage::SizeParts;
+use crate::storage::{OwnShare, SizeParts, StoreStatus};
 use jiff::tz::TimeZone;
 
 /// Says how storage is doing.
@@ -31,7 +31,7 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
     let state = if report.live { report.state.as_str() } else { "nobody is watching" };
     lines.push(("store", format!("{}, {state}", words::clean(&report.contact))));
     if let Some(store) = &report.store {
-        let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
+        let size = size(store);
         let results = store.results.map(|results| match results {
             1 => "1 result, ".to_owned(),
             results => format!("about {results} results, "),
@@ -74,6 +74,18 @@ fn tell(desk: &mut Desk, report: &StorageReport) -> io::Result<()> {
         writeln!(desk.out, "{}", desk.paint.tone(Tone::Care, format!("fault    {}", words::clean(fault))))?;
     }
     Ok(())
+}
+
+/// What it takes, and what of that is one's own where others keep something there too.
+fn size(store: &StoreStatus) -> String {
+    let size = store.size_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
+    match store.own {
+        None => size,
+        Some(OwnShare { bytes: Some(own), instances, .. }) => {
+            format!("yours: about {} of {size}, which {instances} installations share", bytes(own))
+        }
+        Some(_) => format!("{size}, which several installations share"),
+    }
 }
 
 /// What of the size is what.
@@ -163,5 +175,25 @@ mod tests {
     fn sizes_are_in_decimal_units() {
         let told: Vec<String> = [999, 1_000, 12_345_678, 2_000_000_000].map(bytes).to_vec();
         assert_eq!(told, ["999 B", "1.0 kB", "12.3 MB", "2.0 GB"]);
+    }
+
+    #[test]
+    fn the_own_share_is_told_where_there_is_one() {
+        let status = |own| StoreStatus {
+            size_bytes: Some(12_000_000),
+            parts: SizeParts::default(),
+            own,
+            results: None,
+            oldest: None,
+            newest: None,
+            version: String::new(),
+        };
+        let own = OwnShare { instances: 2, bytes: Some(3_000_000), results: None };
+        let told = [None, Some(own), Some(OwnShare::default())].map(|own| size(&status(own)));
+        let shared = [
+            "yours: about 3.0 MB of 12.0 MB, which 2 installations share",
+            "12.0 MB, which several installations share",
+        ];
+        assert_eq!(told, ["12.0 MB", shared[0], shared[1]]);
     }
 }

@@ -46,10 +46,15 @@ fn limited(dir: &TempDir, store: &Arc<MemoryStore>, max_bytes: Option<u64>) -> D
 
 /// Keeps house to its end, now.
 fn keep_house(delivery: &Delivery) -> SizeLimit {
+    keep_runs(delivery).expect("looked")
+}
+
+/// The same, with a limit or without.
+fn keep_runs(delivery: &Delivery) -> Option<SizeLimit> {
     let before = delivery.metrics().house_runs;
     assert!(matches!(block(delivery.prune_now(LONG)), PruneNow::Done(_)));
     until("house is kept", || delivery.metrics().house_runs > before);
-    delivery.metrics().size_limit.expect("looked")
+    delivery.metrics().size_limit
 }
 
 fn oldest(store: &MemoryStore, monitor: MonitorId) -> UnixMicros {
@@ -129,6 +134,52 @@ fn a_store_that_frees_late_is_not_cut_again_and_again() {
     });
     assert_eq!((delivery.metrics().size_limit, store.kept().results.len()), (None, left));
     assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_limit_that_comes_again_does_not_take_what_is_about_to_be_free() {
+    let (dir, store) = (TempDir::new().expect("folder"), full(true));
+    let delivery = limited(&dir, &store, Some(ALL / 2));
+    keep_house(&delivery);
+    let left = store.kept().results.len();
+    let told = |max_bytes| {
+        delivery.set_retention(Retention { max_bytes, ..delivery.retention() });
+        keep_runs(&delivery)
+    };
+    assert_eq!(told(None), None);
+    let again = told(Some(ALL / 2)).expect("looked");
+    assert_eq!((store.kept().results.len(), again.is_over), (left, true), "its bytes are not back: {again:?}");
+    // Once they are, and nobody wanted one meanwhile, another limit begins anew.
+    store.is_lazy.store(false, Ordering::SeqCst);
+    told(None);
+    assert!(store.kept().metadata.get("size_cut").is_some_and(Vec::is_empty));
+    let less = told(Some(ALL / 4)).expect("looked");
+    assert!(store.kept().results.len() < left && !less.is_over, "{less:?}");
+    assert!(delivery.stop(LONG));
+}
+
+#[test]
+fn a_limit_that_is_raised_before_anything_went_takes_nothing() {
+    for raised in [Some(ALL), None] {
+        let (dir, store) = (TempDir::new().expect("folder"), full(false));
+        let all = store.kept().results.len();
+        store.sums_up.store(usize::MAX, Ordering::SeqCst);
+        let delivery = limited(&dir, &store, Some(ALL / 2));
+        let summing = || delivery.pruning().is_some_and(|now| now.left.is_some());
+        until("a cut is planned", summing);
+        delivery.set_retention(Retention { max_bytes: raised, ..delivery.retention() });
+        let runs = delivery.metrics().house_runs;
+        until("house is kept", || delivery.metrics().house_runs > runs);
+        store.sums_up.store(0, Ordering::SeqCst);
+        assert_eq!(keep_runs(&delivery), raised.map(|bytes| SizeLimit { bytes, cut_to: None, is_over: false }));
+        assert_eq!(store.kept().results.len(), all, "nothing has to go for {raised:?}");
+        // Nor does it after a restart, or when another limit comes that is large enough.
+        assert!(delivery.stop(LONG));
+        let delivery = limited(&dir, &store, Some(ALL));
+        assert_eq!(keep_house(&delivery).cut_to, None);
+        assert_eq!(store.kept().results.len(), all);
+        assert!(delivery.stop(LONG));
+    }
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(super) struct MemoryStore {
     pub(super) is_lazy: AtomicBool,
     /// Nothing can be dropped.
     pub(super) no_prune: AtomicBool,
+    /// So many more pieces of a prune drop nothing yet.
+    pub(super) sums_up: AtomicUsize,
     /// Most results that one call drops.
     pub(super) pruned_at_once: AtomicUsize,
     /// Results that were old when the prune that is at work began.
@@ -79,6 +81,7 @@ impl MemoryStore {
             forgiven: AtomicBool::new(false),
             is_lazy: AtomicBool::new(false),
             no_prune: AtomicBool::new(false),
+            sums_up: AtomicUsize::new(0),
             pruned_at_once: AtomicUsize::new(usize::MAX),
             to_prune: AtomicUsize::new(0),
             capabilities: Capabilities { keeps_history: true, tells_parts: false, frees_room: false, delivery },
@@ -202,6 +205,7 @@ impl ResultStore for MemoryStore {
         Ok(StoreStatus {
             size_bytes: self.capabilities.frees_room.then_some(rows * ROW_BYTES),
             parts: SizeParts::default(),
+            own: None,
             results: Some(rows),
             oldest: time(kept.results.first_key_value()),
             newest: time(kept.results.last_key_value()),
@@ -248,6 +252,11 @@ impl ResultStore for MemoryStore {
         let is_old =
             |(time, of): &&(UnixMicros, MonitorId)| policy.floor_of(*of, None, now).is_some_and(|floor| *time < floor);
         let old: Vec<_> = kept.results.keys().filter(is_old).copied().collect();
+        let sums = |left: usize| left.checked_sub(1);
+        if !old.is_empty() && self.sums_up.fetch_update(Ordering::SeqCst, Ordering::SeqCst, sums).is_ok() {
+            let left = PruneLeft { step: PruneStep::SummingUp, done: 0, of: 1 };
+            return Ok(Pruned { left: Some(left), ..Pruned::default() });
+        }
         let some = &old[..old.len().min(self.pruned_at_once.load(Ordering::SeqCst))];
         for key in some {
             kept.results.remove(key);

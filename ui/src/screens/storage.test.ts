@@ -344,6 +344,26 @@ test("a backend that nobody knows has a card and a form of its own", async () =>
   screen.getByRole("button", { name: "Use JSON lines…" });
 });
 
+test("what is one's own of a store that others share is told apart", async () => {
+  const core = new FakeCore({ now: () => NOW, size: 5 });
+  const state = { ...(await core.storageState()), isShared: true, ownBytes: 340_000_000 };
+  const asked = vi.spyOn(FakeCore.prototype, "storageState").mockResolvedValue(state);
+  await open();
+  expect(await screen.findAllByText(/^yours: 340 MB of 1\.2 GB ·/)).toHaveLength(2);
+  await screen.findByText(/only the share of this one counts, and only its own results go/);
+  cleanup();
+  asked.mockResolvedValue({ ...state, ownBytes: null });
+  await open();
+  await screen.findByText(/only the share of this one counts/);
+  expect(await screen.findAllByText(/^1\.2 GB ·/)).toHaveLength(2);
+  cleanup();
+  asked.mockResolvedValue({ ...state, isShared: false, ownBytes: null });
+  await open();
+  expect(await screen.findAllByText(/^1\.2 GB ·/)).toHaveLength(2);
+  await screen.findByText(/whole days, never the last 24 hours/);
+  expect(screen.queryByText(/only the share of this one counts/)).toBeNull();
+});
+
 test("what is sent, and what changed", () => {
   const field = (key: string, shownWith: StorageField["shownWith"] = null): StorageField => ({
     spec: { key, kind: { type: "text" }, required: false, default: key === "a" ? "x" : null, doc: "" }, label: null, hint: null,

@@ -57,6 +57,7 @@ fn state_of(report: StorageReport, now: UnixMicros) -> StorageState {
     let metrics = report.metrics.clone().unwrap_or_default();
     // What is gathered for the next batch, as usual, does not wait.
     let waiting = if report.fault.is_some() || report.state != "open" { report.backlog_rows } else { 0 };
+    let own = report.store.as_ref().and_then(|store| store.own);
     let is_taken = report.fault.is_none() && report.state == "open";
     StorageState {
         gone_in_ms: gone_in(report.backlog_rows, &metrics).filter(|_| is_taken && report.backlog_rows > 0),
@@ -76,6 +77,8 @@ fn state_of(report: StorageReport, now: UnixMicros) -> StorageState {
         dropped: report.dropped,
         condensed: metrics.condensed,
         size_bytes: report.store.as_ref().and_then(|store| store.size_bytes).map(number),
+        is_shared: own.is_some(),
+        own_bytes: own.and_then(|own| own.bytes).map(number),
         results: report.store.as_ref().and_then(|store| store.results).map(number),
         oldest_ms: report.store.as_ref().and_then(|store| store.oldest).map(Millis::from),
         parts: report.store.as_ref().map(|store| parts_of(&store.parts)).unwrap_or_default(),

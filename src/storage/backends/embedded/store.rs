@@ -267,7 +267,15 @@ impl ResultStore for EmbeddedStore {
             let size_bytes = size.map(|live| live + reader.files.iter().map(|file| file.bytes).sum::<u64>());
             let parts = size.map(|size| room::parts(reader, size)).transpose()?.unwrap_or_default();
             let results = Some(room::results(reader)?);
-            Ok(StoreStatus { size_bytes, parts, results, oldest, newest, version: "native_db 0.8".to_owned() })
+            Ok(StoreStatus {
+                size_bytes,
+                parts,
+                own: None,
+                results,
+                oldest,
+                newest,
+                version: "native_db 0.8".to_owned(),
+            })
         })
         .await
     }

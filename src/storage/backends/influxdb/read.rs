@@ -457,6 +457,7 @@ pub(super) async fn status(home: &Home) -> Outcome<StoreStatus> {
     Ok(StoreStatus {
         size_bytes: parts.results.map(|_| parts.sum()),
         parts,
+        own: None,
         results: None,
         oldest: end(home, EVER, End::Oldest).await?,
         newest: end(home, EVER, End::Newest).await?,

@@ -143,6 +143,7 @@ impl ResultStore for Memory {
         let status = StoreStatus {
             size_bytes: Some(0),
             parts: SizeParts::default(),
+            own: None,
             results: Some(0),
             oldest: None,
             newest: None,

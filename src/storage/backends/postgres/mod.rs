@@ -12,6 +12,7 @@
 //! | `append.rs`, `copy.rs` | writing rows |
 //! | `read.rs` | reading rows |
 //! | `status.rs` | its size, by what it is taken by, and its ends |
+//! | `share.rs` | what of that is one's own, where several instances share the schema |
 //! | `together.rs` | reading rows of several monitors in one question |
 //! | `upkeep.rs`, `scan.rs` | prune and forget; everything in one order |
 //! | `replica.rs` | read replicas |
@@ -34,6 +35,7 @@ mod replica;
 mod scan;
 mod schema;
 mod settings;
+mod share;
 mod status;
 mod store;
 #[cfg(any(test, feature = "testing"))]

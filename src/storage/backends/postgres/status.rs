@@ -5,6 +5,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::read::with_floors;
 use super::schema::{self, Engine};
+use super::share;
+use super::store::Home;
 use super::wire::{Stamp, counted};
 use crate::storage::{SizeParts, StoreStatus};
 
@@ -51,7 +53,7 @@ async fn estimated(connection: &mut PgConnection, engine: Engine) -> Outcome<Opt
 }
 
 /// Size, ends and version.
-pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine: Engine) -> Outcome<StoreStatus> {
+pub(super) async fn status(connection: &mut PgConnection, home: &Home) -> Outcome<StoreStatus> {
     const ENDS: &str = concat!(
         "SELECT min(first.time), max(last.time) FROM ",
         with_floors!(),
@@ -60,13 +62,13 @@ pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine:
          CROSS JOIN LATERAL (SELECT time FROM result WHERE monitor = m.number AND time >= m.floor \
          ORDER BY time DESC LIMIT 1) last"
     );
-    let ends = sqlx::query(ENDS).bind(instance).fetch_one(&mut *connection).await?;
+    let ends = sqlx::query(ENDS).bind(home.instance).fetch_one(&mut *connection).await?;
     let room = room(connection).await?;
     let server: String =
         sqlx::query_scalar("SELECT current_setting('server_version')").fetch_one(&mut *connection).await?;
     let mut version = format!("PostgreSQL {server}");
     let mut parts = room;
-    if engine == Engine::Timescale {
+    if home.engine == Engine::Timescale {
         let extension = schema::timescale(connection).await?;
         version = format!("{version}, TimescaleDB {}", extension.as_deref().unwrap_or("removed"));
         // Its chunks are elsewhere.
@@ -76,7 +78,8 @@ pub(super) async fn status(connection: &mut PgConnection, instance: i32, engine:
         };
     }
     let size_bytes = parts.results.map(|_| parts.sum());
-    let results = estimated(connection, engine).await?;
+    let results = estimated(connection, home.engine).await?;
+    let own = share::share(connection, home, &parts).await?;
     let end = |at: usize| ends.try_get::<Option<Stamp>, _>(at).map(|end| end.map(|end| end.0));
-    Ok(StoreStatus { size_bytes, parts, results, oldest: end(0)?, newest: end(1)?, version })
+    Ok(StoreStatus { size_bytes, parts, own, results, oldest: end(0)?, newest: end(1)?, version })
 }

@@ -22,6 +22,7 @@ use super::fault::{ID, closed, fault};
 use super::replica::Replicas;
 use super::schema::{self, Engine};
 use super::settings::Postgres;
+use super::share::LastCensus;
 use super::{read, scan, status, together, upkeep};
 use crate::clock::Clock;
 use crate::model::{
@@ -60,6 +61,9 @@ pub(super) struct Home {
     /// The last append had nothing that was there already, and neither will the next, as far as is known.
     no_repeat: AtomicBool,
     closed: AtomicBool,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whose the rows are, where several instances share the schema.
+    pub(super) census: LastCensus,
 }
 
 /// The store.
@@ -147,7 +151,7 @@ impl PostgresStore {
         let number = number.map_err(|error| fault(&settings, "open", &error))?;
         drop(connection);
         let pool = way.pool(&settings, settings.acquire_timeout.duration());
-        let replicas = Replicas::new(&settings, &way, clock)?;
+        let replicas = Replicas::new(&settings, &way, Arc::clone(&clock))?;
         let home = Home {
             instance: number,
             engine: found.engine,
@@ -159,6 +163,8 @@ impl PostgresStore {
             // Delivery begins with what it may have brought before it was ended.
             no_repeat: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            clock,
+            census: LastCensus::default(),
             settings,
         };
         Ok(Self {
@@ -440,7 +446,7 @@ impl ResultStore for PostgresStore {
             .writes("check", move |mut connection, home| async move {
                 set_metadata(&mut connection, home.instance, CHECK, &written).await?;
                 let kept = metadata(&mut connection, home.instance, CHECK).await?;
-                Ok((status::status(&mut connection, home.instance, home.engine).await?, kept))
+                Ok((status::status(&mut connection, &home).await?, kept))
             })
             .await?;
         if kept.as_deref() == Some(&written[..]) {
@@ -515,22 +521,38 @@ impl ResultStore for PostgresStore {
     }
 
     async fn prune(&self, policy: &Retention, now: UnixMicros, piece: Piece<'_>) -> Result<Pruned, StoreError> {
-        let pruned = upkeep::prune(self, policy, now, piece).await?;
+        let pruned = upkeep::prune(self, policy, now, piece).await;
+        self.home.census.is_old();
+        let pruned = pruned?;
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(policy.clone());
         Ok(pruned)
     }
 
     async fn tend(&self, now: UnixMicros) -> Result<bool, StoreError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match kept {
-            Some(policy) => upkeep::prepare(self, &policy, now).await,
-            None => Ok(false),
+        let Some(policy) = kept else { return Ok(false) };
+        if upkeep::prepare(self, &policy, now).await? {
+            return Ok(true);
         }
+        // While it counts, others write.
+        let home = Arc::clone(&self.home);
+        self.brought("tend", async move {
+            let connection = home.connection().await?;
+            let (mut connection, back) = Lent::of(connection);
+            let renewed = home.census.renew(&mut connection, &home).await;
+            drop(connection);
+            back.into_pool().await;
+            renewed
+        })
+        .await?;
+        Ok(false)
     }
 
     async fn forget(&self, monitor: MonitorId) -> Result<(), StoreError> {
         self.writes("forget", move |mut connection, home| async move {
-            upkeep::forget(&mut connection, home.instance, monitor).await
+            let forgotten = upkeep::forget(&mut connection, home.instance, monitor).await;
+            home.census.is_old();
+            forgotten
         })
         .await
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::append::RAW;
 use super::fault::state;
+use super::share;
 use super::store::PostgresStore;
 use super::wire::{Stamp, counted};
 use crate::model::{MonitorId, Span, Tier, UnixMicros};
@@ -445,6 +446,8 @@ async fn number_of(connection: &mut PgConnection, instance: i32, monitor: Monito
 pub(super) async fn forget(connection: &mut PgConnection, instance: i32, monitor: MonitorId) -> Outcome<()> {
     let mut work = connection.begin().await?;
     if let Some(number) = number_of(&mut work, instance, monitor).await? {
+        let note = sqlx::query(share::NOTE_FORGOTTEN).bind(instance).bind(number).bind(share::worth());
+        note.execute(&mut *work).await?;
         for delete in [
             "DELETE FROM result WHERE monitor = $1",
             "DELETE FROM rollup WHERE monitor = $1",

@@ -1361,7 +1361,11 @@ export type StorageState = {
 	condensed: number,
 	/**  Bytes that the store takes, where that is known. */
 	sizeBytes: Number | null,
-	/**  What of it is what, the largest parts of history first; empty where that is not known. */
+	/**  Whether other installations keep something there too: then a limit counts the own share alone. */
+	isShared: boolean,
+	/**  That share, where it is known. */
+	ownBytes: Number | null,
+	/**  What of the whole is what, the largest parts of history first; empty where that is not known. */
 	parts: SizePart[],
 	/**  The last time that house was kept to its end. */
 	house: HouseRun | null,

@@ -246,7 +246,7 @@ export class FakeStorage {
       backend: this.inUse, contact: this.inUse, state: "open", fault: this.away ? "the disk is full; make room there" : null,
       lastWriteMs: now - 400, lastRows: 42, rowsPerMinute: keeps ? actors * 2 : null, appendP50Us: 3100, appendP99Us: 12_400,
       waitingRows: this.away ? 1840 : 0, oldestWaitingMs: this.away ? now - 22 * 60 * SECOND : null, goneInMs: null, retries: this.away ? 7 : 0,
-      deadLetters: this.#letters.length, dropped: 0, condensed: 0, sizeBytes: keeps ? 1_214_000_000 : 0, results: keeps ? 1_814_400 : null, oldestMs: keeps ? now - 30 * DAY : null,
+      deadLetters: this.#letters.length, dropped: 0, condensed: 0, sizeBytes: keeps ? 1_214_000_000 : 0, isShared: false, ownBytes: null, results: keeps ? 1_814_400 : null, oldestMs: keeps ? now - 30 * DAY : null,
       parts: keeps
         ? [
             { of: "raw", bytes: 846_000_000 }, { of: "fiveMinutes", bytes: 214_000_000 }, { of: "hour", bytes: 98_000_000 },
