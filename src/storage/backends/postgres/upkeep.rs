@@ -41,12 +41,21 @@ macro_rules! below {
 }
 
 /// How far a prune is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Stage {
     /// The rollups of the days from the first to the second are there.
     SummedUp(UnixMicros, UnixMicros),
-    /// Nobody reads any more what goes, which were so many results.
-    Dropping(u64),
+    /// Nobody reads any more what goes.
+    Dropping(Below),
+}
+
+/// What is below the floors. Counted once: that takes about as long as to delete it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Below {
+    /// Results, in the beginning and now.
+    of: u64,
+    left: u64,
+    rollups: u64,
 }
 
 /// Drops what the policy does not keep. What is missing of the rollups of what goes is made first, mostly it was prepared; then
@@ -57,38 +66,39 @@ pub(super) async fn prune(
     now: UnixMicros,
     piece: Piece<'_>,
 ) -> Result<Pruned, StoreError> {
-    let began = match store.resume.stage(policy, now) {
-        Some(Stage::Dropping(began)) => Some(began),
+    let (begun, mut below) = match store.resume.stage(policy, now) {
+        Some(Stage::Dropping(below)) => (below.left, below),
         _ => {
             if let Some(left) = roll_up(store, policy, now, piece).await? {
                 return Ok(Pruned { left: Some(left), ..Pruned::default() });
             }
-            let raised = policy.clone();
-            store
-                .writes("prune", move |mut connection, home| async move {
-                    raise_floors(&mut connection, home.instance, &raised, now).await
-                })
-                .await?;
-            None
+            give_up(store, policy, now).await?
         }
     };
-    let (results, rollups) = (results_below(store).await?, rollups_below(store).await?);
-    let of = began.unwrap_or(results).max(results);
-    store.resume.note(policy, now, Stage::Dropping(of));
-    drop_partitions(store).await?;
-    if !(delete_results(store, BELOW_ALL, piece).await? && delete_results(store, BELOW_OWN, piece).await?) {
-        // Some went as partitions: only what is left tells how many.
-        let (left, rollups_left) = (results_below(store).await?, rollups_below(store).await?);
-        return Ok(Pruned {
-            results: results.saturating_sub(left),
-            rollups: rollups.saturating_sub(rollups_left),
-            left: Some(PruneLeft { step: PruneStep::Dropping, done: of.saturating_sub(left), of }),
-        });
+    let is_done = delete_results(store, BELOW_ALL, &mut below, piece).await?
+        && delete_results(store, BELOW_OWN, &mut below, piece).await?;
+    if !is_done {
+        store.resume.note(policy, now, Stage::Dropping(below));
+        let left = PruneLeft { step: PruneStep::Dropping, done: below.of.saturating_sub(below.left), of: below.of };
+        return Ok(Pruned { results: begun.saturating_sub(below.left), rollups: 0, left: Some(left) });
     }
     delete_rest_below(store).await?;
-    let rollups = rollups + delete_rest_below_own(store).await?;
+    let rollups = below.rollups + delete_rest_below_own(store).await?;
     store.resume.clear();
-    Ok(Pruned { results, rollups, left: None })
+    Ok(Pruned { results: begun, rollups, left: None })
+}
+
+/// Raises the floors and drops what can go as a whole; gives the results that were below them, and what still is.
+async fn give_up(store: &PostgresStore, policy: &Retention, now: UnixMicros) -> Result<(u64, Below), StoreError> {
+    let raised = policy.clone();
+    store
+        .writes("prune", move |mut connection, home| async move {
+            raise_floors(&mut connection, home.instance, &raised, now).await
+        })
+        .await?;
+    let (of, rollups) = (results_below(store).await?, rollups_below(store).await?);
+    let left = if drop_partitions(store).await? > 0 { results_below(store).await? } else { of };
+    Ok((of, Below { of, left, rollups }))
 }
 
 /// Makes the rollups that are missing for results that are not kept any more; tells what is left of that.
@@ -364,23 +374,26 @@ async fn count(store: &PostgresStore, read: &'static str) -> Result<u64, StoreEr
     Ok(counted(count))
 }
 
-/// Drops what every instance has given up. Where somebody reads it, that is left for the next time.
-async fn drop_partitions(store: &PostgresStore) -> Result<(), StoreError> {
+/// Drops what every instance has given up, and tells how many partitions that were. Where somebody reads it, that is left
+/// for the next time.
+async fn drop_partitions(store: &PostgresStore) -> Result<i32, StoreError> {
     store
         .writes("prune", |mut connection, home| async move {
             let dropped = sqlx::query_scalar::<_, i32>("SELECT drop_partitions()").fetch_one(&mut *connection).await;
             match dropped {
-                Ok(0) => {}
                 Ok(dropped) => {
-                    home.partitions().clear();
-                    tracing::debug!(dropped, "partitions were dropped");
+                    if dropped > 0 {
+                        home.partitions().clear();
+                        tracing::debug!(dropped, "partitions were dropped");
+                    }
+                    Ok(dropped)
                 }
                 Err(error) if state(&error).is_some_and(|state| state == LOCKED) => {
                     tracing::info!("old partitions are in use; they are dropped later");
+                    Ok(0)
                 }
-                Err(error) => return Err(error),
+                Err(error) => Err(error),
             }
-            Ok(())
         })
         .await
 }
@@ -397,7 +410,12 @@ const BELOW_OWN: &str = "WITH old AS (SELECT r.monitor, r.time FROM floor f CROS
      DELETE FROM result r USING old WHERE r.monitor = old.monitor AND r.time = old.time";
 
 /// Deletes results a part at a time; tells whether these were all.
-async fn delete_results(store: &PostgresStore, statement: &'static str, piece: Piece<'_>) -> Result<bool, StoreError> {
+async fn delete_results(
+    store: &PostgresStore,
+    statement: &'static str,
+    below: &mut Below,
+    piece: Piece<'_>,
+) -> Result<bool, StoreError> {
     loop {
         let deleted = store
             .writes("prune", move |mut connection, home| async move {
@@ -405,6 +423,7 @@ async fn delete_results(store: &PostgresStore, statement: &'static str, piece: P
                 some.execute(&mut *connection).await.map(|done| done.rows_affected())
             })
             .await?;
+        below.left = below.left.saturating_sub(deleted);
         if deleted < DELETED_AT_ONCE.unsigned_abs() {
             return Ok(true);
         }
