@@ -1,70 +1,17 @@
 // Where history goes: from the window to real servers and back, with passwords in a real keychain.
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configOf } from "../config.mjs";
-import { tree } from "../process.mjs";
+import { DIALOG, FORM, choose, inUse, look, use, watching } from "../forms.mjs";
+import { nowhere } from "../secrecy.mjs";
 import { httpServer } from "../servers.mjs";
 import { LOGIN, StorageServers, keychain, ownKeychain, prompter } from "../storage.mjs";
 import { assert, equal, until } from "../wait.mjs";
-
-const CARD = "section.cards button";
-const FORM = "main form button";
-const DIALOG = "dialog[open] footer button";
-
-async function watching(t) {
-  const wiki = await t.server(httpServer());
-  t.configure(`# mine\n${configOf([["wiki", wiki.url]])}`);
-  await t.withDesktop();
-  return wiki;
-}
-
-const look = (page, pattern) => page.shows("section[aria-labelledby=storage-look]", pattern, 30_000);
-const inUse = (page, name) => page.shows("section.cards button.used", new RegExp(`^${name}.*in use`));
-
-/** Chooses a backend and waits for its form. */
-async function choose(page, name) {
-  await page.click(name, CARD);
-  await page.shows("main form h2", new RegExp(`^${name}$`));
-}
-
-async function use(page, name) {
-  await page.click(`Use ${name}…`, FORM);
-  await page.click(`Use ${name}`, DIALOG);
-}
-
-/** Every file below a folder. */
-function filesBelow(folder) {
-  return readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    return !stat ? [] : stat.isDirectory() ? filesBelow(path) : stat.isFile() ? [path] : [];
-  });
-}
 
 /** When the newest result that can be read was taken. */
 async function newest(page, id) {
   const { ok } = await page.invoke("results", { id, limit: 1, after: null });
   return ok?.results[0]?.timeMs ?? 0;
-}
-
-/** Nobody finds a secret in files, logs, arguments or the page. */
-async function nowhere(t, page, secret) {
-  for (const file of filesBelow(t.folder)) {
-    // The keychain's own file is where it belongs, encrypted.
-    if (readFileSync(file).includes(secret)) throw new Error(`the secret stands in ${file}`);
-  }
-  for (const { pid } of tree(t.pid)) {
-    const said = ["cmdline", "environ"].map((name) => readFileSync(`/proc/${pid}/${name}`, "latin1")).join("");
-    assert(!said.includes(secret), `the secret stands in the arguments or variables of ${pid}`);
-  }
-  assert(!(await page.client.source()).includes(secret), "the secret stands in the page");
-  for (const command of ["storage_overview", "storage_state", "secrets", "vault_places", "plain_secrets", "diagnostics", "about", "board", "retention"]) {
-    const { ok } = await page.invoke(command);
-    assert(!JSON.stringify(ok).includes(secret), `${command} gives the secret`);
-  }
-  for (const { id } of (await page.invoke("storage_overview")).ok.cards) {
-    assert(!JSON.stringify((await page.invoke("storage_draft", { backend: id })).ok).includes(secret), `the draft of ${id} has the secret`);
-  }
 }
 
 export const cases = {
