@@ -3,8 +3,13 @@ import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 
-/** Letters of the screen are small; what reads them wants them as on paper. */
-const LARGER = "250%";
+/** Letters of the screen are small, and some are grey; what reads them wants them as on paper. */
+const AS_ON_PAPER = ["-colorspace", "Gray", "-level", "45%,95%"];
+const LARGER = ["-resize", "250%"];
+/** A pattern keeps the reader from what stands around it: it gets strips, of which each line is whole in one. */
+const [STRIP, STEP] = [220, 160];
+/** As one column of lines, and as words anywhere: one finds what the other does not. */
+const MANNERS = ["6", "11"];
 
 async function output(name, args, input) {
   // Each picture has a thread of its own: several are read at once.
@@ -13,7 +18,7 @@ async function output(name, args, input) {
   child.stdout.on("data", (data) => said.push(data));
   child.stderr.on("data", (data) => why.push(data));
   child.stdin.on("error", () => {});
-  child.stdin.end(input);
+  child.stdin.end(input ?? "");
   const [code] = await once(child, "close");
   if (code !== 0) throw new Error(`${name} ended with ${code}: ${Buffer.concat(why)}`);
   return Buffer.concat(said);
@@ -21,8 +26,13 @@ async function output(name, args, input) {
 
 /** The text on a picture. */
 export async function textOn(file) {
-  const large = await output("convert", [file, "-colorspace", "Gray", "-resize", LARGER, "-sharpen", "0x1", "png:-"]);
-  return String(await output("tesseract", ["-", "-", "-l", "eng", "--psm", "11", "--dpi", "240"], large));
+  const { height } = JSON.parse(String(await output("identify", ["-format", '{"height": %h}', file])));
+  const strips = [];
+  for (let at = 0; at < height; at += STEP) strips.push("(", "-clone", "0", "-crop", `x${STRIP}+0+${at}`, "+repage", ")");
+  const large = await output("convert", [file, ...AS_ON_PAPER, ...strips, "-delete", "0", ...LARGER, "tiff:-"]);
+  const texts = [];
+  for (const manner of MANNERS) texts.push(await output("tesseract", ["-", "-", "-l", "eng", "--psm", manner, "--dpi", "240"], large));
+  return texts.map(String).join("\n");
 }
 
 /** Letters that a reader of pictures takes for one another become one. */

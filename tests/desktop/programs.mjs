@@ -9,6 +9,7 @@ const NEEDED = {
   xdotool: "xdotool",
   import: "imagemagick",
   convert: "imagemagick",
+  identify: "imagemagick",
   tesseract: "tesseract-ocr",
   "dbus-daemon": "dbus",
   WebKitWebDriver: "webkit2gtk-driver",

@@ -43,14 +43,18 @@ class Pictures {
   all = () => Promise.all(this.#read.map(async ({ name, text }) => ({ name, text: await text })));
 }
 
-/** Opens every screen that has to do with secrets. */
-async function visit(page, seen = async () => undefined) {
-  for (const { hash, title, css, whole } of SCREENS) {
+/** Opens screens that have to do with secrets, and what is handed on from there. */
+async function visit(page, { screens = SCREENS, seen = async () => undefined } = {}) {
+  for (const { hash, title, css, whole } of screens) {
     await page.goTo(hash);
     await page.shows("main h1", new RegExp(`^${title}$`));
     await page.shows(css, whole);
-    await seen(hash);
+    await seen(`again ${hash.slice(2)}`);
   }
+  await page.click("Show…", "section[aria-labelledby=settings-diagnostics] button");
+  await page.shows("dialog[open] pre", /./);
+  await seen("again diagnostics");
+  await page.click("Close", DIALOG);
 }
 
 /** A secret of a name of one's own, kept in the window. */
@@ -87,6 +91,8 @@ function heardEnough(all, least) {
   for (const [kind, wanted] of Object.entries(least)) assert(count[kind] >= wanted, `only ${count[kind]} of ${kind} were heard: ${JSON.stringify(count)}`);
   return count;
 }
+
+const told = (count) => Object.entries(count).map(([kind, many]) => `${many} ${kind}`).join(", ");
 
 export const cases = {
   "canary: what is typed goes to the core and never comes back, not into memory and not onto the screen": async (t) => {
@@ -138,7 +144,7 @@ export const cases = {
     await traffic.follow(page);
     const rows = await servers.rows();
     await until("results go on", async () => (await servers.rows()) > rows);
-    await visit(page, (hash) => pictures.take(page, `again ${hash.slice(2)}`));
+    await visit(page, { seen: (name) => pictures.take(page, name) });
     await page.goTo("#/overview");
     await page.row(marker, "up");
     const read = notInMemory(t, secret, marker);
@@ -155,6 +161,44 @@ export const cases = {
     equal(where(secret), ["revealed"], "the pictures that show the secret");
     assert(where(marker).includes("overview"), "the monitor's name was not read off the overview");
     for (const { hash, title } of SCREENS) assert(where(title).includes(`again ${hash.slice(2)}`), `“${title}” was not read off its picture`);
-    return `${Object.entries(count).map(([kind, many]) => `${many} ${kind}`).join(", ")}; ${Math.round(read / 1e6)} MB of memory; ${texts.length} pictures`;
+    assert(where("cannot be read here again").includes("again secrets"), "small grey letters were not read");
+    return `${told(count)}; ${Math.round(read / 1e6)} MB of memory; ${texts.length} pictures`;
+  },
+
+  "canary: a page that may only post its questions, and a window that is opened anew": async (t) => {
+    const [secret, marker] = [newWord(), newWord()];
+    const wiki = await t.server(httpServer());
+    t.configure(configOf([[marker, wiki.url]]));
+    await t.withDesktop();
+    await t.server(keychain(t));
+    let page = await t.open();
+    const traffic = await Traffic.of(page, { onlyPost: true });
+    await page.row(marker, "up");
+    await keep(page, "spare", secret);
+    const screens = SCREENS.filter(({ hash }) => hash !== "#/storage");
+    await visit(page, { screens });
+    await page.goTo("#/overview");
+    await page.click(marker, "[role=row] .name a");
+    await page.heading(new RegExp(marker));
+    await until("the core says something unasked", async () => counted(await traffic.all()).event >= 3);
+    const all = await traffic.all();
+    const count = heardEnough(all, { post: 15, answer: 15 });
+    equal([count.request, count.body], [0, 0], "what went the usual way");
+    equal(carriers(all, secret), ["post set_secret"], "what carried the secret");
+    assert(carriers(all, marker).includes("answer"), "the monitor's name was not heard in any answer");
+
+    // The app is the one to which it was typed; the page is not.
+    await page.keepHeard();
+    await t.closeWindow();
+    await t.desktop.press("Open Hall Monitor");
+    page = await t.inNewWindow();
+    await traffic.follow(page);
+    await visit(page, { screens });
+    await page.goTo("#/overview");
+    await page.row(marker, "up");
+    const read = notInMemory(t, secret, marker);
+    await nowhere(t, page, secret);
+    equal(carriers(await traffic.all(), secret), [], "what carried the secret to the new window");
+    return `${told(count)}; ${Math.round(read / 1e6)} MB of memory`;
   },
 };

@@ -6,6 +6,7 @@ import { DIALOG, FORM, choose, inUse, look, use, watching } from "../forms.mjs";
 import { nowhere } from "../secrecy.mjs";
 import { httpServer } from "../servers.mjs";
 import { LOGIN, StorageServers, keychain, ownKeychain, prompter } from "../storage.mjs";
+import { Traffic, carriers, counted } from "../traffic.mjs";
 import { assert, equal, until } from "../wait.mjs";
 
 /** When the newest result that can be read was taken. */
@@ -21,6 +22,7 @@ export const cases = {
     const servers = await t.server(StorageServers.open());
     const sql = servers.postgres;
     let page = await t.open();
+    const traffic = await Traffic.of(page);
     await page.row("wiki", "up");
     await page.goTo("#/storage");
     await inUse(page, "Embedded");
@@ -58,10 +60,12 @@ export const cases = {
 
     // A restart: the password comes from the keychain.
     await page.keepHeard();
+    await traffic.keep();
     await t.desktop.press("Quit");
     await t.ended(8_000);
     await t.kill();
     page = await t.open();
+    await traffic.follow(page);
     // It opens where it was.
     await inUse(page, "PostgreSQL");
     const rows = await servers.rows();
@@ -114,7 +118,14 @@ export const cases = {
       const { ok } = await page.invoke("results", { id: board.rows[0].id, limit: 5000, after: null });
       return ok.results.length > 0 && ok.results.at(-1).timeMs <= first;
     });
-    return `a look took ${tested} ms`;
+
+    // What page and core said to each other, of all of it: secrets went in by what a person typed and pasted.
+    const all = await traffic.all();
+    const typed = ["check_storage", "look_at_storage", "use_storage"].map((command) => `request ${command}`);
+    equal([sql.password, token, reader].map((secret) => carriers(all, secret)), [typed, typed, ["request take_apart"]], "what carried the secrets");
+    const count = counted(all);
+    assert(count.answer > 100 && count.event > 50 && count.channel > 20, `little was heard: ${JSON.stringify(count)}`);
+    return `a look took ${tested} ms; of ${all.length} messages ${typed.length + 1} kinds carried a secret`;
   },
 
   "storage: a keychain that is absent and one that is locked": async (t) => {
