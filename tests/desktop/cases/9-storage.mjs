@@ -349,7 +349,7 @@ export const cases = {
     await until("the field has it", async () => {
       await page.click("Choose the file", FORM);
       const dialog = await t.display.dialog(title);
-      dialog.type(file);
+      await dialog.type(file);
       dialog.press("Return");
       // A busy machine loses letters, and then the dialog says that there is no such file.
       await gone().catch(() => null);
