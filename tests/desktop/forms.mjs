@@ -1,10 +1,14 @@
 // What a person does on the screen of storage.
 import { configOf } from "./config.mjs";
 import { httpServer } from "./servers.mjs";
+import { until } from "./wait.mjs";
 
 const CARD = "section.cards button";
 export const FORM = "main form button";
 export const DIALOG = "dialog[open] footer button";
+
+/** What the desktop's dialog is called. */
+export const FILES = "Choose a file of certificates";
 
 export async function watching(t) {
   const wiki = await t.server(httpServer());
@@ -25,4 +29,18 @@ export async function choose(page, name) {
 export async function use(page, name) {
   await page.click(`Use ${name}…`, FORM);
   await page.click(`Use ${name}`, DIALOG);
+}
+
+/** Chooses a file of certificates in the desktop's own dialog. */
+export function chooseFile(t, page, file) {
+  return until("the field has it", async () => {
+    await page.click("Choose the file", FORM);
+    const dialog = await t.display.dialog(FILES);
+    await dialog.type(file);
+    dialog.press("Return");
+    // A busy machine loses letters, and then the dialog says that there is no such file.
+    await until("the dialog is gone", () => !t.display.hasDialog(FILES)).catch(() => null);
+    for (let left = 3; left > 0 && t.display.hasDialog(FILES); left -= 1) dialog.press("Escape");
+    return (await page.value("CA file")) === file;
+  }, { within: 90_000 });
 }
