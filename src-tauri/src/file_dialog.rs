@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use gtk::glib::SignalHandlerId;
+use gtk::glib::{self, SignalHandlerId};
 use gtk::prelude::{FileChooserExt as _, NativeDialogExt as _, ObjectExt as _, WidgetExt as _};
 use gtk::{ApplicationWindow, FileChooserAction, FileChooserDialog, FileChooserNative, FileFilter, ResponseType};
 use tauri::{AppHandle, Manager as _};
@@ -75,7 +75,9 @@ fn end(held: &Held, chosen: Chosen) {
     if let Some((window, heard)) = window {
         window.disconnect(heard);
     }
-    dialog.destroy();
+    dialog.hide();
+    // GTK may still be busy with the key that ended it.
+    glib::idle_add_local_once(move || dialog.destroy());
     // Nobody listens any more where the page is gone.
     let _ = tell.send(chosen);
 }
