@@ -7,6 +7,7 @@
 //! | `schemas` | schemas of ours there |
 //! | `points` | results in InfluxDB, asked by Flux |
 //! | `stop`, `start` | PostgreSQL is away, and is there again |
+//! | `password WORD` | the password of PostgreSQL's user is this from now on |
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that tests talk to")]
 #![allow(clippy::expect_used, reason = "a test may stop at the first fault")]
@@ -70,7 +71,14 @@ async fn serve() {
                 sql.run();
                 json!(true)
             }
-            _ => Value::Null,
+            other => match other.strip_prefix("password ") {
+                Some(word) => {
+                    let statement = format!("ALTER ROLE \"{}\" PASSWORD '{}'", settings.user, word.replace('\'', "''"));
+                    sql.execute(DATABASE, &statement).await;
+                    json!(true)
+                }
+                None => Value::Null,
+            },
         };
         say(&answer);
     }

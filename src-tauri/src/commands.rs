@@ -459,7 +459,8 @@ pub(crate) async fn close(app: AppHandle, choice: window::Closing, remember: boo
 /// Whether closing the window now would lose something.
 #[tauri::command]
 #[specta::specta]
-pub(crate) async fn set_unsaved(app: AppHandle, unsaved: bool) -> Answer<()> {
+// Not async: of several in a row the last has to count.
+pub(crate) fn set_unsaved(app: AppHandle, unsaved: bool) -> Answer<()> {
     window::set_unsaved(&app, unsaved);
     Ok(())
 }

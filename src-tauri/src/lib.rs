@@ -7,7 +7,7 @@
 //! | `house.rs` | the core in this process: start, trouble at the start, end |
 //! | `commands.rs` | what the window may ask: one line each |
 //! | `bindings.rs` | commands and events for the window's side of the edge, generated |
-//! | `choose.rs` | the desktop's dialog to choose a file |
+//! | `choose.rs`, `file_dialog.rs` | the desktop's dialog to choose a file |
 //! | `push.rs` | changes go to the window, at most four times a second |
 //! | `window.rs` | the window: made, shown, destroyed |
 //! | `mend.rs` | a web view whose process ended |
@@ -22,6 +22,8 @@ mod autostart;
 mod bindings;
 mod choose;
 mod commands;
+#[cfg(target_os = "linux")]
+mod file_dialog;
 mod house;
 mod icon;
 #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use hallmonitor::telemetry::{self, LogFormat};
 use tauri::{AppHandle, Manager, RunEvent};
 
 use crate::house::{House, Places};
-use crate::{autostart, bindings, notify, push, tray, window};
+use crate::{autostart, bindings, choose, notify, push, tray, window};
 
 /// Watches hosts and services from the tray.
 #[derive(Debug, Parser)]
@@ -86,7 +86,7 @@ fn build(arguments: &Arguments, house: Arc<House>) -> tauri::Result<tauri::App> 
                 .skip_initial_state(window::LABEL)
                 .build(),
         )
-        .plugin(tauri_plugin_dialog::init())
+        .plugin(choose::plugin())
         .plugin(autostart::plugin())
         .manage(Arc::clone(&house))
         .manage(push::Pusher::default())

@@ -55,6 +55,8 @@ pub enum Failed {
         /// All of it.
         problems: Vec<FileProblem>,
     },
+    /// The desktop shows no dialog to choose a file.
+    NoDialog,
     /// A fault in Hall Monitor.
     Internal {
         /// What happened.

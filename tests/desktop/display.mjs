@@ -67,9 +67,26 @@ export class Display {
       return this.#xdotool("getactivewindow") === window;
     });
     const press = (key) => this.#xdotool("key", "--clearmodifiers", key);
-    // The first letter opens a line to type into, which takes a moment that nobody sees.
-    const type = (text) => this.#xdotool("type", text[0]) !== null && this.#xdotool("sleep", "0.7", "type", "--delay", "20", text.slice(1));
+    const type = async (text) => {
+      const before = await this.#still(window);
+      // The first letter opens a line to type into: the dialog looks different then.
+      this.#xdotool("type", text[0]);
+      await until("the dialog has a line to type into", async () => (await this.#still(window)) !== before);
+      this.#xdotool("type", "--delay", "20", text.slice(1));
+    };
     return { type, press };
+  }
+
+  /** How a window looks, once it looks the same for a moment. */
+  #still(window) {
+    const looks = () => spawnSync("import", ["-window", window, "-format", "%#", "info:"], { env: { ...process.env, DISPLAY: this.name }, encoding: "utf8", timeout: 20_000 }).stdout;
+    let last = looks();
+    return until("the window is drawn", () => {
+      const now = looks();
+      const isSame = now === last && now !== "";
+      last = now;
+      return isSame ? now : null;
+    });
   }
 
   hasDialog = (name) => this.#xdotool("search", "--onlyvisible", "--name", name) !== null;

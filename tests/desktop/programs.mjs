@@ -8,6 +8,9 @@ const NEEDED = {
   xfwm4: "xfwm4",
   xdotool: "xdotool",
   import: "imagemagick",
+  convert: "imagemagick",
+  identify: "imagemagick",
+  tesseract: "tesseract-ocr",
   "dbus-daemon": "dbus",
   WebKitWebDriver: "webkit2gtk-driver",
 };
@@ -30,6 +33,9 @@ function python() {
   return ["python3", "/usr/bin/python3"].find(speaks);
 }
 
+/** What reads pictures needs to know how letters look. */
+const readsEnglish = () => /^eng$/m.test(spawnSync("tesseract", ["--list-langs"], { encoding: "utf8" }).stdout ?? "");
+
 /** Where everything is; says by name what is missing. */
 export function findAll() {
   const missing = Object.entries(NEEDED).filter(([name]) => !onPath(name)).map(([name, debian]) => `${name} (Debian: ${debian})`);
@@ -42,6 +48,7 @@ export function findAll() {
       missing.push(`${app}, named by HALLMONITOR_DESKTOP`);
     }
   }
+  if (onPath("tesseract") && !readsEnglish()) missing.push("tesseract's English (Debian: tesseract-ocr-eng)");
   const found = python();
   if (!found) missing.push("python3 with dbus and gi (Debian: python3-dbus python3-gi)");
   if (missing.length > 0) throw new Error(`missing: ${missing.join("; ")}`);

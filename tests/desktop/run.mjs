@@ -12,9 +12,12 @@ const quick = process.env.HALLMONITOR_DESKTOP_QUICK === "1";
 const slug = (name) => name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60);
 const keptIn = (name) => join(tmpdir(), "hallmonitor-desktop", slug(name));
 
+/** In the order of the numbers that the files' names begin with. */
+const byNumber = (one, other) => parseInt(one, 10) - parseInt(other, 10);
+
 async function casesOf(words) {
   const found = [];
-  for (const file of readdirSync(CASES).filter((name) => name.endsWith(".mjs")).sort()) {
+  for (const file of readdirSync(CASES).filter((name) => name.endsWith(".mjs")).sort(byNumber)) {
     const { cases } = await import(new URL(file, CASES).href);
     for (const [name, run] of Object.entries(cases)) {
       const all = `${file} ${name}`.toLowerCase();

@@ -70,22 +70,21 @@ fn a_question_ends_with_whoever_asked() {
 fn a_question_can_be_stopped_and_nothing_waits_for_it() {
     let session = asks("never");
     // The bus of a process is the one of its environment.
-    let said = session.run_test("stopped_child", &[("HALLMONITOR_TEST_STOP", "1")]);
+    let log = session.path("service.log");
+    let said = session.run_test("stopped_child", &[("HALLMONITOR_TEST_STOP", log.to_str().expect("text"))]);
     assert!(said.out.contains("1 passed"), "{}\n{}", said.out, said.err);
-    until("it is taken away", || session.service_said().contains("taken away").then_some(()));
 }
 
 #[test]
 fn stopped_child() {
-    if std::env::var_os("HALLMONITOR_TEST_STOP").is_none() {
-        return;
-    }
+    let Some(log) = std::env::var_os("HALLMONITOR_TEST_STOP") else { return };
+    let service_says = |word: &str| std::fs::read_to_string(&log).expect("there").contains(word).then_some(());
     let folder = tempfile::tempdir().expect("folder");
     let chain = Chain::new(folder.path(), Passphrase::default(), Asking::Nothing);
     let unlocking = Unlocking::default();
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| chain.unlock(&unlocking));
-        std::thread::sleep(Duration::from_millis(1_500));
+        until("it is asked", || service_says("asked"));
         // A second question is not put over the first: it is the same, and each is late in its own time.
         let second = Duration::from_millis(300);
         assert_eq!(chain.unlock(&Unlocking::with_patience(second)), Ok(Unlocked::Late(second)));
@@ -96,5 +95,6 @@ fn stopped_child() {
         unlocking.stop();
         assert_eq!(asked.join().expect("ends"), Ok(Unlocked::Stopped));
     });
-    std::thread::sleep(Duration::from_millis(300));
+    // By whoever asked, not by the end of the process.
+    until("it is taken away", || service_says("taken away"));
 }

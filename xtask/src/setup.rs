@@ -12,6 +12,8 @@ enum Proof {
     Library(&'static str),
     /// A module of Python.
     Python(&'static str),
+    /// A language that tesseract reads.
+    Reads(&'static str),
     /// A program that Debian keeps in a folder for each version of its server: that folder, and the program.
     Versioned(&'static str, &'static str),
 }
@@ -86,6 +88,9 @@ const DRIVEN_DESKTOP: &[Need] = &[
     program("WebKitWebDriver", "webkit2gtk-driver", "tests drive the real window"),
     program("xdotool", "xdotool", "tests close the window as a person does"),
     program("xfwm4", "xfwm4", "the windows of the tests have a frame"),
+    program("convert", "imagemagick", "tests make pictures larger, to read them"),
+    program("tesseract", "tesseract-ocr", "tests read pictures of the screen"),
+    Need { proof: Proof::Reads("eng"), package: "tesseract-ocr-eng", why: "tests read pictures of the screen" },
     Need { proof: Proof::Python("dbus"), package: "python3-dbus", why: "tests are the desktop's tray and notices" },
     Need { proof: Proof::Python("gi"), package: "python3-gi", why: "tests are the desktop's tray and notices" },
 ];
@@ -172,8 +177,15 @@ fn is_there(need: &Need) -> bool {
         Proof::Library(library) => shell::works("pkg-config", &["--exists", library]),
         // Debian's packages are for Debian's Python, whatever else is first in PATH.
         Proof::Python(module) => shell::works("/usr/bin/python3", &["-c", &format!("import {module}")]),
+        Proof::Reads(language) => reads(language),
         Proof::Versioned(folder, program) => shell::found(program) || has_version(folder, program),
     }
+}
+
+/// Whether tesseract knows how the letters of a language look.
+fn reads(language: &str) -> bool {
+    let asked = std::process::Command::new("tesseract").arg("--list-langs").output();
+    asked.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).lines().any(|line| line == language))
 }
 
 fn has_version(folder: &str, program: &str) -> bool {
@@ -184,6 +196,8 @@ fn has_version(folder: &str, program: &str) -> bool {
 fn name(need: &Need) -> &'static str {
     match need.proof {
         Proof::Program(name) | Proof::Library(name) | Proof::Python(name) | Proof::Versioned(_, name) => name,
+        Proof::Reads("eng") => "tesseract's English",
+        Proof::Reads(language) => language,
     }
 }
 

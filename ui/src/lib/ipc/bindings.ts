@@ -419,6 +419,8 @@ what: string } |
 { code: "problems"; 
 /**  All of it. */
 problems: FileProblem[] } | 
+/**  The desktop shows no dialog to choose a file. */
+{ code: "no_dialog" } | 
 /**  A fault in Hall Monitor. */
 { code: "internal"; 
 /**  What happened. */

@@ -21,6 +21,8 @@ function describeFailed(failed: Failed): string {
         line: failed.problems[0]?.line ?? 0,
         what: failed.problems[0]?.what ?? "",
       });
+    case "no_dialog":
+      return t("failed_no_dialog");
     case "internal":
       return t("failed_internal", { why: failed.why });
   }
