@@ -62,7 +62,8 @@ export class Desktop {
     return until(`the tray tells ${pattern}`, async () => {
       const tray = await this.tray();
       if (!pattern.test(tray.tooltip.join(" ").trim())) throw new Error(`it tells ${JSON.stringify(tray.tooltip)}`);
-      return tray;
+      // Its properties are given one by one: the icon that came with this may be that of before.
+      return this.tray();
     }, { within });
   }
 

@@ -180,12 +180,13 @@ export const cases = {
     await page.goTo("#/overview");
     await page.click(marker, "[role=row] .name a");
     await page.heading(new RegExp(marker));
+    await page.click("Edit");
     await until("the core says something unasked", async () => counted(await traffic.all()).event >= 3);
+    await until("an answer has the monitor's name", async () => carriers(await traffic.all(), marker).includes("answer"));
     const all = await traffic.all();
     const count = heardEnough(all, { post: 15, answer: 15 });
     equal([count.request, count.body], [0, 0], "what went the usual way");
     equal(carriers(all, secret), ["post set_secret"], "what carried the secret");
-    assert(carriers(all, marker).includes("answer"), "the monitor's name was not heard in any answer");
 
     // The app is the one to which it was typed; the page is not.
     await page.keepHeard();
