@@ -155,10 +155,14 @@ impl Cursors {
         self.entries.iter().find(|entry| entry.contact == contact)
     }
 
-    /// Notes how far a store is.
+    /// Notes how far a store is. What was noted beyond that stays: whoever notes may have looked before a switch, and holes
+    /// that lie behind are forgotten, so that a step back would give the store rows of others.
     pub fn note(&mut self, contact: &str, store: Option<&str>, delivered: &[u64]) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.contact == contact) {
-            delivered.clone_into(&mut entry.delivered);
+            entry.delivered.resize(delivered.len(), 0);
+            for (known, number) in entry.delivered.iter_mut().zip(delivered) {
+                *known = (*known).max(*number);
+            }
             if let Some(store) = store {
                 entry.store = Some(store.to_owned());
             }

@@ -356,6 +356,23 @@ fn a_fault_is_told_rows_wait_in_bounded_memory_and_writing_resumes() {
     assert_eq!(read.last(), Some(&fixture::result(1, 1_999)), "the oldest are dropped");
 }
 
+/// Whoever notes how far a store is may have looked before two switches.
+#[test]
+fn a_look_of_before_gives_no_store_rows_of_others() {
+    let dir = TempDir::new().expect("folder");
+    let mut cursors = Cursors::open(dir.path()).expect("opens");
+    cursors.enter("first", 2, 1);
+    cursors.note("first", None, &[20, 20]);
+    cursors.enter("second", 2, 20);
+    let back = cursors.enter("first", 2, 30);
+    assert_eq!((back.delivered, back.holes), (vec![30, 30], vec![]), "rows of the second lie behind");
+    cursors.note("first", None, &[20, 20]);
+    let first = cursors.entry("first").expect("is there").clone();
+    assert_eq!((&first.delivered[..], first.waits_for()), (&[30, 30][..], Some(30)));
+    cursors.note("first", None, &[41, 35]);
+    assert_eq!(cursors.entry("first").expect("is there").delivered, [41, 35]);
+}
+
 #[test]
 fn cursors_read_back_and_a_damaged_file_is_set_aside() {
     let dir = TempDir::new().expect("folder");
