@@ -168,7 +168,10 @@ impl Head {
     /// Rows from this number on are another store's.
     pub(super) fn end(&mut self, at: u64) {
         self.next = at;
-        self.holes.push(at..u64::MAX);
+        // A cursor that was taken over in the middle of the switch tells so already.
+        if self.holes.last().is_none_or(|hole| hole.end != u64::MAX) {
+            self.holes.push(at..u64::MAX);
+        }
     }
 
     /// Rows from this number on are this store's again.

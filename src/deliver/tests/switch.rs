@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::*;
+use crate::deliver::head::{Head, SHARES};
 use crate::deliver::{FormerStore, OpenStore, Switched, read_ledger};
+use crate::journal::Cursor;
 use crate::storage::{ResultStore, StoreError};
 
 /// Opens a store under a contact of its own.
@@ -344,4 +346,16 @@ proptest! {
         prop_assert_eq!(all_results(&delivery.history(), None, 50), newest_first(pairs(number)));
         prop_assert!(delivery.stop(LONG));
     }
+}
+
+/// It took its cursor over in the middle of the switch away from it, and is told of the end once more.
+#[test]
+fn a_store_that_is_told_twice_of_its_end_comes_back_whole() {
+    let cursor =
+        Cursor { contact: "first".into(), store: None, delivered: vec![5; SHARES], until: Some(20), holes: Vec::new() };
+    let mut head = Head::new(&cursor, 20);
+    head.end(20);
+    head.resume(30);
+    let others: Vec<u64> = (1..40).filter(|number| head.is_others(*number)).collect();
+    assert_eq!(others, (20..30).collect::<Vec<_>>());
 }
