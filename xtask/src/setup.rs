@@ -88,7 +88,8 @@ const DRIVEN_DESKTOP: &[Need] = &[
     program("WebKitWebDriver", "webkit2gtk-driver", "tests drive the real window"),
     program("xdotool", "xdotool", "tests close the window as a person does"),
     program("xfwm4", "xfwm4", "the windows of the tests have a frame"),
-    program("convert", "imagemagick", "tests make pictures larger, to read them"),
+    // What is used is `convert`, and some other programs are called that too.
+    program("mogrify", "imagemagick", "tests make pictures larger, to read them"),
     program("tesseract", "tesseract-ocr", "tests read pictures of the screen"),
     Need { proof: Proof::Reads("eng"), package: "tesseract-ocr-eng", why: "tests read pictures of the screen" },
     Need { proof: Proof::Python("dbus"), package: "python3-dbus", why: "tests are the desktop's tray and notices" },
