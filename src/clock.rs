@@ -73,13 +73,13 @@ impl Clock for SystemClock {
 }
 
 #[cfg(any(test, feature = "testing"))]
-pub use set::SetClock;
+pub use set::{SetClock, WallAt};
 
 #[cfg(any(test, feature = "testing"))]
 mod set {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    use super::{Clock, Mono, UnixMicros};
+    use super::{Clock, Mono, SystemClock, UnixMicros};
 
     #[derive(Debug, Clone, Copy)]
     struct Readings {
@@ -135,6 +135,24 @@ mod set {
 
         fn boot_us(&self) -> u64 {
             self.readings().boot
+        }
+    }
+
+    /// The clocks of this machine, but for the wall, which stands.
+    #[derive(Debug, Clone, Copy)]
+    pub struct WallAt(pub UnixMicros);
+
+    impl Clock for WallAt {
+        fn wall(&self) -> UnixMicros {
+            self.0
+        }
+
+        fn mono(&self) -> Mono {
+            SystemClock.mono()
+        }
+
+        fn boot_us(&self) -> u64 {
+            SystemClock.boot_us()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallmonitor::clock::{Clock, Mono, SystemClock};
+use hallmonitor::clock::{Clock, WallAt};
 use hallmonitor::deliver::{ConfiguredStore, Delivery, DeliveryOptions, PruneNow, SizeLimit, StoreSettings};
 use hallmonitor::event::Events;
 use hallmonitor::model::{CheckResult, MonitorId, UnixMicros};
@@ -25,22 +25,9 @@ const LONG: Duration = Duration::from_secs(60);
 const SMALL: u128 = 1;
 const BIG: u128 = 2;
 
-/// A clock whose wall reads the last of the days.
-#[derive(Debug)]
-struct Then;
-
-impl Clock for Then {
-    fn wall(&self) -> UnixMicros {
-        day(DAYS).plus_us(60 * MINUTE)
-    }
-
-    fn mono(&self) -> Mono {
-        SystemClock.mono()
-    }
-
-    fn boot_us(&self) -> u64 {
-        SystemClock.boot_us()
-    }
+/// The wall reads the last of the days.
+fn then() -> WallAt {
+    WallAt(day(DAYS).plus_us(60 * MINUTE))
 }
 
 fn day(number: u64) -> UnixMicros {
@@ -61,7 +48,7 @@ impl Installed {
     /// Twelve days of some monitors: results of the same size, with the figures of their days as a program makes them.
     async fn new(settings: &Postgres, instance: u128, monitors: usize) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let env = BackendEnv { clock: Arc::new(Then), data_dir: folder.path().to_owned(), ..env_of(instance) };
+        let env = BackendEnv { clock: Arc::new(then()), data_dir: folder.path().to_owned(), ..env_of(instance) };
         let store = settings.open(&env).await.expect("opens");
         let mut chance = Fixture::new(u64::try_from(instance).expect("small"));
         let monitors: Vec<_> = (0..monitors).map(|_| chance.monitor()).collect();
@@ -86,7 +73,7 @@ impl Installed {
 
     fn delivery(&self, max_bytes: Option<u64>) -> Delivery {
         let config = BackendConfig::of(self.settings.clone());
-        let mut options = DeliveryOptions::new(self.folder.path().to_owned(), Arc::new(Then), Events::new());
+        let mut options = DeliveryOptions::new(self.folder.path().to_owned(), Arc::new(then()), Events::new());
         options.retention = Retention { max_bytes, ..Retention::everything() };
         let settings = StoreSettings::new(&config, None);
         let opener =
@@ -189,7 +176,7 @@ fn a_limit_takes_of_the_own_share_alone_and_ends() {
         assert_eq!(keep_house(&delivery).await, Some(told));
         // Once the other gives them up too, the partitions go, and nobody's share changes.
         let policy = Retention { results_from: Some(cut), ..Retention::everything() };
-        small.store.prune_all(&policy, Then.wall()).await.expect("prunes");
+        small.store.prune_all(&policy, then().wall()).await.expect("prunes");
         let freed = big.status().await;
         assert!(freed.parts.results < after.parts.results.map(|bytes| bytes * 8 / 10), "{freed:?}");
         assert!(is_about(freed.own.and_then(|own| own.bytes), left), "{freed:?}");
@@ -214,7 +201,7 @@ fn what_others_forget_is_not_our_own() {
         // What remembers a figure of it is taken anew when own rows go.
         let all = Retention { results_from: Some(day(DAYS)), ..Retention::everything() };
         small.store.check().await.expect("is well");
-        small.store.prune_all(&all, Then.wall()).await.expect("prunes");
+        small.store.prune_all(&all, then().wall()).await.expect("prunes");
         assert_eq!(small.store.check().await.expect("is well").own, None, "nothing of it is left");
     });
 }

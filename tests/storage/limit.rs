@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallmonitor::clock::{Clock, Mono, SystemClock};
+use hallmonitor::clock::{Clock, WallAt};
 use hallmonitor::deliver::{ConfiguredStore, Delivery, DeliveryOptions, PruneNow, SizeLimit, StoreSettings};
 use hallmonitor::event::Events;
 use hallmonitor::model::{CheckResult, MonitorId, Span, Tier, UnixMicros};
@@ -34,22 +34,9 @@ fn day(number: u64) -> UnixMicros {
     UnixMicros::new(1_772_323_200_000_000).plus_us(number * DAY)
 }
 
-/// A clock whose wall reads the last of the days.
-#[derive(Debug)]
-struct Then;
-
-impl Clock for Then {
-    fn wall(&self) -> UnixMicros {
-        day(DAYS).plus_us(60 * MINUTE)
-    }
-
-    fn mono(&self) -> Mono {
-        SystemClock.mono()
-    }
-
-    fn boot_us(&self) -> u64 {
-        SystemClock.boot_us()
-    }
+/// The wall reads the last of the days.
+fn then() -> WallAt {
+    WallAt(day(DAYS).plus_us(60 * MINUTE))
 }
 
 /// Results with a text of their own, that nothing packs well.
@@ -68,7 +55,7 @@ async fn fill(store: &dyn ResultStore, rows: &[CheckResult]) -> Result<u64, Stor
     for some in rows.chunks(1_000) {
         store.append(&Batch { results: some.to_vec(), ..Batch::default() }).await?;
     }
-    while store.tend(Then.wall()).await? {}
+    while store.tend(then().wall()).await? {}
     Ok(store.check().await?.size_bytes.unwrap_or(0))
 }
 
@@ -95,7 +82,7 @@ async fn read(rows: &impl ReadRows, from: UnixMicros) -> Vec<CheckResult> {
 fn shrinks(backend: &'static str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     runtime().block_on(async {
-        let env = BackendEnv { clock: Arc::new(Then), ..env(folder.path()) };
+        let env = BackendEnv { clock: Arc::new(then()), ..env(folder.path()) };
         let config = BackendConfig::test_instance(backend, &env).await.ok_or("not on this machine")?;
         let mut chance = Fixture::new(77);
         let monitors: Vec<MonitorId> = (0..6).map(|_| chance.monitor()).collect();
@@ -104,7 +91,7 @@ fn shrinks(backend: &'static str) -> Result<(), Failed> {
         let full = fill(&*store, &rows).await?;
         store.close().await?;
         let limit = full * 7 / 10;
-        let mut options = DeliveryOptions::new(folder.path().to_owned(), Arc::new(Then), Events::new());
+        let mut options = DeliveryOptions::new(folder.path().to_owned(), Arc::new(then()), Events::new());
         options.retention = Retention { max_bytes: Some(limit), ..Retention::everything() };
         let settings = StoreSettings::new(&config, None);
         let opener = ConfiguredStore { backend: config.id(), contact: config.contact(), settings, env };
